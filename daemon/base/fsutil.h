@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Files that must be private and must survive a crash. Paths come from our own
+ * configuration only, never from a peer. Start-up and shut-down only: these block.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* Creates `path` and parents with mode 0700; refuses a directory that others
+ * may write to or that belongs to somebody else. */
+gboolean fs_ensure_private_dir (const char *path, GError **error);
+
+/* Temp file in the same directory, mode 0600, fsync, rename, fsync of the directory. */
+gboolean fs_write_private (const char *path, const void *data, gsize len, GError **error);
+
+/* Reads a regular file of at most `max` bytes, refusing links and files readable by others. The bytes are
+ * NUL-terminated beyond their length. EARSHOT_ERROR_NOT_FOUND when absent. */
+gboolean fs_read_private (const char *path, gsize max, GBytes **out, GError **error);
+
+/* Takes the lock of a data directory (flock on DIR/lock) and returns the descriptor to
+ * keep until exit, -1 with FAILED naming the holder's pid when another daemon has it. */
+int fs_lock_dir (const char *dir, GError **error);
+
+/* Renames a damaged file (and its -wal and -shm) to PATH.damaged-YYYYMMDD-HHMMSS[-n],
+ * never over another. `moved_to` is the caller's. */
+gboolean fs_set_aside (const char *path, char **moved_to, GError **error);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The names of the outside world, each written once: bus names and paths, XML namespaces,
+ * DNS-SD types, and the words that cross the bus.
+ */
+#pragma once
+
+#define EARSHOT_BUS_NAME "im.earshot.Earshot1"
+#define EARSHOT_BUS_ROOT "/im/earshot/Earshot1"
+#define EARSHOT_ERROR_PREFIX "im.earshot.Earshot1.Error."
+
+#define EARSHOT_SERVICE_TYPE "_presence._tcp"
+#define EARSHOT_ALPN "xmpp-client"
+#define EARSHOT_CAPS_NODE "https://earshot.im/caps"
+#define EARSHOT_DEFAULT_PORT 5298
+
+#define NS_STREAM "http://etherx.jabber.org/streams"
+#define NS_CLIENT "jabber:client"
+#define NS_TLS "urn:ietf:params:xml:ns:xmpp-tls"
+#define NS_SASL "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_STREAM_ERRORS "urn:ietf:params:xml:ns:xmpp-streams"
+#define NS_STANZA_ERRORS "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define NS_APP_ERRORS "urn:xmpp:errors"
+#define NS_XML "http://www.w3.org/XML/1998/namespace"
+#define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
+#define NS_CAPS "http://jabber.org/protocol/caps"
+#define NS_PING "urn:xmpp:ping"
+#define NS_SM "urn:xmpp:sm:3"
+#define NS_LIMITS "urn:xmpp:stream-limits:0"
+#define NS_RECEIPTS "urn:xmpp:receipts"
+#define NS_SID "urn:xmpp:sid:0"
+#define NS_DELAY "urn:xmpp:delay"
+#define NS_CHATSTATES "http://jabber.org/protocol/chatstates"
+#define NS_LL_TRUST "im.earshot:trust:0"
+#define NS_LL_OUTBOX "im.earshot:outbox:0"

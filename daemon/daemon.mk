@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# daemon/: one library a floor, so that a call upward does not link.
+noinst_LIBRARIES += daemon/libbase.a daemon/libproto.a daemon/libio.a daemon/libmodel.a daemon/libbus.a
+
+daemon_libbase_a_SOURCES = \
+	daemon/base/error.c daemon/base/error.h \
+	daemon/base/fingerprint.c daemon/base/fingerprint.h \
+	daemon/base/fsutil.c daemon/base/fsutil.h \
+	daemon/base/jid.c daemon/base/jid.h \
+	daemon/base/log.c daemon/base/log.h \
+	daemon/base/names.h
+daemon_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+
+daemon_libproto_a_SOURCES = \
+	daemon/proto/caps.c daemon/proto/caps.h \
+	daemon/proto/presence-txt.c daemon/proto/presence-txt.h \
+	daemon/proto/stanza.c daemon/proto/stanza.h \
+	daemon/proto/stream.c daemon/proto/stream.h \
+	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
+	daemon/proto/xml-stream.c daemon/proto/xml-stream.h
+daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)
+
+daemon_libio_a_SOURCES = \
+	daemon/io/config.c daemon/io/config.h \
+	daemon/io/db.c daemon/io/db.h \
+	daemon/io/discovery.c daemon/io/discovery.h \
+	daemon/io/discovery-backend.h \
+	daemon/io/discovery-avahi.c \
+	daemon/io/discovery-embedded.c \
+	daemon/io/discovery-none.c \
+	daemon/io/history.c daemon/io/history.h \
+	daemon/io/identity.c daemon/io/identity.h \
+	daemon/io/link.c daemon/io/link.h \
+	daemon/io/outbox.c daemon/io/outbox.h \
+	daemon/io/poller.c daemon/io/poller.h \
+	daemon/io/tls.c daemon/io/tls.h \
+	daemon/io/trust-store.c daemon/io/trust-store.h
+daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS)
+
+daemon_libmodel_a_SOURCES = \
+	daemon/model/contacts.c daemon/model/contacts.h \
+	daemon/model/delivery.c daemon/model/delivery.h \
+	daemon/model/router.c daemon/model/router.h \
+	daemon/model/self.c daemon/model/self.h \
+	daemon/model/session.c daemon/model/session.h \
+	daemon/model/settings.c daemon/model/settings.h \
+	daemon/model/trust.c daemon/model/trust.h
+daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
+
+daemon_libbus_a_SOURCES = \
+	daemon/bus/window.c daemon/bus/window.h \
+	daemon/bus/window-private.h
+daemon_libbus_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
+
+base_libs = daemon/libbase.a $(GLIB_LIBS)
+proto_libs = daemon/libproto.a $(base_libs) $(EXPAT_LIBS)
+io_libs = daemon/libio.a $(proto_libs) $(GNUTLS_LIBS) $(SQLITE_LIBS) $(AVAHI_LIBS)
+model_libs = daemon/libmodel.a $(io_libs)
+bus_libs = daemon/libbus.a dbus/libearshot-dbus.a $(model_libs)

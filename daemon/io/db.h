@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * SQLite handles, the one writer thread and the schema ladder. The loop never waits for
+ * a disk: all work is jobs, run in the order given; what has gathered is committed in one
+ * transaction (group commit), and only then do the jobs report, in order, in one turn of the loop.
+ * journal_mode=WAL, synchronous=FULL.
+ *
+ * A job that fails is rolled back alone (savepoint); a commit that fails (disk full) fails every write job of its
+ * batch with STORE_FULL, and nothing of it was done. Disk content is not trusted to be sane: readers check ranges.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sqlite3.h>
+
+typedef struct _DbWorker DbWorker;
+typedef struct _Db Db;
+
+/* The thread. Several files share one. */
+DbWorker *db_worker_new (void);
+/* Runs what is queued, reports it, joins. */
+void db_worker_free (DbWorker *worker);
+
+/* Schema step i brings a file from version i to i+1 (PRAGMA user_version); steps are never edited once released. */
+typedef struct {
+  const char *const *steps;
+  guint n_steps;
+  gint32 application_id;
+} DbSchema;
+
+/* Opens or creates, mode 0600, checks application_id and `PRAGMA quick_check`, climbs the ladder. Blocks: start-up only.
+ * A damaged file is set aside (fs_set_aside()), a fresh one is made and `*set_aside` names the old one (else NULL).
+ * A file from a newer version, or one that cannot be read for lack of rights or space, is an error and untouched. */
+Db *db_open (DbWorker *worker, const char *path, const DbSchema *schema, char **set_aside, GError **error);
+/* Runs what is queued for it, then closes. Blocks. */
+void db_close (Db *db);
+
+/* Runs on the writer thread. FALSE with `error` rolls this job back. */
+typedef gboolean (*DbWork) (sqlite3 *handle, gpointer job, GError **error);
+/* Runs on the main loop, once, after the commit (or the failure). `job` is freed after it by `free_job`. */
+typedef void (*DbDone) (gpointer job, const GError *error);
+
+/* `write`: reports only after the commit that holds it. Reads see all earlier writes. */
+void db_submit (Db *db, gboolean write, DbWork work, DbDone done, gpointer job, GDestroyNotify free_job);
+/* Jobs not yet reported, for back-pressure. */
+guint db_get_pending (const Db *db);
+/* For start-up only, before the loop runs: runs `work` on the calling thread while the worker is idle. */
+gboolean db_run_now (Db *db, DbWork work, gpointer job, GError **error);
+
+/* For work functions: a prepared statement, cached for the handle's life, reset and unbound. NULL sets error. */
+sqlite3_stmt *db_prepare (sqlite3 *handle, const char *static_sql, GError **error);
+/* Steps a statement that gives no rows. Maps SQLITE_FULL, IOERR_WRITE and READONLY to STORE_FULL. */
+gboolean db_step_done (sqlite3 *handle, sqlite3_stmt *stmt, GError **error);
+/* TRUE and *row = TRUE when a row is there, FALSE *row at the end. */
+gboolean db_step_row (sqlite3 *handle, sqlite3_stmt *stmt, gboolean *row, GError **error);
+void db_set_error (sqlite3 *handle, int code, GError **error);

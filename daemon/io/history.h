@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What was said: the log with its 64-bit seq, duplicates seen, consumers' cursors, reading state, and the
+ * messages that strangers left aside. Owns messages.db and its SQL, except the outbox tables.
+ * Asynchronous verbs report on the main loop after the commit.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "daemon/base/error.h"
+#include "daemon/base/fingerprint.h"
+#include "daemon/io/db.h"
+
+typedef enum { DIRECTION_IN, DIRECTION_OUT } Direction;
+
+typedef struct {
+  guint64 seq;
+  gint64 time;             /* microseconds since the epoch: when we logged it */
+  char *kind;              /* message, state, read, trust, request */
+  guint32 contact;         /* the conversation */
+  char *id;                /* message id, "" = none */
+  /* kind message: */
+  Direction direction;
+  gboolean has_key;
+  Fingerprint key;         /* who authenticated it */
+  char *body;
+  gint64 sent_time;        /* the sender's claim, or ours */
+  char *trust;             /* level word at that moment */
+  gboolean insecure;
+  char *thread, *reply_to; /* NULL = none */
+  /* kind state, and the current state of a message: */
+  char *state, *reason;
+} LogEntry;
+
+LogEntry *log_entry_new (void);
+void log_entry_free (LogEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LogEntry, log_entry_free)
+
+typedef struct _History History;
+
+History *history_open (DbWorker *worker, const char *path, char **set_aside, GError **error);
+void history_close (History *history);
+Db *history_get_db (History *history);
+
+/* Appends inside somebody else's job (outbox): writer thread only. Fills entry->seq. */
+gboolean history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error);
+/* Updates the state columns of a message's own row and appends the `state` entry; *seq may be NULL. Writer thread only. */
+gboolean history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const char *state, const char *reason,
+                               gint64 time, guint64 *seq, GError **error);
+
+/* Stores one received message unless (contact, id) was seen in the last 30 days or is among its last 10 000: then
+ * `duplicate`, nothing stored. `seq` is the entry's. `conflict`: same id, another body: nothing stored. */
+typedef enum { RECEIVED_NEW, RECEIVED_DUPLICATE, RECEIVED_CONFLICT } ReceivedResult;
+typedef void (*HistoryReceived) (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error);
+void history_receive (History *history, LogEntry *entry_take, HistoryReceived done, gpointer user);
+
+/* A stranger's message, aside (docs/protocol.md 3.4): at most `max` a key, else QUOTA_EXCEEDED; a repeat of an id is RECEIVED_DUPLICATE. */
+void history_set_aside (History *history, LogEntry *entry_take, guint max, HistoryReceived done, gpointer user);
+/* Moves a key's messages into the log under `contact` in order of arrival (dedup applies); reports them as entries. */
+typedef void (*HistoryEntries) (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error);
+void history_admit (History *history, const Fingerprint *key, guint32 contact, HistoryEntries done, gpointer user);
+void history_discard (History *history, const Fingerprint *key, DoneFunc done, gpointer user);
+/* The messages aside of one key, without moving them. */
+void history_preview (History *history, const Fingerprint *key, HistoryEntries done, gpointer user);
+/* Start-up: keys with messages aside (array of Fingerprint). */
+gboolean history_list_aside (History *history, GArray **keys, GError **error);
+
+/* Reading the log. `contact` 0 = all. Entries array is the callee's; at most `limit` and about 1 MiB. */
+void history_list (History *history, guint32 contact, guint64 before, guint limit, const char *const *kinds,
+                   HistoryEntries done, gpointer user);   /* newest first below `before` (0 = head) */
+void history_fetch (History *history, const char *consumer, guint limit, guint32 contact, const char *const *kinds,
+                    HistoryEntries done, gpointer user);  /* oldest first after the cursor; NOT_FOUND, CURSOR_EXPIRED */
+/* The message with that id; NULL entry and NOT_FOUND. An id both sent and received gives the newest. */
+typedef void (*HistoryGot) (gpointer user, const LogEntry *entry, const GError *error);
+void history_get (History *history, const char *id, HistoryGot done, gpointer user);
+/* Appends an entry of kind trust or request. `done` may be NULL. */
+typedef void (*HistoryAppended) (gpointer user, guint64 seq, const GError *error);
+void history_note (History *history, LogEntry *entry_take, HistoryAppended done, gpointer user);
+/* Deletes messages by id with their state entries. */
+void history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user);
+/* Deletes a whole conversation: log, aside, reading state. */
+void history_delete_contact (History *history, guint32 contact, DoneFunc done, gpointer user);
+/* Moves a conversation's rows from one contact to another. */
+void history_move_contact (History *history, guint32 from, guint32 to, DoneFunc done, gpointer user);
+
+typedef void (*HistoryCursor) (gpointer user, guint64 cursor, const GError *error);
+void history_create_consumer (History *history, const char *name, gboolean from_start, HistoryCursor done, gpointer user);
+void history_delete_consumer (History *history, const char *name, DoneFunc done, gpointer user);
+/* Forward only; behind the cursor is a no-op, beyond the head INVALID_ARGUMENT. */
+void history_ack (History *history, const char *consumer, guint64 seq, DoneFunc done, gpointer user);
+typedef struct { char *name; guint64 cursor; gint64 last_seen; } ConsumerRow;
+typedef void (*HistoryConsumers) (gpointer user, GPtrArray *consumers, const GError *error);
+void history_list_consumers (History *history, HistoryConsumers done, gpointer user);
+
+/* Reading state for people; start-up gives it all (array of ConversationRow). */
+typedef struct {
+  guint32 contact;
+  guint64 last_seq, read_seq;
+  guint unread;            /* received messages above read_seq */
+  gboolean muted;
+  char *require;           /* default require word or "" */
+} ConversationRow;
+void conversation_row_clear (ConversationRow *row);
+gboolean history_load_conversations (History *history, GArray **rows, guint64 *head, guint64 *tail, GError **error);
+/* Forward only; reports the unread count that remains. */
+typedef void (*HistoryRead) (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error);
+void history_mark_read (History *history, guint32 contact, guint64 seq, HistoryRead done, gpointer user);
+void history_set_conversation (History *history, guint32 contact, gboolean muted, const char *require, DoneFunc done, gpointer user);
+/* Drops seen-ids past their time and what retention allows; cheap, run once a day and at start. */
+void history_prune (History *history, gint64 now, guint64 max_per_contact, DoneFunc done, gpointer user);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What we owe: messages of ours until the peer has stored them. Owns its tables in messages.db
+ * (outbox, token); the log entry that goes with a row is written in the same transaction through history.
+ * FIFO per contact by seq. Asynchronous verbs report on the main loop after the commit.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "daemon/base/error.h"
+#include "daemon/io/db.h"
+#include "daemon/proto/trust-policy.h"
+
+typedef struct {
+  guint64 seq;             /* of its log entry: the order */
+  char *id;                /* UUIDv4: stanza id and origin-id, the same on every retry */
+  guint32 contact;
+  char *body;
+  char *thread, *reply_to; /* NULL = none */
+  gint64 created;          /* microseconds since the epoch */
+  gint64 first_sent;       /* 0 = never left */
+  gint64 expires;          /* 0 = 30 days after created */
+  Require require;
+  gboolean held;           /* waits for a decision, `reason` says for which */
+  char *reason;            /* "" or held reason: approval-needed, waiting-approval, key-replaced, … */
+} OutboxItem;
+
+void outbox_item_free (OutboxItem *item);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OutboxItem, outbox_item_free)
+
+typedef struct _Outbox Outbox;
+
+/* Shares the history's database; see history_get_db(). */
+Outbox *outbox_new (Db *db);
+void outbox_free (Outbox *outbox);
+
+/* Queues durably. `token` may be NULL; a token used in the last 7 days for this contact stores nothing and reports the
+ * first id and seq with `repeat`. Fills item->seq. STORE_FULL when the disk is, QUOTA_EXCEEDED past 100 000 items. */
+typedef void (*OutboxAdded) (gpointer user, OutboxItem *item_take, const char *id, guint64 seq, gboolean repeat,
+                             const GError *error);
+void outbox_add (Outbox *outbox, OutboxItem *item_take, const char *token, OutboxAdded done, gpointer user);
+
+/* Items of a contact with seq > after, oldest first, at most `limit`; array of OutboxItem owned by the callee. */
+typedef void (*OutboxLoaded) (gpointer user, GPtrArray *items, const GError *error);
+void outbox_load (Outbox *outbox, guint32 contact, guint64 after, guint limit, OutboxLoaded done, gpointer user);
+
+/* The peer has it, or it will never go: removes the row and logs `state` with `reason` (delivered, failed, expired, cancelled).
+ * `contact` must own the id, else nothing happens and NOT_FOUND. Reports the seq of the state entry, 0 = none. */
+typedef void (*OutboxSettled) (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error);
+void outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *state, const char *reason,
+                    OutboxSettled done, gpointer user);
+/* First write to a wire; needed for <delay/>. No log entry. */
+void outbox_mark_sent (Outbox *outbox, const char *id, gint64 when);
+/* Holds or releases one (id) or all (id NULL) items of a contact: logs `held`+reason or `queued` for those that changed. */
+void outbox_set_held (Outbox *outbox, guint32 contact, const char *id, gboolean held, const char *reason,
+                      DoneFunc done, gpointer user);
+/* Expires what is due by `now` (log state `expired`). Reports contacts touched by nothing but their state entries. */
+void outbox_expire (Outbox *outbox, gint64 now, DoneFunc done, gpointer user);
+
+/* Start-up: contacts with something owed and how many of it is held. */
+typedef struct { guint32 contact; guint queued, held; guint64 first_seq; gint64 next_expiry; } OutboxSummary;
+gboolean outbox_summarize (Outbox *outbox, GArray **summaries, GError **error);

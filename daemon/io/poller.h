@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * One epoll descriptor behind one GSource: a thousand idle sockets cost the loop nothing.
+ * Main thread only.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct _Poller Poller;
+typedef struct _PollerWatch PollerWatch;
+
+/* `events` is a mask of EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR. */
+typedef void (*PollerFunc) (gpointer user, guint32 events);
+
+/* Attached to the default main context. */
+Poller *poller_new (void);
+/* All watches must be gone. */
+void poller_free (Poller *poller);
+
+PollerWatch *poller_add (Poller *poller, int fd, guint32 events, PollerFunc func, gpointer user);
+void poller_modify (PollerWatch *watch, guint32 events);
+/* Safe inside a callback, also for other watches of the same turn: none fires after this. The fd stays open. */
+void poller_remove (PollerWatch *watch);

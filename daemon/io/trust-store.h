@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * People, keys, open questions and settings on disk: trust.db, a file of its own, so that losing history
+ * never loses a pin. Owns its SQL and nothing else: no policy. Rows are plain values; contact ids are random and never reused.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "daemon/base/error.h"
+#include "daemon/base/fingerprint.h"
+#include "daemon/io/db.h"
+#include "daemon/proto/trust-policy.h"
+
+typedef struct {
+  guint32 id;              /* random, 1 … 2^31-1 */
+  char *petname;           /* "" = none */
+  gboolean blocked;
+  gint64 created, last_seen; /* microseconds since the epoch */
+  gboolean stored;         /* a decision or a message of ours holds it; FALSE: a stranger that only knocked */
+  char **addrs;            /* names its keys used, newest first, at most 8, as written */
+} ContactRow;
+
+typedef struct {
+  Fingerprint fp;
+  guint32 contact;
+  TrustLevel level;
+  char *source;            /* api word: first-use, user, fingerprint, … "" */
+  gint64 since, last_used, first_seen;
+  gboolean refused;        /* the user rejected it */
+  gboolean grant_owed;     /* accepted, <granted/> not yet acknowledged by the peer */
+  gboolean forgotten;      /* tombstone: was forgotten or blocked once */
+  gboolean has_replacement;
+  Fingerprint replaced_by;
+} KeyRow;
+
+typedef struct {
+  guint64 id;
+  char *kind;              /* new-key, name-conflict */
+  guint32 contact;
+  Fingerprint fp;
+  gint64 created;
+  gint64 snoozed_until;
+  char *name;              /* the name the key came under, as claimed */
+  guint32 contested;       /* name-conflict: the contact whose name it is; 0 = none */
+  char *link;              /* interface it came by, "" = unknown */
+} RequestRow;
+
+void contact_row_clear (ContactRow *row);
+void key_row_clear (KeyRow *row);
+void request_row_clear (RequestRow *row);
+
+typedef struct _TrustStore TrustStore;
+typedef struct _TrustChange TrustChange;
+
+TrustStore *trust_store_open (DbWorker *worker, const char *path, char **set_aside, GError **error);
+void trust_store_close (TrustStore *store);
+
+/* Start-up only: everything, as arrays of rows (ContactRow etc. by value, cleared with the array). */
+gboolean trust_store_load (TrustStore *store, GArray **contacts, GArray **keys, GArray **requests,
+                           GHashTable **settings, GError **error);
+
+/* One atomic change: fill it, apply it. The rows are copied. */
+TrustChange *trust_change_new (void);
+void trust_change_put_contact (TrustChange *change, const ContactRow *row);
+void trust_change_delete_contact (TrustChange *change, guint32 id); /* its keys and requests go too, tombstones stay */
+void trust_change_put_key (TrustChange *change, const KeyRow *row);
+void trust_change_delete_key (TrustChange *change, const Fingerprint *fp);
+void trust_change_put_request (TrustChange *change, const RequestRow *row);
+void trust_change_delete_request (TrustChange *change, guint64 id);
+void trust_change_put_setting (TrustChange *change, const char *key, const char *value); /* NULL deletes */
+/* Every trust change and refusal, appended: who, what, verdict. */
+void trust_change_audit (TrustChange *change, gint64 time, const char *event, const char *fp_hex,
+                         const char *verdict, const char *caller);
+/* Takes the change. `done` may be NULL. */
+void trust_store_apply (TrustStore *store, TrustChange *change_take, DoneFunc done, gpointer user);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * People: merges what discovery announces, what handshakes prove and what the store remembers. Seen, reachable,
+ * pinned and blocked stay separate facts. A contact is a set of keys + petname, never a name (docs/protocol.md 3.1).
+ * Decisions are not made here (model/trust.h). Main thread only; objects live until `removed` was reported.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "daemon/base/error.h"
+#include "daemon/io/discovery.h"
+#include "daemon/io/trust-store.h"
+#include "daemon/proto/presence-txt.h"
+
+typedef struct _Contacts Contacts;
+typedef struct _Contact Contact;
+typedef struct _Key Key;
+
+typedef enum { REACH_OFFLINE, REACH_SIGHTED, REACH_ONLINE } Reach;
+
+/* Each may be NULL. Reported after the fact, never from inside a getter. */
+typedef struct {
+  void (*added) (gpointer user, Contact *contact);
+  void (*changed) (gpointer user, Contact *contact);   /* any property of it */
+  void (*removed) (gpointer user, Contact *contact);   /* still readable during the call */
+  void (*key_added) (gpointer user, Key *key);
+  void (*key_changed) (gpointer user, Key *key);
+  void (*key_removed) (gpointer user, Key *key);
+  void (*sighted) (gpointer user, Contact *contact);   /* announced anew or elsewhere: worth dialling now */
+} ContactsWatch;
+
+#define CONTACTS_MAX_STRANGERS 256
+
+/* Takes the rows. */
+Contacts *contacts_new (TrustStore *store, GArray *contact_rows_take, GArray *key_rows_take);
+void contacts_free (Contacts *contacts);
+void contacts_watch (Contacts *contacts, const ContactsWatch *watch, gpointer user);
+void contacts_unwatch (Contacts *contacts, gpointer user);
+void contacts_set_max_strangers (Contacts *contacts, guint max);
+guint contacts_get_max_strangers (Contacts *contacts);
+
+/* Finding. All borrowed, NULL = none. */
+Contact *contacts_get (Contacts *contacts, guint32 id);
+Key *contacts_get_key (Contacts *contacts, const Fingerprint *fp);
+/* A stored contact one of whose keys used that name (prepared, case-folded), or NULL. */
+Contact *contacts_find_by_addr (Contacts *contacts, const char *addr);
+/* Everybody; free with g_ptr_array_unref(), items borrowed. */
+GPtrArray *contacts_list (Contacts *contacts);
+/* Petname, then full address, then fingerprint prefix of >= 8 digits: the first rule with a match wins. Items borrowed;
+ * empty array = nothing matches; several = ambiguous. */
+GPtrArray *contacts_select (Contacts *contacts, const char *selector);
+
+/* Reading a contact. Strings are borrowed and never NULL ("" = unset) except _dup. */
+guint32 contact_get_id (const Contact *contact);
+const char *contact_get_petname (const Contact *contact);
+const char *contact_get_claimed_name (const Contact *contact);    /* nick of its TXT, cleaned */
+const char *contact_get_claimed_addr (const Contact *contact);    /* the announced or last authenticated address */
+char *contact_dup_display_name (const Contact *contact);          /* petname, nickname, user part of the address, key */
+const char *contact_get_name_warning (const Contact *contact);    /* "", duplicate, bidi */
+gboolean contact_is_stored (const Contact *contact);
+gboolean contact_is_blocked (const Contact *contact);
+Reach contact_get_reach (const Contact *contact);
+const char *reach_to_string (Reach reach);
+gboolean contact_is_connected (const Contact *contact);
+const Presence *contact_get_presence (const Contact *contact);    /* NULL = none known */
+gint64 contact_get_last_seen (const Contact *contact);
+gint64 contact_get_first_seen (const Contact *contact);
+const char *contact_get_last_error (const Contact *contact);      /* error word: NotReachable, Refused, NotTrusted, … */
+TrustLevel contact_get_trust (const Contact *contact);            /* level of the active key; unknown without one */
+gboolean contact_has_trusted_key (const Contact *contact);        /* any key >= pinned */
+Key *contact_get_active_key (const Contact *contact);             /* of the current or last stream, else the best; or NULL */
+/* Items Key*, borrowed; array borrowed. */
+const GPtrArray *contact_get_keys (const Contact *contact);
+/* Contacts whose name this one also claims (ids), array borrowed. */
+const GArray *contact_get_contests (const Contact *contact);
+
+typedef struct {
+  char *ifname;            /* link, "static" for static ones */
+  char *instance, *domain; /* announced ones: resolve to dial */
+  char *address;           /* "fe80::1%wlan0" once known, else "" */
+  guint16 port;
+  gboolean proven;         /* a handshake proved the key there since it appeared */
+  gint64 last_success;
+} Endpoint;
+/* Items const Endpoint*, borrowed. */
+const GPtrArray *contact_get_endpoints (const Contact *contact);
+
+/* Reading a key. */
+const Fingerprint *key_get_fingerprint (const Key *key);
+Contact *key_get_contact (const Key *key);
+TrustLevel key_get_level (const Key *key);
+const char *key_get_source (const Key *key);
+gint64 key_get_since (const Key *key);
+gint64 key_get_last_used (const Key *key);
+gboolean key_is_refused (const Key *key);
+gboolean key_is_expired (const Key *key);
+gboolean key_is_grant_owed (const Key *key);
+const Fingerprint *key_get_replacement (const Key *key);          /* or NULL */
+
+/* The user's words that are no trust decision. INVALID_ARGUMENT: over 80 characters, control characters, or in use
+ * by another contact. Disk first. */
+void contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpointer user);
+/* "host:port", "[v6%scope]:port"; an existing static endpoint returns its contact. */
+Contact *contacts_add_static (Contacts *contacts, const char *endpoint, GError **error);
+gboolean contacts_remove_static (Contacts *contacts, const char *endpoint);
+
+/* From discovery (daemon.c wires them). */
+void contacts_on_sighted (Contacts *contacts, const DiscoveryRecord *record);
+void contacts_on_gone (Contacts *contacts, const char *instance, const char *domain, int ifindex, int family);
+/* Discovery restarted: nothing announced is known any more. */
+void contacts_forget_sightings (Contacts *contacts);
+
+/* For trust and session. */
+/* The contact a proven key belongs to, made if need be: by key, else the nameless or keyless contact announced as `addr`, else
+ * a new stranger. `contested` receives the stored contact that owns the name under another trusted key, or NULL. */
+Key *contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, Contact **contested);
+void contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean connected);
+void contacts_set_last_error (Contact *contact, const char *error_word);
+void contacts_set_key_expired (Key *key, gboolean expired);
+void contacts_note_endpoint (Contact *contact, const char *ifname, const char *address, guint16 port);
+/* Rows for a TrustChange, and taking over what it made true after the commit. Caller clears the rows. */
+void contact_to_row (const Contact *contact, ContactRow *row);
+void key_to_row (const Key *key, KeyRow *row);
+void contacts_apply_contact (Contacts *contacts, const ContactRow *row);
+Key *contacts_apply_key (Contacts *contacts, const KeyRow *row);
+void contacts_apply_delete_key (Contacts *contacts, const Fingerprint *fp);
+void contacts_apply_delete_contact (Contacts *contacts, guint32 id);
+/* A contact that has no row yet and shall be kept (a message was written to it, a petname given). */
+guint32 contacts_new_id (Contacts *contacts);

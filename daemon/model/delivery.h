@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Messages: outbox to session, retries, receipts, then history (docs/protocol.md 4.1). Nothing is lost, nothing is doubled:
+ * durable before Send reports, receipts only after the receiver's commit, the same id on every retry, FIFO per contact.
+ * Memory per contact is bounded: at most DELIVERY_WINDOW unconfirmed messages are held in memory, the rest waits on disk.
+ * Main thread only.
+ */
+#pragma once
+
+#include "daemon/io/history.h"
+#include "daemon/io/outbox.h"
+#include "daemon/model/router.h"
+
+#define DELIVERY_WINDOW 512
+#define DELIVERY_BODY_MAX 60000     /* so that the serialised stanza fits 65 536 bytes, escapes permitting */
+#define DELIVERY_ASIDE_MAX 8        /* message request of an unknown key */
+#define DELIVERY_ASIDE_BODY_MAX 4096
+
+typedef struct _Delivery Delivery;
+
+/* Each may be NULL. */
+typedef struct {
+  /* The log grew, or (kind state, no entry) a message was written to the wire. Coalescing is the receiver's. */
+  void (*appended) (gpointer user, guint64 seq, const char *kind, Contact *contact);
+  void (*counts_changed) (gpointer user, Contact *contact);  /* queued, held, unread of the contact (NULL = several) */
+  void (*typing) (gpointer user, Contact *contact, gboolean active);
+  void (*aside_changed) (gpointer user, const Fingerprint *key);
+} DeliveryWatch;
+
+typedef struct {
+  History *history;
+  Outbox *outbox;
+  Contacts *contacts;
+  Trust *trust;
+  Sessions *sessions;   /* set later through delivery_start() */
+  Router *router;
+} DeliveryConfig;
+
+Delivery *delivery_new (const DeliveryConfig *config, GError **error);
+void delivery_start (Delivery *delivery, Sessions *sessions, Router *router);
+void delivery_free (Delivery *delivery);
+void delivery_watch (Delivery *delivery, const DeliveryWatch *watch, gpointer user);
+void delivery_unwatch (Delivery *delivery, gpointer user);
+
+typedef struct {
+  const char *token;    /* NULL = none */
+  Require require;
+  gint64 expires;       /* absolute microseconds, 0 = default */
+  const char *reply_to, *thread;
+} DeliveryOptions;
+
+/* Queues durably. Errors: INVALID_ARGUMENT (empty body, not UTF-8, characters XML forbids), TOO_LARGE, BLOCKED, NOT_TRUSTED (`require`
+ * does not hold for the contact's key), STORE_FULL, QUOTA_EXCEEDED. */
+typedef void (*DeliverySent) (gpointer user, const char *id, guint64 seq, const GError *error);
+void delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options,
+                    DeliverySent done, gpointer user);
+void delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user); /* NOT_FOUND, FAILED once sent */
+void delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user);  /* releases a held one */
+/* "sent" for a message on the wire and not yet confirmed, else NULL: overlays history_get(). */
+const char *delivery_get_live_state (Delivery *delivery, const char *id);
+void delivery_set_typing (Delivery *delivery, Contact *contact, gboolean active);
+
+guint delivery_get_queued (Delivery *delivery, Contact *contact);  /* contact NULL = all */
+guint delivery_get_held (Delivery *delivery, Contact *contact);
+guint delivery_get_unread (Delivery *delivery, Contact *contact);
+guint64 delivery_get_head (Delivery *delivery);
+guint64 delivery_get_tail (Delivery *delivery);
+guint64 delivery_get_last_seq (Delivery *delivery, Contact *contact);
+guint64 delivery_get_read_seq (Delivery *delivery, Contact *contact);
+gboolean delivery_get_muted (Delivery *delivery, Contact *contact);
+const char *delivery_get_require (Delivery *delivery, Contact *contact); /* "" = none */
+void delivery_set_conversation (Delivery *delivery, Contact *contact, gboolean muted, const char *require, DoneFunc done, gpointer user);
+void delivery_mark_read (Delivery *delivery, Contact *contact, guint64 seq, DoneFunc done, gpointer user);
+guint delivery_get_aside (Delivery *delivery, const Fingerprint *key);
+
+/* From router and sessions (daemon.c wires them). */
+void delivery_on_message (Delivery *delivery, Session *session, const Stanza *stanza);
+void delivery_on_opened (Delivery *delivery, Session *session);
+void delivery_on_changed (Delivery *delivery, Session *session);
+void delivery_on_closed (Delivery *delivery, Session *session);
+void delivery_on_failed (Delivery *delivery, Contact *contact);
+void delivery_on_writable (Delivery *delivery, Session *session);
+void delivery_on_granted (Delivery *delivery, Session *session);
+/* From trust. */
+void delivery_on_level (Delivery *delivery, Contact *contact, Key *key, gboolean release);
+void delivery_on_forgotten (Delivery *delivery, guint32 contact_id, const Fingerprint *fp);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The one place where a stanza gets its sender: the session's contact, whatever it claims (docs/protocol.md 7,
+ * misbinding). Answers IQs (ping, disco#info), matches IQ replies by (key, id), drops presence, hands messages to
+ * delivery. Main thread only.
+ */
+#pragma once
+
+#include "daemon/model/session.h"
+
+typedef struct _Router Router;
+
+typedef struct {
+  /* A <message/> of any type from the session's contact. */
+  void (*message) (gpointer user, Session *session, const Stanza *stanza);
+  void (*granted) (gpointer user, Session *session);
+} RouterCallbacks;
+
+Router *router_new (const RouterCallbacks *callbacks, gpointer user);
+void router_free (Router *router);
+/* From SessionCallbacks.stanza. */
+void router_on_stanza (Router *router, Session *session, Stanza *stanza);
+/* Open IQs of a session that closed report NOT_REACHABLE. */
+void router_on_closed (Router *router, Session *session);
+/* Sends an iq (id is set here); `done` gets the result element or an error (REFUSED: an error reply, TIMEOUT, NOT_REACHABLE). */
+typedef void (*RouterReply) (gpointer user, const Stanza *reply, const GError *error);
+void router_query (Router *router, Session *session, const char *type, Stanza *payload_take, guint timeout_ms,
+                   RouterReply done, gpointer user);
+/* A stanza error in answer to `stanza`; `app` is an element name in NS_LL_TRUST or NULL. Never answers an error. */
+void router_bounce (Session *session, const Stanza *stanza, const char *type, const char *condition, const char *app);

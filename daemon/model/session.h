@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Streams with people: one link, tls, stream and contact each; owns the timers; dials, backs off, settles two
+ * peers dialling at once (docs/protocol.md 2.8). No stanza leaves or is handed up before the verdict. Main thread only.
+ */
+#pragma once
+
+#include "daemon/io/identity.h"
+#include "daemon/io/link.h"
+#include "daemon/model/trust.h"
+#include "daemon/proto/stanza.h"
+
+typedef struct _Sessions Sessions;
+typedef struct _Session Session;
+
+/* Callbacks to the floor's neighbours above. */
+typedef struct {
+  void (*opened) (gpointer user, Session *session);
+  void (*closed) (gpointer user, Session *session);     /* still readable during the call */
+  void (*stanza) (gpointer user, Session *session, Stanza *stanza);
+  /* The session became trusted or restricted without closing. */
+  void (*changed) (gpointer user, Session *session);
+  /* A dial of a wanted contact failed for good or for now: contact_get_last_error() tells. */
+  void (*failed) (gpointer user, Contact *contact);
+  void (*writable) (gpointer user, Session *session);   /* output drained after back-pressure */
+} SessionCallbacks;
+
+typedef struct {
+  Poller *poller;
+  Identity *identity;
+  Contacts *contacts;
+  Trust *trust;
+  Discovery *discovery;
+  guint16 port;
+  char **interfaces;
+  gboolean allow_loopback;
+  guint idle_close_s;
+} SessionsConfig;
+
+Sessions *sessions_new (const SessionsConfig *config, const SessionCallbacks *callbacks, gpointer user, GError **error);
+/* Says goodbye on every stream (system-shutdown), without waiting for answers. */
+void sessions_free (Sessions *sessions);
+guint16 sessions_get_port (Sessions *sessions);
+
+/* There is something to send: dial when it can be reached, retry with backoff until sessions_unwant(). Idempotent. */
+void sessions_want (Sessions *sessions, Contact *contact);
+void sessions_unwant (Sessions *sessions, Contact *contact);
+/* D-Bus Connect: one attempt at once. NOT_REACHABLE, TIMEOUT, REFUSED, NOT_TRUSTED, PEER_INSECURE, BLOCKED. */
+void sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer user);
+void sessions_disconnect (Sessions *sessions, Contact *contact);
+/* The OPEN session of a contact, or NULL. */
+Session *sessions_find (Sessions *sessions, Contact *contact);
+/* Handshake with an address, tell what it showed, send nothing. Keys: fingerprint s, address s, tls s, result s. */
+typedef void (*SessionsProbed) (gpointer user, GVariant *result, const GError *error);
+void sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, SessionsProbed done, gpointer user);
+/* Our address changed or was established. The old one is still accepted as `to` in this run. */
+void sessions_set_addr (Sessions *sessions, const char *addr);
+
+guint64 session_get_id (const Session *session);
+Contact *session_get_contact (const Session *session);
+Key *session_get_key (const Session *session);
+/* Both sides let each other in: messages may flow. */
+gboolean session_is_trusted (const Session *session);   /* we trust the peer */
+gboolean session_is_restricted (const Session *session);/* the peer announced that it does not trust us yet */
+void session_set_granted (Session *session);            /* it granted */
+const Stanza *session_get_peer_disco (const Session *session);
+/* Queued and written once a loop turn. FALSE when it is closing. */
+gboolean session_send (Session *session, const Stanza *stanza);
+/* Too much is queued towards the socket: wait for `writable`. */
+gboolean session_is_congested (const Session *session);
+/* Stops and resumes reading, counted. */
+void session_hold_reading (Session *session, gboolean hold);
+/* Something is awaited from the peer (receipts): silence of 60 s is then probed by a ping, 30 s more end it. */
+void session_set_awaiting (Session *session, gboolean awaiting);
+/* tls, cipher, direction, address, opened, bytes-in, bytes-out, restricted: a{sv} for Contact.Session; floating. */
+GVariant *session_describe (const Session *session);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Trust decisions: asks policy, holds the open questions (one per key; a stream has a deadline, the question waits),
+ * writes the store. Does not know who displays the question.
+ *
+ * SECURITY CRITICAL. Every verdict is logged with its inputs and every change is audited with its caller. Disk
+ * first: no level rises in memory before the store has it. Main thread only.
+ */
+#pragma once
+
+#include "daemon/model/contacts.h"
+
+typedef struct _Trust Trust;
+typedef struct _Request Request;
+
+/* Each may be NULL. */
+typedef struct {
+  void (*request_added) (gpointer user, Request *request);
+  void (*request_changed) (gpointer user, Request *request);
+  void (*request_removed) (gpointer user, Request *request);  /* still readable during the call */
+  /* A key's level or its contact's blocking changed on disk and in memory: streams and queues follow. `release`: what was
+   * written for the key before may go to this one. */
+  void (*level_changed) (gpointer user, Contact *contact, Key *key, gboolean release);
+  void (*forgotten) (gpointer user, guint32 contact_id, const Fingerprint *fp /* NULL = all */);
+  void (*mode_changed) (gpointer user);
+  /* For Manager.Warnings: stable key, text (NULL withdraws). */
+  void (*warning) (gpointer user, const char *key, const char *text);
+} TrustWatch;
+
+Trust *trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *request_rows_take);
+void trust_free (Trust *trust);
+void trust_watch (Trust *trust, const TrustWatch *watch, gpointer user);
+void trust_unwatch (Trust *trust, gpointer user);
+TrustMode trust_get_mode (Trust *trust);
+void trust_set_mode (Trust *trust, TrustMode mode);
+
+/* What a handshake showed. */
+typedef struct {
+  Fingerprint fp;
+  const char *addr;        /* the address it claims (stream from, or the instance we dialled) */
+  const char *link;        /* interface name or "" */
+  gboolean inbound;
+  gboolean expired;
+} TrustProof;
+
+/* Judges a proven key and raises the question if one is due. `contact` and `key` are set (borrowed) unless refused without a
+ * record. An action of PIN has been written by the time `done` is called; until then nothing is admitted. */
+typedef void (*TrustJudged) (gpointer user, TrustVerdict verdict, Contact *contact, Key *key);
+void trust_judge (Trust *trust, const TrustProof *proof, TrustJudged done, gpointer user);
+
+/* Before our certificate leaves (T-12): may this key go on answering for `contact`, whom we dialled? FALSE for another
+ * key than the pinned ones; that raises a name-conflict. */
+gboolean trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const char *addr, const char *link);
+
+/* Open questions. */
+GPtrArray *trust_list_requests (Trust *trust);                  /* items borrowed */
+Request *trust_get_request (Trust *trust, guint64 id);
+guint64 request_get_id (const Request *request);
+const char *request_get_kind (const Request *request);          /* new-key, name-conflict */
+const Fingerprint *request_get_fingerprint (const Request *request);
+Contact *request_get_contact (const Request *request);
+Contact *request_get_contested (const Request *request);        /* or NULL */
+gint64 request_get_created (const Request *request);
+gint64 request_get_snoozed (const Request *request);
+const char *request_get_name (const Request *request);          /* as claimed; hostile text */
+const char *request_get_link (const Request *request);
+const char *const *request_get_choices (const Request *request);
+/* The first call wins; later ones ALREADY_RESOLVED. `choice` not offered, or `fp` NULL or another key's for a choice that
+ * raises trust: INVALID_ARGUMENT, MISMATCH. `caller` goes to the audit. `verified`-raising choices need `in_person` evidence and are not offered here. */
+void trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
+                    gboolean release, const char *caller, DoneFunc done, gpointer user);
+void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user);
+
+/* Decisions without a question. Errors: NOT_FOUND, BLOCKED (accept a blocked contact's key). */
+void trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const char *caller, DoneFunc done, gpointer user);
+void trust_revoke (Trust *trust, const Fingerprint *fp, const char *reason, const char *caller, DoneFunc done, gpointer user);
+void trust_set_blocked (Trust *trust, Contact *contact, gboolean blocked, const char *caller, DoneFunc done, gpointer user);
+/* Removes the contact, its keys and history; a tombstone of each key stays. */
+void trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done, gpointer user);
+/* A contact known by key before it was ever seen (source "fingerprint"). Reports the id. */
+typedef void (*TrustAdded) (gpointer user, guint32 contact_id, const GError *error);
+void trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const char *caller, TrustAdded done, gpointer user);
+/* Keeps a contact (somebody wrote to it, named it): gives it a row. */
+void trust_keep (Trust *trust, Contact *contact, DoneFunc done, gpointer user);
+/* <granted/> reached the peer. */
+void trust_grant_done (Trust *trust, Key *key);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The stream machine of XEP-0174 with STARTTLS required and SASL EXTERNAL
+ * (docs/protocol.md 2.1-2.6, 2.9). Paper: no socket, no clock, no TLS; it asks for sends, deadlines,
+ * the handshake and a trust verdict by callback. One enum of states, one function a state.
+ *
+ * Threat: the other end is hostile. Nothing leaves as a stanza and none is handed up before
+ * OPEN; bytes left behind <starttls/> or <proceed/> end the stream; what was learnt before TLS is forgotten after it.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "daemon/proto/stanza.h"
+
+typedef enum { STREAM_INITIATOR, STREAM_RESPONDER } StreamRole;
+
+typedef enum {
+  STREAM_ADMIT,           /* full use */
+  STREAM_ADMIT_RESTRICTED,/* OPEN, announced as <restricted/> (docs/protocol.md 3.4) */
+  STREAM_REFUSE,          /* not-authorized: blocked, refused, unacceptable look the same */
+  STREAM_REFUSE_EXPIRED   /* credentials-expired (CA mode only) */
+} StreamVerdict;
+
+/* How it ended. `condition` is a stream-error or SASL condition name ("not-authorized"), or
+ * one of our own words: "closed" (clean), "eof", "tls", "peer-insecure", "injection". */
+typedef struct {
+  gboolean by_peer;        /* the peer sent the error or closed first */
+  gboolean clean;          /* both closing tags were seen */
+  gboolean reached_open;
+  const char *condition;   /* known words only, never a stranger's text: unknown ones read "undefined-condition" */
+} StreamEnd;
+
+typedef struct {
+  /* Bytes for the wire (before TLS) or for the TLS layer (after start_tls). */
+  void (*send) (gpointer user, const char *bytes, gsize len);
+  /* STARTTLS agreed: run the handshake, then stream_tls_done(). Feed nothing meanwhile. */
+  void (*start_tls) (gpointer user);
+  /* Responder, step 7: `from` (borrowed, prepared to be an address) is what the peer's header claims.
+   * Answer with stream_judged(), now or later. */
+  void (*judge) (gpointer user, const char *from);
+  /* Step 9 reached. Initiator: stream_is_restricted(), stream_get_peer_disco() are known. */
+  void (*opened) (gpointer user);
+  /* Only while OPEN, or between our closing tag and theirs. `from` was checked against the bound address. Borrowed. */
+  void (*stanza) (gpointer user, Stanza *stanza);
+  /* Exactly once; the caller then drains and closes the transport. No callback follows. */
+  void (*ended) (gpointer user, const StreamEnd *end);
+  /* One deadline at a time: `ms` from now call stream_deadline(); 0 cancels. */
+  void (*deadline) (gpointer user, guint ms);
+  /* Is this header `to` an address of ours, present or former in this run? */
+  gboolean (*is_ours) (gpointer user, const char *addr);
+} StreamCallbacks;
+
+typedef struct {
+  StreamRole role;
+  const char *local_addr;  /* our `from`; NULL = withhold before TLS is not offered here */
+  const char *remote_addr; /* initiator: `to`, NULL when only an address is known */
+  gboolean self_addr_in_cert; /* our certificate's only xmppAddr equals local_addr: authzid "=" (2.4) */
+  Stanza *disco_info;      /* our <query/> for the final features; a reference is taken */
+} StreamConfig;
+
+typedef struct _Stream Stream;
+
+Stream *stream_new (const StreamConfig *config, const StreamCallbacks *callbacks, gpointer user);
+/* Safe inside a callback. */
+void stream_free (Stream *stream);
+
+/* Initiator: sends its header. Responder: arms the first deadline. */
+void stream_start (Stream *stream);
+void stream_feed (Stream *stream, const char *bytes, gsize len);
+/* The handshake is done and (initiator) the peer's key is acceptable for going on. */
+void stream_tls_done (Stream *stream);
+void stream_judged (Stream *stream, StreamVerdict verdict);
+/* OPEN only (a no-op otherwise, FALSE). `from` and `to` are set by the machine if absent. */
+gboolean stream_send (Stream *stream, const Stanza *stanza);
+/* Sends </stream:stream>, goes on receiving until the peer's (5 s). Before OPEN: ends at once. */
+void stream_close (Stream *stream);
+/* Sends the stream error `condition` (+ optional application element name in NS_APP_ERRORS) and ends. */
+void stream_fail (Stream *stream, const char *condition, const char *app_error);
+void stream_deadline (Stream *stream);
+/* The transport ended. */
+void stream_eof (Stream *stream);
+
+gboolean stream_is_open (const Stream *stream);
+gboolean stream_is_restricted (const Stream *stream);
+/* The address bound to the peer for this stream, as it wrote it; NULL before it is known. */
+const char *stream_get_peer_addr (const Stream *stream);
+/* What the responder's final features said, or NULL. Borrowed. */
+const Stanza *stream_get_peer_disco (const Stream *stream);

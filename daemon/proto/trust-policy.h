@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Whether a key gets in: one pure function from what is known to verdict and reason.
+ * SECURITY CRITICAL and thus intentionally verbose: it starts from "no" and
+ * passes numbered checks (docs/protocol.md 3.4). No I/O, no state, no clock.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum { /* ascending; comparisons rely on it */
+  TRUST_REVOKED,
+  TRUST_UNKNOWN,
+  TRUST_PINNED,
+  TRUST_VOUCHED,
+  TRUST_CA,
+  TRUST_VERIFIED
+} TrustLevel;
+
+typedef enum { TRUST_MODE_ASK, TRUST_MODE_TOFU, TRUST_MODE_CA, TRUST_MODE_STRICT } TrustMode;
+
+/* What a message may demand of the stream that carries it, ascending. */
+typedef enum {
+  REQUIRE_INSECURE_OK,
+  REQUIRE_ENCRYPTED,
+  REQUIRE_PINNED,
+  REQUIRE_VOUCHED,
+  REQUIRE_CA,
+  REQUIRE_VERIFIED
+} Require;
+
+typedef struct {
+  TrustMode mode;
+  gboolean inbound;        /* the peer called us */
+  gboolean blocked;        /* the contact is blocked */
+  gboolean refused;        /* the user rejected this key before */
+  TrustLevel level;        /* what is stored for this key */
+  gboolean name_known;     /* its name belongs to a contact that has another trusted key */
+  gboolean name_seen;      /* its name was ever used by another key */
+  gboolean chain_valid;    /* a chain to a configured root, with matching xmppAddr */
+  gboolean chain_expired;
+} TrustQuestion;
+
+typedef enum {
+  TRUST_ACTION_REFUSE,
+  TRUST_ACTION_REFUSE_EXPIRED,
+  TRUST_ACTION_RESTRICT,   /* let it in as a restricted stream */
+  TRUST_ACTION_PIN,        /* store it as pinned (first-use), then admit */
+  TRUST_ACTION_JOIN_CA,    /* store it as ca, then admit */
+  TRUST_ACTION_ADMIT
+} TrustAction;
+
+typedef enum { TRUST_ASK_NOTHING, TRUST_ASK_NEW_KEY, TRUST_ASK_NAME_CONFLICT } TrustAsk;
+
+typedef struct {
+  TrustAction action;
+  TrustAsk ask;            /* which question the user should get, once a key */
+  const char *reason;      /* static word for log, audit and LastError: "blocked", "strict", … */
+} TrustVerdict;
+
+TrustVerdict trust_policy_judge (const TrustQuestion *question);
+
+/* May a message with `require` leave on a TLS stream whose key has `level`? Below pinned nothing ever leaves. */
+gboolean trust_policy_may_send (TrustLevel level, gboolean blocked, Require require);
+
+const char *trust_level_to_string (TrustLevel level);
+gboolean trust_level_from_string (const char *text, TrustLevel *out);
+const char *trust_mode_to_string (TrustMode mode);
+gboolean trust_mode_from_string (const char *text, TrustMode *out);
+const char *require_to_string (Require require);
+gboolean require_from_string (const char *text, Require *out);

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/unit/: one GTest program a module.
+unit_cppflags = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(EXPAT_CFLAGS) $(AVAHI_CFLAGS)
+unit_tests =
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+
+unit_tests += tests/unit/test-error
+tests_unit_test_error_SOURCES = tests/unit/test-error.c
+tests_unit_test_error_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_error_LDADD = $(base_libs)
+
+unit_tests += tests/unit/test-fingerprint
+tests_unit_test_fingerprint_SOURCES = tests/unit/test-fingerprint.c
+tests_unit_test_fingerprint_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_fingerprint_LDADD = $(base_libs)
+
+unit_tests += tests/unit/test-fsutil
+tests_unit_test_fsutil_SOURCES = tests/unit/test-fsutil.c
+tests_unit_test_fsutil_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_fsutil_LDADD = $(base_libs)
+
+unit_tests += tests/unit/test-jid
+tests_unit_test_jid_SOURCES = tests/unit/test-jid.c
+tests_unit_test_jid_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_jid_LDADD = $(base_libs)
+
+unit_tests += tests/unit/test-log
+tests_unit_test_log_SOURCES = tests/unit/test-log.c
+tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_log_LDADD = $(base_libs)
+
+unit_tests += tests/unit/test-caps
+tests_unit_test_caps_SOURCES = tests/unit/test-caps.c
+tests_unit_test_caps_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_caps_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-presence-txt
+tests_unit_test_presence_txt_SOURCES = tests/unit/test-presence-txt.c
+tests_unit_test_presence_txt_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_presence_txt_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-stanza
+tests_unit_test_stanza_SOURCES = tests/unit/test-stanza.c
+tests_unit_test_stanza_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stanza_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-stream
+tests_unit_test_stream_SOURCES = tests/unit/test-stream.c
+tests_unit_test_stream_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stream_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-trust-policy
+tests_unit_test_trust_policy_SOURCES = tests/unit/test-trust-policy.c
+tests_unit_test_trust_policy_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_policy_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-xml-stream
+tests_unit_test_xml_stream_SOURCES = tests/unit/test-xml-stream.c
+tests_unit_test_xml_stream_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_xml_stream_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-config
+tests_unit_test_config_SOURCES = tests/unit/test-config.c
+tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_config_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-db
+tests_unit_test_db_SOURCES = tests/unit/test-db.c
+tests_unit_test_db_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_db_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-discovery
+tests_unit_test_discovery_SOURCES = tests/unit/test-discovery.c
+tests_unit_test_discovery_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_discovery_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-history
+tests_unit_test_history_SOURCES = tests/unit/test-history.c
+tests_unit_test_history_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_history_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-identity
+tests_unit_test_identity_SOURCES = tests/unit/test-identity.c
+tests_unit_test_identity_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_identity_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-link
+tests_unit_test_link_SOURCES = tests/unit/test-link.c
+tests_unit_test_link_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_link_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-outbox
+tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c
+tests_unit_test_outbox_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_outbox_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-poller
+tests_unit_test_poller_SOURCES = tests/unit/test-poller.c
+tests_unit_test_poller_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_poller_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-tls
+tests_unit_test_tls_SOURCES = tests/unit/test-tls.c
+tests_unit_test_tls_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_tls_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-trust-store
+tests_unit_test_trust_store_SOURCES = tests/unit/test-trust-store.c
+tests_unit_test_trust_store_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_store_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-contacts
+tests_unit_test_contacts_SOURCES = tests/unit/test-contacts.c
+tests_unit_test_contacts_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_contacts_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-delivery
+tests_unit_test_delivery_SOURCES = tests/unit/test-delivery.c
+tests_unit_test_delivery_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_delivery_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-router
+tests_unit_test_router_SOURCES = tests/unit/test-router.c
+tests_unit_test_router_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_router_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-self
+tests_unit_test_self_SOURCES = tests/unit/test-self.c
+tests_unit_test_self_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_self_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-session
+tests_unit_test_session_SOURCES = tests/unit/test-session.c
+tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_session_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-settings
+tests_unit_test_settings_SOURCES = tests/unit/test-settings.c
+tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_settings_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-trust
+tests_unit_test_trust_SOURCES = tests/unit/test-trust.c
+tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_LDADD = $(model_libs)
+
