@@ -38,13 +38,16 @@ daemon_libio_a_SOURCES = \
 daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS)
 
 daemon_libmodel_a_SOURCES = \
-	daemon/model/contacts.c daemon/model/contacts.h \
+	daemon/model/contact.c \
+	daemon/model/contacts.c daemon/model/contacts.h daemon/model/contacts-private.h \
+	daemon/model/sightings.c \
 	daemon/model/delivery.c daemon/model/delivery.h \
 	daemon/model/router.c daemon/model/router.h \
 	daemon/model/self.c daemon/model/self.h \
 	daemon/model/session.c daemon/model/session.h \
 	daemon/model/settings.c daemon/model/settings.h \
-	daemon/model/trust.c daemon/model/trust.h
+	daemon/model/trust.c daemon/model/trust.h \
+	daemon/model/watchers.h
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 
 daemon_libbus_a_SOURCES = \

@@ -1,3 +1,965 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The table of people: finding them, proving keys, taking over what the store made true.
+ */
 #include "earshot-config.h"
-#include "daemon/model/contacts.h"
+
+#include <string.h>
+
+#include "daemon/base/jid.h"
+#include "daemon/base/log.h"
+#include "daemon/model/contacts-private.h"
+
+#define PETNAME_MAX 80
+#define STATICS_MAX 256
+
+static void
+key_free (gpointer data)
+{
+  Key *key = data;
+
+  key_row_clear (&key->row);
+  g_free (key);
+}
+
+static Key *
+key_new (Contacts *contacts, Contact *contact, const Fingerprint *fp)
+{
+  Key *key = g_new0 (Key, 1);
+
+  key->row.fp = *fp;
+  key->row.level = TRUST_UNKNOWN;
+  key->row.source = g_strdup ("");
+  key->row.first_seen = g_get_real_time ();
+  g_hash_table_insert (contacts->keys, &key->row.fp, key);
+  contacts_attach_key (contact, key);
+  return key;
+}
+
+void
+contacts_attach_key (Contact *contact, Key *key)
+{
+  key->contact = contact;
+  key->row.contact = contact->row.id;
+  g_ptr_array_add (contact->keys, key);
+  contact_pick_active_key (contact);
+}
+
+static void
+take_contact_row (Contacts *contacts, ContactRow *row)
+{
+  Contact *contact = contact_new (contacts, row->id);
+
+  contact_row_clear (&contact->row);
+  contact->row = *row;
+  memset (row, 0, sizeof *row);
+  contact->has_row = TRUE;
+  contact->first_seen = contact->row.created;
+  g_hash_table_replace (contacts->by_id, GUINT_TO_POINTER (contact->row.id), contact);
+}
+
+Contacts *
+contacts_new (TrustStore *store, GArray *contact_rows_take, GArray *key_rows_take)
+{
+  Contacts *contacts = g_new0 (Contacts, 1);
+
+  contacts->store = store;
+  contacts->max_strangers = CONTACTS_MAX_STRANGERS;
+  contacts->by_id = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) contact_free);
+  contacts->keys = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, NULL, key_free);
+  watchers_init (&contacts->watchers);
+  sightings_init (contacts);
+  for (guint i = 0; contact_rows_take != NULL && i < contact_rows_take->len; i++)
+    take_contact_row (contacts, &g_array_index (contact_rows_take, ContactRow, i));
+  for (guint i = 0; key_rows_take != NULL && i < key_rows_take->len; i++)
+    {
+      KeyRow *row = &g_array_index (key_rows_take, KeyRow, i);
+
+      if (contacts_get (contacts, row->contact) != NULL)
+        contacts_apply_key (contacts, row);
+    }
+  g_clear_pointer (&contact_rows_take, g_array_unref);
+  g_clear_pointer (&key_rows_take, g_array_unref);
+  return contacts;
+}
+
+void
+contacts_free (Contacts *contacts)
+{
+  if (contacts == NULL)
+    return;
+  g_hash_table_unref (contacts->sightings);
+  g_hash_table_unref (contacts->by_id);
+  g_hash_table_unref (contacts->keys);
+  watchers_clear (&contacts->watchers);
+  g_free (contacts);
+}
+
+void
+contacts_watch (Contacts *contacts, const ContactsWatch *watch, gpointer user)
+{
+  watchers_add (&contacts->watchers, watch, user);
+}
+
+void
+contacts_unwatch (Contacts *contacts, gpointer user)
+{
+  watchers_remove (&contacts->watchers, user);
+}
+
+void
+contacts_set_max_strangers (Contacts *contacts, guint max)
+{
+  contacts->max_strangers = max;
+}
+
+guint
+contacts_get_max_strangers (Contacts *contacts)
+{
+  return contacts->max_strangers;
+}
+
+Contact *
+contacts_get (Contacts *contacts, guint32 id)
+{
+  return g_hash_table_lookup (contacts->by_id, GUINT_TO_POINTER (id));
+}
+
+Key *
+contacts_get_key (Contacts *contacts, const Fingerprint *fp)
+{
+  return g_hash_table_lookup (contacts->keys, fp);
+}
+
+Contact *
+contacts_find_by_addr (Contacts *contacts, const char *addr)
+{
+  g_autofree char *wanted = addr != NULL ? jid_prepare (addr) : NULL;
+  GHashTableIter iter;
+  gpointer value;
+  Contact *found = NULL;
+
+  if (wanted == NULL)
+    return NULL;
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Contact *contact = value;
+
+      if (!contact->row.stored)
+        continue;
+      for (char **known = contact->row.addrs; *known != NULL; known++)
+        {
+          g_autofree char *prepared = jid_prepare (*known);
+
+          if (g_strcmp0 (prepared, wanted) != 0)
+            continue;
+          /* A name that several used belongs to the one with a trusted key, then to the oldest. */
+          if (found == NULL || contact_has_trusted_key (contact) > contact_has_trusted_key (found)
+              || (contact_has_trusted_key (contact) == contact_has_trusted_key (found)
+                  && contact->row.created < found->row.created))
+            found = contact;
+          break;
+        }
+    }
+  return found;
+}
+
+GPtrArray *
+contacts_list (Contacts *contacts)
+{
+  GPtrArray *list = g_ptr_array_sized_new (g_hash_table_size (contacts->by_id));
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    g_ptr_array_add (list, value);
+  return list;
+}
+
+static gboolean
+matches_addr (Contact *contact, const char *prepared)
+{
+  g_autofree char *claimed = jid_prepare (contact_get_claimed_addr (contact));
+
+  if (g_strcmp0 (claimed, prepared) == 0)
+    return TRUE;
+  for (guint i = 0; i < contact->sightings->len; i++)
+    if (g_strcmp0 (((Sighting *) g_ptr_array_index (contact->sightings, i))->prepared, prepared) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+matches_key (Contact *contact, const char *digits)
+{
+  for (guint i = 0; i < contact->keys->len; i++)
+    {
+      g_autofree char *hex = fingerprint_to_hex (&((Key *) g_ptr_array_index (contact->keys, i))->row.fp);
+
+      if (g_str_has_prefix (hex, digits))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* 8 hex digits or more, as people group them; NULL for anything else. */
+static char *
+selector_digits (const char *selector)
+{
+  GString *digits = g_string_new (NULL);
+
+  for (const char *p = selector; *p != '\0'; p++)
+    {
+      if (*p == ' ' || *p == '-' || *p == ':')
+        continue;
+      if (!g_ascii_isxdigit (*p) || digits->len >= 64)
+        {
+          g_string_free (digits, TRUE);
+          return NULL;
+        }
+      g_string_append_c (digits, g_ascii_tolower (*p));
+    }
+  return g_string_free (digits, digits->len < 8);
+}
+
+GPtrArray *
+contacts_select (Contacts *contacts, const char *selector)
+{
+  g_autoptr (GPtrArray) all = contacts_list (contacts);
+  g_autofree char *folded = g_utf8_casefold (selector, -1);
+  g_autofree char *prepared = jid_prepare (selector);
+  g_autofree char *digits = selector_digits (selector);
+  GPtrArray *found = g_ptr_array_new ();
+
+  for (int rule = 0; rule < 3 && found->len == 0; rule++)
+    for (guint i = 0; i < all->len; i++)
+      {
+        Contact *contact = g_ptr_array_index (all, i);
+        g_autofree char *petname = g_utf8_casefold (contact->row.petname, -1);
+        gboolean hit = rule == 0   ? *selector != '\0' && *petname != '\0' && strcmp (petname, folded) == 0
+                       : rule == 1 ? prepared != NULL && matches_addr (contact, prepared)
+                                   : digits != NULL && matches_key (contact, digits);
+
+        if (hit)
+          g_ptr_array_add (found, contact);
+      }
+  return found;
+}
+
+guint32
+contacts_new_id (Contacts *contacts)
+{
+  guint32 id;
+
+  /* Random, so that a lost trust store can never hand one person's history to another. */
+  do
+    id = g_random_int () & 0x7fffffffu;
+  while (id == 0 || contacts_get (contacts, id) != NULL);
+  return id;
+}
+
+/* --- strangers -------------------------------------------------------------- */
+
+static gboolean
+is_held (Contact *contact)
+{
+  return contact->row.stored || contact->connected || contact->statics->len > 0;
+}
+
+static void
+remove_contact (Contacts *contacts, Contact *contact)
+{
+  g_autoptr (GPtrArray) keys = g_ptr_array_new ();
+
+  for (guint i = 0; i < contact->keys->len; i++)
+    g_ptr_array_add (keys, g_ptr_array_index (contact->keys, i));
+  for (guint i = 0; i < keys->len; i++)
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_removed, (Key *) g_ptr_array_index (keys, i));
+  WATCHERS_CALL (&contacts->watchers, ContactsWatch, removed, contact);
+  contact->active = NULL;
+  g_ptr_array_set_size (contact->keys, 0);
+  for (guint i = 0; i < keys->len; i++)
+    g_hash_table_remove (contacts->keys, &((Key *) g_ptr_array_index (keys, i))->row.fp);
+  for (guint i = 0; i < contact->sightings->len; i++)
+    ((Sighting *) g_ptr_array_index (contact->sightings, i))->contact = NULL;
+  g_hash_table_remove (contacts->by_id, GUINT_TO_POINTER (contact->row.id));
+}
+
+/* Announcements that found no room get one when somebody leaves. */
+static void
+assign_waiting (Contacts *contacts)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, contacts->sightings);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Sighting *sighting = value;
+
+      if (sighting->contact != NULL || sighting->presence == NULL || sighting->links->len == 0)
+        continue;
+      sightings_assign (contacts, sighting);
+      return;
+    }
+}
+
+gboolean
+contacts_reap (Contacts *contacts, Contact *contact)
+{
+  /* A key that asked something, or was refused, is remembered until the cap needs its place. */
+  if (is_held (contact) || contact->sightings->len > 0 || contact->has_row)
+    return FALSE;
+  remove_contact (contacts, contact);
+  assign_waiting (contacts);
+  return TRUE;
+}
+
+static gboolean
+evict_one (Contacts *contacts)
+{
+  GHashTableIter iter;
+  gpointer value;
+  Contact *oldest = NULL;
+
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Contact *contact = value;
+
+      if (!is_held (contact) && (oldest == NULL || contact->row.last_seen < oldest->row.last_seen))
+        oldest = contact;
+    }
+  if (oldest == NULL)
+    return FALSE;
+  log_event (G_LOG_LEVEL_INFO, "contacts", oldest->row.id, 0, "max-strangers", "a stranger was dropped for a newer one");
+  if (oldest->has_row)
+    {
+      TrustChange *change = trust_change_new ();
+
+      trust_change_delete_contact (change, oldest->row.id);
+      trust_store_apply (contacts->store, change, NULL, NULL);
+    }
+  remove_contact (contacts, oldest);
+  return TRUE;
+}
+
+Contact *
+contacts_new_stranger (Contacts *contacts)
+{
+  GHashTableIter iter;
+  gpointer value;
+  guint strangers = 0;
+  Contact *contact;
+
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    strangers += !((Contact *) value)->row.stored;
+  if (strangers >= contacts->max_strangers && !evict_one (contacts))
+    return NULL;
+  contact = contact_new (contacts, contacts_new_id (contacts));
+  contact->row.last_seen = g_get_real_time ();
+  g_hash_table_insert (contacts->by_id, GUINT_TO_POINTER (contact->row.id), contact);
+  return contact;
+}
+
+/* --- proving ---------------------------------------------------------------- */
+
+static Contact *
+find_announced (Contacts *contacts, const char *addr)
+{
+  g_autofree char *prepared = jid_prepare (addr);
+  GHashTableIter iter;
+  gpointer value;
+
+  if (prepared == NULL)
+    return NULL;
+  g_hash_table_iter_init (&iter, contacts->sightings);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Sighting *sighting = value;
+
+      if (sighting->contact != NULL && g_strcmp0 (sighting->prepared, prepared) == 0
+          && sighting->contact->keys->len == 0)
+        return sighting->contact;
+    }
+  return NULL;
+}
+
+Key *
+contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, Contact **contested)
+{
+  Key *key = contacts_get_key (contacts, fp);
+  Contact *owner = contacts_find_by_addr (contacts, addr);
+  Contact *contact;
+  gboolean fresh = FALSE;
+
+  *contested = NULL;
+  if (key != NULL)
+    {
+      if (owner != NULL && owner != key->contact && contact_has_settled_key (owner))
+        *contested = owner;
+      return key;
+    }
+  if (owner != NULL && contact_has_settled_key (owner))
+    *contested = owner;
+  contact = owner != NULL && *contested == NULL ? owner : addr != NULL ? find_announced (contacts, addr) : NULL;
+  /* A keyless stored contact takes the first key that comes under its name, still unknown; a second one makes its own entry. */
+  if (contact != NULL && contact->keys->len > 0 && contact->active != NULL && !contact->active->row.refused)
+    contact = NULL;
+  if (contact == NULL)
+    {
+      contact = contacts_new_stranger (contacts);
+      if (contact == NULL)
+        return NULL;
+      fresh = TRUE;
+    }
+  if (*contested != NULL && *contested != contact && contact->contests->len == 0)
+    {
+      guint32 id = (*contested)->row.id;
+
+      g_array_append_val (contact->contests, id);
+    }
+  if (*contact->claimed_addr == '\0' && addr != NULL)
+    {
+      g_free (contact->claimed_addr);
+      contact->claimed_addr = g_strdup (addr);
+    }
+  key = key_new (contacts, contact, fp);
+  contact_refresh_names (contact);
+  if (fresh)
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
+  WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_added, key);
+  if (!fresh)
+    contact_changed (contact);
+  return key;
+}
+
+/* Puts a name first among those the contact used. TRUE when the list changed. */
+static gboolean
+remember_addr (Contact *contact, const char *addr)
+{
+  g_autoptr (GPtrArray) list = g_ptr_array_new ();
+
+  if (contact->row.addrs[0] != NULL && strcmp (contact->row.addrs[0], addr) == 0)
+    return FALSE;
+  g_ptr_array_add (list, g_strdup (addr));
+  for (char **known = contact->row.addrs; *known != NULL; known++)
+    if (list->len < CONTACT_ADDRS_MAX && !jid_same (*known, addr))
+      g_ptr_array_add (list, g_strdup (*known));
+  g_ptr_array_add (list, NULL);
+  g_strfreev (contact->row.addrs);
+  contact->row.addrs = (char **) g_ptr_array_steal (list, NULL);
+  return TRUE;
+}
+
+/* The announcement of a keyless stranger whose key turned out to be this contact's. */
+static void
+take_announcement (Contacts *contacts, Contact *contact, const char *addr)
+{
+  Contact *other = find_announced (contacts, addr);
+
+  if (other == NULL || other == contact || other->row.stored)
+    return;
+  sightings_move (other, contact, NULL);
+  if (!contacts_reap (contacts, other))
+    contact_changed (other);
+}
+
+void
+contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean connected)
+{
+  Contacts *contacts = contact->contacts;
+  Contact *owner = addr != NULL ? contacts_find_by_addr (contacts, addr) : NULL;
+  gint64 now = g_get_real_time ();
+
+  contact->connected = connected;
+  contact->row.last_seen = now;
+  if (connected)
+    {
+      contact->proven = TRUE;
+      contact->last_success = now;
+      contact->active = key;
+      contacts_set_last_error (contact, "");
+      g_free (contact->claimed_addr);
+      contact->claimed_addr = g_strdup (addr != NULL ? addr : "");
+      if (addr != NULL)
+        take_announcement (contacts, contact, addr);
+    }
+  else if (contact->sightings->len == 0)
+    contact->proven = FALSE;
+  if (key != NULL)
+    {
+      key->row.last_used = now;
+      if (contact->row.stored && key->row.level >= TRUST_PINNED)
+        {
+          TrustChange *change = trust_change_new ();
+
+          /* A name that another stored contact owns is not taken over by using it. */
+          if (connected && addr != NULL && (owner == NULL || owner == contact))
+            remember_addr (contact, addr);
+          trust_change_put_contact (change, &contact->row);
+          trust_change_put_key (change, &key->row);
+          trust_store_apply (contacts->store, change, NULL, NULL);
+        }
+    }
+  contact_refresh_names (contact);
+  contact_rebuild_endpoints (contact);
+  contact_pick_active_key (contact);
+  if (connected || !contacts_reap (contacts, contact))
+    {
+      contact_changed (contact);
+      if (key != NULL)
+        WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_changed, key);
+    }
+}
+
+void
+contacts_set_last_error (Contact *contact, const char *error_word)
+{
+  if (strcmp (contact->last_error, error_word) == 0)
+    return;
+  g_free (contact->last_error);
+  contact->last_error = g_strdup (error_word);
+  contact_changed (contact);
+}
+
+void
+contacts_set_key_expired (Key *key, gboolean expired)
+{
+  if (key->expired == expired)
+    return;
+  key->expired = expired;
+  WATCHERS_CALL (&key->contact->contacts->watchers, ContactsWatch, key_changed, key);
+}
+
+void
+contacts_note_endpoint (Contact *contact, const char *ifname, const char *address, guint16 port)
+{
+  g_free (contact->proven_ifname);
+  g_free (contact->proven_address);
+  contact->proven_ifname = g_strdup (ifname);
+  contact->proven_address = g_strdup (address);
+  contact->proven_port = port;
+}
+
+/* --- the user's words ------------------------------------------------------- */
+
+typedef struct {
+  Contacts *contacts;
+  ContactRow row;
+  DoneFunc done;
+  gpointer user;
+} Renaming;
+
+static void
+contact_row_copy (const ContactRow *from, ContactRow *to)
+{
+  *to = *from;
+  to->petname = g_strdup (from->petname);
+  to->addrs = g_strdupv (from->addrs);
+}
+
+static void
+on_renamed (gpointer user, const GError *error)
+{
+  Renaming *renaming = user;
+
+  if (error == NULL)
+    contacts_apply_contact (renaming->contacts, &renaming->row);
+  if (renaming->done != NULL)
+    renaming->done (renaming->user, error);
+  contact_row_clear (&renaming->row);
+  g_free (renaming);
+}
+
+gboolean
+contacts_check_petname (Contacts *contacts, Contact *contact, const char *petname, GError **error)
+{
+  g_autoptr (GPtrArray) all = contacts_list (contacts);
+  g_autofree char *folded = NULL;
+
+  if (!g_utf8_validate (petname, -1, NULL) || g_utf8_strlen (petname, -1) > PETNAME_MAX)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "The petname is longer than %d characters",
+                   PETNAME_MAX);
+      return FALSE;
+    }
+  for (const char *p = petname; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      GUnicodeType type = g_unichar_type (g_utf8_get_char (p));
+
+      if (type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR
+          || type == G_UNICODE_PARAGRAPH_SEPARATOR)
+        {
+          g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
+                               "The petname contains a control or direction character");
+          return FALSE;
+        }
+    }
+  folded = g_utf8_casefold (petname, -1);
+  for (guint i = 0; *petname != '\0' && i < all->len; i++)
+    {
+      Contact *other = g_ptr_array_index (all, i);
+      g_autofree char *theirs = g_utf8_casefold (other->row.petname, -1);
+
+      if (other != contact && strcmp (theirs, folded) == 0)
+        {
+          g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
+                       "Another contact is already called \"%s\"", petname);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+typedef struct {
+  DoneFunc done;
+  gpointer user;
+  GError *error;
+} Late;
+
+static gboolean
+report_late (gpointer data)
+{
+  Late *late = data;
+
+  late->done (late->user, late->error);
+  g_clear_error (&late->error);
+  g_free (late);
+  return G_SOURCE_REMOVE;
+}
+
+void
+contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpointer user)
+{
+  Renaming *renaming;
+  TrustChange *change;
+  GError *error = NULL;
+
+  if (!contacts_check_petname (contact->contacts, contact, petname, &error))
+    {
+      Late *late = g_new0 (Late, 1);
+
+      late->done = done;
+      late->user = user;
+      late->error = error;
+      if (done != NULL)
+        g_idle_add (report_late, late);
+      else
+        {
+          g_clear_error (&late->error);
+          g_free (late);
+        }
+      return;
+    }
+  renaming = g_new0 (Renaming, 1);
+  renaming->contacts = contact->contacts;
+  renaming->done = done;
+  renaming->user = user;
+  contact_row_copy (&contact->row, &renaming->row);
+  g_free (renaming->row.petname);
+  renaming->row.petname = g_strdup (petname);
+  renaming->row.stored = TRUE;
+  change = trust_change_new ();
+  trust_change_put_contact (change, &renaming->row);
+  for (guint i = 0; i < contact->keys->len; i++)
+    trust_change_put_key (change, &((Key *) g_ptr_array_index (contact->keys, i))->row);
+  trust_store_apply (contact->contacts->store, change, on_renamed, renaming);
+}
+
+/* "192.0.2.7:5298", "[fe80::1%wlan0]:5298", "host.local:5298": address and port apart. */
+static gboolean
+split_endpoint (const char *endpoint, char **host, guint16 *port, GError **error)
+{
+  const char *colon = strrchr (endpoint, ':');
+  guint64 number;
+
+  if (colon == NULL || strlen (endpoint) > 255
+      || !g_ascii_string_to_unsigned (colon + 1, 10, 1, 65535, &number, NULL) || colon == endpoint
+      || (endpoint[0] == '[') != (colon[-1] == ']') || (endpoint[0] != '[' && memchr (endpoint, ':', colon - endpoint)))
+    goto bad;
+  *host = endpoint[0] == '[' ? g_strndup (endpoint + 1, colon - endpoint - 2) : g_strndup (endpoint, colon - endpoint);
+  for (const char *p = *host; *p != '\0'; p++)
+    if (!g_ascii_isgraph (*p) || strchr ("[]/@\"'\\", *p) != NULL)
+      {
+        g_clear_pointer (host, g_free);
+        goto bad;
+      }
+  if (**host == '\0')
+    {
+      g_clear_pointer (host, g_free);
+      goto bad;
+    }
+  *port = number;
+  return TRUE;
+bad:
+  g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
+                       "The endpoint is not of the form HOST:PORT or [IPV6%LINK]:PORT with a port from 1 to 65535");
+  return FALSE;
+}
+
+static Endpoint *
+find_static (Contact *contact, const char *host, guint16 port, guint *index)
+{
+  for (guint i = 0; i < contact->statics->len; i++)
+    {
+      Endpoint *endpoint = g_ptr_array_index (contact->statics, i);
+
+      if (endpoint->port == port && g_ascii_strcasecmp (endpoint->address, host) == 0)
+        {
+          *index = i;
+          return endpoint;
+        }
+    }
+  return NULL;
+}
+
+static Contact *
+owner_of_static (Contacts *contacts, const char *host, guint16 port, guint *index, guint *total)
+{
+  GHashTableIter iter;
+  gpointer value;
+  Contact *owner = NULL;
+
+  *total = 0;
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      *total += ((Contact *) value)->statics->len;
+      if (owner == NULL && find_static (value, host, port, index) != NULL)
+        owner = value;
+    }
+  return owner;
+}
+
+/* Kept as a setting: endpoint -> contact id. */
+static void
+persist_static (Contacts *contacts, const char *host, guint16 port, guint32 id)
+{
+  TrustChange *change = trust_change_new ();
+  g_autofree char *key = strchr (host, ':') != NULL ? g_strdup_printf (CONTACTS_STATIC_SETTING "[%s]:%u", host, port)
+                                                    : g_strdup_printf (CONTACTS_STATIC_SETTING "%s:%u", host, port);
+  g_autofree char *value = id != 0 ? g_strdup_printf ("%u", id) : NULL;
+
+  trust_change_put_setting (change, key, value);
+  trust_store_apply (contacts->store, change, NULL, NULL);
+}
+
+static Contact *
+add_static (Contacts *contacts, const char *text, guint32 id, GError **error)
+{
+  g_autofree char *host = NULL;
+  guint16 port;
+  guint index, total;
+  Contact *contact, *kept = id != 0 ? contacts_get (contacts, id) : NULL;
+  Endpoint *endpoint;
+
+  if (!split_endpoint (text, &host, &port, error))
+    return NULL;
+  contact = owner_of_static (contacts, host, port, &index, &total);
+  if (contact != NULL)
+    return contact;
+  contact = total >= STATICS_MAX ? NULL : kept != NULL ? kept : contacts_new_stranger (contacts);
+  if (contact == NULL)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_QUOTA_EXCEEDED,
+                   "There are already %u static endpoints: remove one first", total);
+      return NULL;
+    }
+  endpoint = g_new0 (Endpoint, 1);
+  endpoint->ifname = g_strdup ("static");
+  endpoint->address = g_strdup (host);
+  endpoint->port = port;
+  g_ptr_array_add (contact->statics, endpoint);
+  contact_rebuild_endpoints (contact);
+  if (kept == NULL)
+    {
+      persist_static (contacts, host, port, contact->row.id);
+      WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
+    }
+  WATCHERS_CALL (&contacts->watchers, ContactsWatch, sighted, contact);
+  return contact;
+}
+
+Contact *
+contacts_add_static (Contacts *contacts, const char *endpoint, GError **error)
+{
+  return add_static (contacts, endpoint, 0, error);
+}
+
+void
+contacts_restore_static (Contacts *contacts, const char *endpoint, guint32 id)
+{
+  add_static (contacts, endpoint, id, NULL);
+}
+
+gboolean
+contacts_remove_static (Contacts *contacts, const char *text)
+{
+  g_autofree char *host = NULL;
+  guint16 port;
+  guint index = 0, total;
+  Contact *contact;
+
+  if (!split_endpoint (text, &host, &port, NULL))
+    return FALSE;
+  contact = owner_of_static (contacts, host, port, &index, &total);
+  if (contact == NULL)
+    return FALSE;
+  g_ptr_array_remove_index (contact->statics, index);
+  persist_static (contacts, host, port, 0);
+  contact_rebuild_endpoints (contact);
+  if (!contacts_reap (contacts, contact))
+    contact_changed (contact);
+  return TRUE;
+}
+
+/* --- what the store made true ----------------------------------------------- */
+
+void
+contact_to_row (const Contact *contact, ContactRow *row)
+{
+  contact_row_copy (&contact->row, row);
+}
+
+void
+key_to_row (const Key *key, KeyRow *row)
+{
+  *row = key->row;
+  row->source = g_strdup (key->row.source);
+}
+
+void
+contacts_apply_contact (Contacts *contacts, const ContactRow *row)
+{
+  Contact *contact = contacts_get (contacts, row->id);
+  gboolean fresh = contact == NULL;
+  ContactRow copy;
+
+  contact_row_copy (row, &copy);
+  if (fresh)
+    {
+      contact = contact_new (contacts, row->id);
+      g_hash_table_insert (contacts->by_id, GUINT_TO_POINTER (row->id), contact);
+    }
+  else
+    copy.last_seen = MAX (copy.last_seen, contact->row.last_seen);
+  contact_row_clear (&contact->row);
+  contact->row = copy;
+  contact->has_row = TRUE;
+  contact_refresh_names (contact);
+  if (fresh)
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
+  else
+    contact_changed (contact);
+}
+
+/* A key that moves takes along what was announced for it; a stranger left empty goes. */
+static void
+move_key (Contacts *contacts, Key *key, Contact *to)
+{
+  Contact *from = key->contact;
+
+  g_ptr_array_remove (from->keys, key);
+  if (from->active == key)
+    from->active = NULL;
+  to->connected |= from->connected;
+  to->proven |= from->proven;
+  if (from->connected)
+    {
+      g_free (to->claimed_addr);
+      to->claimed_addr = g_strdup (from->claimed_addr);
+      contacts_note_endpoint (to, from->proven_ifname, from->proven_address, from->proven_port);
+    }
+  from->connected = FALSE;
+  contacts_attach_key (to, key);
+  to->active = key;
+  sightings_move (from, to, from->row.stored ? &key->row.fp : NULL);
+  while (!from->row.stored && from->statics->len > 0)
+    {
+      Endpoint *endpoint = g_ptr_array_steal_index (from->statics, 0);
+
+      g_ptr_array_add (to->statics, endpoint);
+      persist_static (contacts, endpoint->address, endpoint->port, to->row.id);
+    }
+  contact_rebuild_endpoints (to);
+  if (!from->row.stored && from->keys->len == 0)
+    remove_contact (contacts, from);
+  else
+    {
+      contact_pick_active_key (from);
+      contact_changed (from);
+    }
+}
+
+Key *
+contacts_apply_key (Contacts *contacts, const KeyRow *row)
+{
+  Contact *contact = contacts_get (contacts, row->contact);
+  Key *key = contacts_get_key (contacts, &row->fp);
+  gboolean fresh = key == NULL;
+  gint64 last_used;
+
+  if (contact == NULL)
+    return NULL;
+  if (fresh)
+    key = key_new (contacts, contact, &row->fp);
+  else if (key->contact != contact)
+    move_key (contacts, key, contact);
+  last_used = MAX (key->row.last_used, row->last_used);
+  g_free (key->row.source);
+  /* The table's key points into the row: the fingerprint itself does not change. */
+  key->row = *row;
+  key->row.source = g_strdup (row->source != NULL ? row->source : "");
+  key->row.last_used = last_used;
+  contact->has_row = TRUE;
+  contact_pick_active_key (contact);
+  if (fresh)
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_added, key);
+  else
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_changed, key);
+  contact_changed (contact);
+  return key;
+}
+
+void
+contacts_apply_delete_key (Contacts *contacts, const Fingerprint *fp)
+{
+  Key *key = contacts_get_key (contacts, fp);
+  Contact *contact;
+
+  if (key == NULL)
+    return;
+  contact = key->contact;
+  WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_removed, key);
+  g_ptr_array_remove (contact->keys, key);
+  if (contact->active == key)
+    contact->active = NULL;
+  g_hash_table_remove (contacts->keys, fp);
+  contact_pick_active_key (contact);
+  contact_changed (contact);
+}
+
+void
+contacts_apply_delete_contact (Contacts *contacts, guint32 id)
+{
+  Contact *contact = contacts_get (contacts, id);
+  g_autoptr (GPtrArray) sightings = g_ptr_array_new ();
+
+  if (contact == NULL)
+    return;
+  for (guint i = 0; i < contact->sightings->len; i++)
+    g_ptr_array_add (sightings, g_ptr_array_index (contact->sightings, i));
+  remove_contact (contacts, contact);
+  /* Still announced: from now on a stranger. */
+  for (guint i = 0; i < sightings->len; i++)
+    {
+      Sighting *sighting = g_ptr_array_index (sightings, i);
+
+      if (sighting->contact == NULL && sighting->presence != NULL)
+        sightings_assign (contacts, sighting);
+    }
+}

@@ -101,8 +101,13 @@ const Fingerprint *key_get_replacement (const Key *key);          /* or NULL */
 /* The user's words that are no trust decision. INVALID_ARGUMENT: over 80 characters, control characters, or in use
  * by another contact. Disk first. */
 void contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpointer user);
+/* The same check without setting it; `contact` is the one it is for, NULL = one that does not exist yet. */
+gboolean contacts_check_petname (Contacts *contacts, Contact *contact, const char *petname, GError **error);
 /* "host:port", "[v6%scope]:port"; an existing static endpoint returns its contact. */
 Contact *contacts_add_static (Contacts *contacts, const char *endpoint, GError **error);
+/* Start-up: the settings that begin with this, endpoint -> contact id, are handed back one by one. */
+#define CONTACTS_STATIC_SETTING "static:"
+void contacts_restore_static (Contacts *contacts, const char *endpoint, guint32 id);
 gboolean contacts_remove_static (Contacts *contacts, const char *endpoint);
 
 /* From discovery (daemon.c wires them). */

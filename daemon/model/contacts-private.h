@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What contacts.c, contact.c and sightings.c share: the structs behind model/contacts.h. Nobody else includes it.
+ */
+#pragma once
+
+#include "daemon/model/contacts.h"
+#include "daemon/model/watchers.h"
+
+#define CONTACT_ADDRS_MAX 8
+
+/* One announced (instance, domain), however many links and families carry it. */
+typedef struct {
+  char *instance, *domain;
+  char *prepared;          /* jid_prepare() of the instance */
+  GArray *links;           /* SightingLink */
+  Presence *presence;      /* NULL until its TXT is known */
+  Contact *contact;        /* NULL until its TXT is known */
+} Sighting;
+
+typedef struct {
+  int ifindex, family;
+  char *ifname;
+} SightingLink;
+
+struct _Key {
+  Contact *contact;
+  KeyRow row;
+  gboolean expired;
+};
+
+struct _Contact {
+  Contacts *contacts;
+  ContactRow row;
+  gboolean has_row;        /* the store knows it */
+  char *claimed_name, *claimed_addr;
+  const char *name_warning; /* static */
+  GPtrArray *keys;         /* Key*, owned by the table */
+  Key *active;
+  GPtrArray *sightings;    /* Sighting*, owned by the table */
+  GPtrArray *statics;      /* Endpoint*, owned */
+  GPtrArray *endpoints;    /* Endpoint*, owned: what is shown, rebuilt on change */
+  GArray *contests;        /* guint32 */
+  char *proven_ifname, *proven_address;
+  guint16 proven_port;
+  gint64 last_success;
+  gint64 first_seen;
+  gboolean connected, proven;
+  char *last_error;
+};
+
+struct _Contacts {
+  TrustStore *store;
+  GHashTable *by_id;       /* GUINT_TO_POINTER(id) -> Contact* (owned) */
+  GHashTable *keys;        /* Fingerprint* inside Key -> Key* (owned) */
+  GHashTable *sightings;   /* "instance\ndomain" -> Sighting* (owned) */
+  Watchers watchers;
+  guint max_strangers;
+};
+
+Contact *contact_new (Contacts *contacts, guint32 id);
+void contact_free (Contact *contact);
+void contact_rebuild_endpoints (Contact *contact);
+void contact_refresh_names (Contact *contact);
+void contact_changed (Contact *contact);
+void contact_pick_active_key (Contact *contact);
+/* Drops a stranger that nothing holds any more. TRUE when it is gone. */
+gboolean contacts_reap (Contacts *contacts, Contact *contact);
+/* A fresh stranger, evicting the oldest idle one when the cap is reached; NULL when nobody can go. */
+Contact *contacts_new_stranger (Contacts *contacts);
+void contacts_attach_key (Contact *contact, Key *key);
+gboolean contact_has_settled_key (const Contact *contact); /* a key that was ever trusted, revoked ones too */
+
+void sightings_init (Contacts *contacts);
+void sightings_assign (Contacts *contacts, Sighting *sighting);
+void sightings_move (Contact *from, Contact *to, const Fingerprint *only_hinting);
+void sighting_free (gpointer sighting);

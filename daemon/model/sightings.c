@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Announcements and whose they are. Threat: a record is anybody's claim. It may attach an endpoint to a
+ * person, whom the handshake then must prove; it never creates, raises or satisfies a pin (docs/protocol.md 1.3).
+ */
+#include "earshot-config.h"
+
+#include "daemon/base/jid.h"
+#include "daemon/base/log.h"
+#include "daemon/model/contacts-private.h"
+
+static void
+link_clear (gpointer data)
+{
+  g_free (((SightingLink *) data)->ifname);
+}
+
+void
+sighting_free (gpointer data)
+{
+  Sighting *sighting = data;
+
+  g_free (sighting->instance);
+  g_free (sighting->domain);
+  g_free (sighting->prepared);
+  g_array_unref (sighting->links);
+  presence_free (sighting->presence);
+  g_free (sighting);
+}
+
+static char *
+table_key (const char *instance, const char *domain)
+{
+  return g_strconcat (instance, "\n", domain, NULL);
+}
+
+void
+sightings_init (Contacts *contacts)
+{
+  contacts->sightings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, sighting_free);
+}
+
+/* The keyed or nameless stranger that already stands for this name, or NULL. */
+static Contact *
+find_stranger_named (Contacts *contacts, const char *prepared, gboolean has_spki)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Contact *contact = value;
+      g_autofree char *addr = jid_prepare (contact->claimed_addr);
+
+      if (contact->row.stored || addr == NULL || g_strcmp0 (addr, prepared) != 0 || contact->sightings->len > 0)
+        continue;
+      /* Another key is hinted than the one this stranger proved: not the same one. */
+      if (has_spki && contact->keys->len > 0)
+        continue;
+      return contact;
+    }
+  return NULL;
+}
+
+/* Whose announcement is this? Hint first (a known key under a new name), then name, then a stranger. */
+void
+sightings_assign (Contacts *contacts, Sighting *sighting)
+{
+  const Presence *presence = sighting->presence;
+  Contact *owner = contacts_find_by_addr (contacts, sighting->instance);
+  Contact *contact = NULL;
+  Key *hinted = presence->has_spki ? contacts_get_key (contacts, &presence->spki) : NULL;
+  gboolean fresh = FALSE;
+
+  if (hinted != NULL && hinted->row.level != TRUST_REVOKED)
+    contact = hinted->contact;
+  else if (owner != NULL && (!presence->has_spki || !contact_has_settled_key (owner)))
+    contact = owner;
+  if (contact == NULL)
+    contact = find_stranger_named (contacts, sighting->prepared, presence->has_spki);
+  if (contact == NULL)
+    {
+      contact = contacts_new_stranger (contacts);
+      if (contact == NULL)
+        return; /* the cap holds and nobody idle can go: the announcement stays unowned until somebody leaves */
+      fresh = TRUE;
+    }
+  sighting->contact = contact;
+  g_ptr_array_add (contact->sightings, sighting);
+  if (owner != NULL && owner != contact && contact->contests->len == 0)
+    {
+      /* P-09: a pinned name under another key hint. Nothing of the owner's is sent there. */
+      guint32 id = owner->row.id;
+      g_autofree char *name = log_safe (sighting->instance);
+
+      g_array_append_val (contact->contests, id);
+      log_event (G_LOG_LEVEL_MESSAGE, "contacts", contact->row.id, 0, "name-conflict",
+                 "%s is announced with another key than the one known under that name", name);
+    }
+  contact->row.last_seen = g_get_real_time ();
+  contact_refresh_names (contact);
+  contact_rebuild_endpoints (contact);
+  if (fresh)
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
+  else
+    contact_changed (contact);
+}
+
+static void
+detach (Contacts *contacts, Sighting *sighting)
+{
+  Contact *contact = sighting->contact;
+
+  if (contact == NULL)
+    return;
+  sighting->contact = NULL;
+  g_ptr_array_remove (contact->sightings, sighting);
+  contact->row.last_seen = g_get_real_time ();
+  if (contact->sightings->len == 0 && !contact->connected)
+    contact->proven = FALSE;
+  contact_refresh_names (contact);
+  contact_rebuild_endpoints (contact);
+  if (!contacts_reap (contacts, contact))
+    contact_changed (contact);
+}
+
+static gboolean
+add_link (Sighting *sighting, const DiscoveryRecord *record)
+{
+  SightingLink link = { record->ifindex, record->family, NULL };
+
+  for (guint i = 0; i < sighting->links->len; i++)
+    {
+      SightingLink *known = &g_array_index (sighting->links, SightingLink, i);
+
+      if (known->ifindex == record->ifindex && known->family == record->family)
+        return FALSE;
+    }
+  link.ifname = g_strdup (record->ifname);
+  g_array_append_val (sighting->links, link);
+  return TRUE;
+}
+
+static Sighting *
+obtain (Contacts *contacts, const DiscoveryRecord *record)
+{
+  char *key = table_key (record->instance, record->domain);
+  Sighting *sighting = g_hash_table_lookup (contacts->sightings, key);
+
+  if (sighting != NULL)
+    {
+      g_free (key);
+      return sighting;
+    }
+  sighting = g_new0 (Sighting, 1);
+  sighting->instance = g_strdup (record->instance);
+  sighting->domain = g_strdup (record->domain);
+  sighting->prepared = jid_prepare (record->instance);
+  sighting->links = g_array_new (FALSE, FALSE, sizeof (SightingLink));
+  g_array_set_clear_func (sighting->links, link_clear);
+  g_hash_table_insert (contacts->sightings, key, sighting);
+  return sighting;
+}
+
+void
+contacts_on_sighted (Contacts *contacts, const DiscoveryRecord *record)
+{
+  Sighting *sighting = obtain (contacts, record);
+  gboolean new_link = add_link (sighting, record);
+  gboolean changed = new_link;
+
+  if (record->txt != NULL)
+    {
+      Presence *presence = presence_from_txt (record->txt);
+
+      if (sighting->presence != NULL && presence_equal (sighting->presence, presence))
+        presence_free (presence);
+      else
+        {
+          gboolean other_key = sighting->presence != NULL && sighting->contact != NULL
+                               && (presence->has_spki != sighting->presence->has_spki
+                                   || (presence->has_spki
+                                       && !fingerprint_equal (&presence->spki, &sighting->presence->spki)));
+
+          g_clear_pointer (&sighting->presence, presence_free);
+          sighting->presence = presence;
+          changed = TRUE;
+          if (other_key)
+            detach (contacts, sighting);
+        }
+    }
+  /* Presence is the TXT record: until it is known nobody is shown. */
+  if (sighting->presence == NULL || !changed)
+    return;
+  if (sighting->contact == NULL)
+    sightings_assign (contacts, sighting);
+  else
+    {
+      contact_refresh_names (sighting->contact);
+      contact_rebuild_endpoints (sighting->contact);
+      contact_changed (sighting->contact);
+    }
+  if (sighting->contact != NULL)
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, sighted, sighting->contact);
+}
+
+void
+contacts_on_gone (Contacts *contacts, const char *instance, const char *domain, int ifindex, int family)
+{
+  g_autofree char *key = table_key (instance, domain);
+  Sighting *sighting = g_hash_table_lookup (contacts->sightings, key);
+
+  if (sighting == NULL)
+    return;
+  for (guint i = 0; i < sighting->links->len; i++)
+    {
+      SightingLink *link = &g_array_index (sighting->links, SightingLink, i);
+
+      if (link->ifindex != ifindex || link->family != family)
+        continue;
+      g_array_remove_index (sighting->links, i);
+      break;
+    }
+  if (sighting->links->len > 0)
+    {
+      if (sighting->contact != NULL)
+        {
+          contact_rebuild_endpoints (sighting->contact);
+          contact_changed (sighting->contact);
+        }
+      return;
+    }
+  /* P-11: gone only when gone everywhere. */
+  detach (contacts, sighting);
+  g_hash_table_remove (contacts->sightings, key);
+}
+
+void
+contacts_forget_sightings (Contacts *contacts)
+{
+  g_autoptr (GList) all = g_hash_table_get_values (contacts->sightings);
+
+  for (GList *item = all; item != NULL; item = item->next)
+    detach (contacts, item->data);
+  g_hash_table_remove_all (contacts->sightings);
+}
+
+/* Hands announcements over when a key turns out to be somebody else's. */
+void
+sightings_move (Contact *from, Contact *to, const Fingerprint *only_hinting)
+{
+  for (guint i = from->sightings->len; i > 0; i--)
+    {
+      Sighting *sighting = g_ptr_array_index (from->sightings, i - 1);
+
+      if (only_hinting != NULL
+          && (!sighting->presence->has_spki || !fingerprint_equal (&sighting->presence->spki, only_hinting)))
+        continue;
+      g_ptr_array_remove_index (from->sightings, i - 1);
+      sighting->contact = to;
+      g_ptr_array_add (to->sightings, sighting);
+    }
+  contact_refresh_names (from);
+  contact_rebuild_endpoints (from);
+  contact_refresh_names (to);
+  contact_rebuild_endpoints (to);
+}
