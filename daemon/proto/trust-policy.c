@@ -1,3 +1,209 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "earshot-config.h"
+
 #include "daemon/proto/trust-policy.h"
+
+#include <string.h>
+
+/* Threat: everything about the other end except its key is chosen by a stranger, and what is stored
+ * may come from a damaged or doctored disk. So each function starts from "no", a value outside
+ * its enum is a no, and only a numbered check below turns it into anything else. */
+
+static const char *const level_words[] = {
+  [TRUST_REVOKED] = "revoked", [TRUST_UNKNOWN] = "unknown", [TRUST_PINNED] = "pinned",
+  [TRUST_VOUCHED] = "vouched", [TRUST_CA] = "ca",           [TRUST_VERIFIED] = "verified",
+};
+
+static const char *const mode_words[] = {
+  [TRUST_MODE_ASK] = "ask",
+  [TRUST_MODE_TOFU] = "tofu",
+  [TRUST_MODE_CA] = "ca",
+  [TRUST_MODE_STRICT] = "strict",
+};
+
+static const char *const require_words[] = {
+  [REQUIRE_INSECURE_OK] = "insecure-ok", [REQUIRE_ENCRYPTED] = "encrypted", [REQUIRE_PINNED] = "pinned",
+  [REQUIRE_VOUCHED] = "vouched",         [REQUIRE_CA] = "ca",               [REQUIRE_VERIFIED] = "verified",
+};
+
+static TrustVerdict
+verdict (TrustAction action, TrustAsk ask, const char *reason)
+{
+  return (TrustVerdict){ .action = action, .ask = ask, .reason = reason };
+}
+
+/* The key is stored at pinned or above. The name it comes under does not matter: a known
+ * key under a new name is usable, the handshake proved it (docs/protocol.md 1.3). */
+static TrustVerdict
+judge_trusted (const TrustQuestion *q)
+{
+  /* 5. A level that rests on a chain lasts as long as the chain does where the chains rule. */
+  if (q->mode == TRUST_MODE_CA && q->level == TRUST_CA && !q->chain_valid)
+    return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain");
+
+  /* 6. Trusted by a person's word or by a chain: in. */
+  return verdict (TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, level_words[q->level]);
+}
+
+/* First sight of a key: by mode (docs/protocol.md 3.4, table row "unknown"). */
+static TrustVerdict
+judge_unknown (const TrustQuestion *q)
+{
+  switch (q->mode)
+    {
+    case TRUST_MODE_CA:
+      /* 7. "A new key with a valid chain for the same JID joins at `ca` with a notice and never
+       * inherits `verified`" (3.5): the chain, not the name, is the proof. Without one: refuse. */
+      if (q->chain_valid)
+        return verdict (TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, q->name_known ? "ca-new-key" : "ca");
+      if (q->name_known)
+        return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT, "name-conflict");
+      return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain");
+
+    case TRUST_MODE_STRICT:
+      /* 8. Strict lets nobody in unasked; that somebody uses a friend's name is told all the same (T-11). */
+      if (q->name_known)
+        return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT, "name-conflict");
+      return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "strict");
+
+    case TRUST_MODE_TOFU:
+      /* 9. "Known name, new key: … the new key is `unknown`, never auto-pinned even under `tofu`" (3.5). */
+      if (q->name_known)
+        return verdict (TRUST_ACTION_RESTRICT, TRUST_ASK_NAME_CONFLICT, "name-conflict");
+      /* 10. "`tofu` pins only keys of never-seen names" (T-10). */
+      if (q->name_seen)
+        return verdict (TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "name-seen");
+      return verdict (TRUST_ACTION_PIN, TRUST_ASK_NOTHING, "first-use");
+
+    case TRUST_MODE_ASK:
+      /* 11. "`ask` pins nothing by itself" (T-10), in both directions. */
+      if (q->name_known)
+        return verdict (TRUST_ACTION_RESTRICT, TRUST_ASK_NAME_CONFLICT, "name-conflict");
+      return verdict (TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "new-key");
+    }
+  return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "policy");
+}
+
+/* Whether the peer called us or we called it makes no difference to any rule; `inbound` is in the question
+ * because it belongs to the log line beside the verdict. */
+TrustVerdict
+trust_policy_judge (const TrustQuestion *q)
+{
+  /* 1. "Blocked always wins." */
+  if (q->blocked)
+    return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "blocked");
+
+  /* 2. A revoked key never comes back by itself. */
+  if (q->level == TRUST_REVOKED)
+    return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "revoked");
+
+  /* 3. The user said no to this key, and is not asked again. It outweighs a stored level: they
+   * can not both be right, and the default is to refuse. */
+  if (q->refused)
+    return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "refused");
+
+  /* 4. "Pin mode ignores dates; CA mode enforces dates" (3.2), also for a pinned key (T-05). */
+  if (q->mode == TRUST_MODE_CA && q->chain_expired)
+    return verdict (TRUST_ACTION_REFUSE_EXPIRED, TRUST_ASK_NOTHING, "expired");
+
+  switch (q->level)
+    {
+    case TRUST_PINNED:
+    case TRUST_VOUCHED:
+    case TRUST_CA:
+    case TRUST_VERIFIED:
+      return judge_trusted (q);
+    case TRUST_UNKNOWN:
+      return judge_unknown (q);
+    case TRUST_REVOKED:
+      break;
+    }
+  return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "policy");
+}
+
+gboolean
+trust_policy_may_send (TrustLevel level, gboolean blocked, Require require)
+{
+  if (blocked || level < TRUST_PINNED || level > TRUST_VERIFIED)
+    return FALSE;
+  switch (require)
+    {
+    case REQUIRE_INSECURE_OK:
+    case REQUIRE_ENCRYPTED:
+    case REQUIRE_PINNED:
+      return TRUE;
+    case REQUIRE_VOUCHED:
+      return level >= TRUST_VOUCHED;
+    case REQUIRE_CA:
+      return level >= TRUST_CA;
+    case REQUIRE_VERIFIED:
+      return level >= TRUST_VERIFIED;
+    }
+  return FALSE;
+}
+
+static const char *
+word_of (const char *const *words, guint n_words, guint value, const char *otherwise)
+{
+  return value < n_words ? words[value] : otherwise;
+}
+
+static gboolean
+value_of (const char *const *words, guint n_words, const char *text, guint *out)
+{
+  for (guint i = 0; text != NULL && i < n_words; i++)
+    if (strcmp (words[i], text) == 0)
+      {
+        *out = i;
+        return TRUE;
+      }
+  return FALSE;
+}
+
+const char *
+trust_level_to_string (TrustLevel level)
+{
+  return word_of (level_words, G_N_ELEMENTS (level_words), level, "unknown");
+}
+
+gboolean
+trust_level_from_string (const char *text, TrustLevel *out)
+{
+  guint value;
+  if (!value_of (level_words, G_N_ELEMENTS (level_words), text, &value))
+    return FALSE;
+  *out = (TrustLevel) value;
+  return TRUE;
+}
+
+const char *
+trust_mode_to_string (TrustMode mode)
+{
+  return word_of (mode_words, G_N_ELEMENTS (mode_words), mode, "strict");
+}
+
+gboolean
+trust_mode_from_string (const char *text, TrustMode *out)
+{
+  guint value;
+  if (!value_of (mode_words, G_N_ELEMENTS (mode_words), text, &value))
+    return FALSE;
+  *out = (TrustMode) value;
+  return TRUE;
+}
+
+const char *
+require_to_string (Require require)
+{
+  return word_of (require_words, G_N_ELEMENTS (require_words), require, "verified");
+}
+
+gboolean
+require_from_string (const char *text, Require *out)
+{
+  guint value;
+  if (!value_of (require_words, G_N_ELEMENTS (require_words), text, &value))
+    return FALSE;
+  *out = (Require) value;
+  return TRUE;
+}

@@ -1,4 +1,246 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The rule table of docs/protocol.md 3.4 and 3.5, written a second time as patterns, and the whole
+ * input space (6 levels x 4 modes x 7 flags) run against it. Each point must match
+ * exactly one row, so a row that overlaps or leaves a hole fails as well.
+ */
 #include "earshot-config.h"
+
 #include <glib.h>
-int main (int argc, char **argv) { g_test_init (&argc, &argv, NULL); return g_test_run (); }
+
+#include "daemon/proto/trust-policy.h"
+
+enum { NO, YES, ANY };
+#define L(level) (1u << (level))
+#define M(mode) (1u << (mode))
+#define ALL_LEVELS 0x3fu
+#define ALL_MODES 0x0fu
+#define TRUSTED (L (TRUST_PINNED) | L (TRUST_VOUCHED) | L (TRUST_CA) | L (TRUST_VERIFIED))
+#define BY_PERSON (L (TRUST_PINNED) | L (TRUST_VOUCHED) | L (TRUST_VERIFIED))
+#define NOT_REVOKED (ALL_LEVELS & ~L (TRUST_REVOKED))
+#define NOT_CA_MODE (ALL_MODES & ~M (TRUST_MODE_CA))
+
+typedef struct {
+  guint levels, modes;
+  int blocked, refused, name_known, name_seen, chain_valid, chain_expired;
+  TrustAction action;
+  TrustAsk ask;
+  const char *reason; /* NULL = the word of the level */
+} Rule;
+
+static const Rule rules[] = {
+  { ALL_LEVELS, ALL_MODES, YES, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "blocked" },
+  { L (TRUST_REVOKED), ALL_MODES, NO, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "revoked" },
+  { NOT_REVOKED, ALL_MODES, NO, YES, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "refused" },
+  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, YES, TRUST_ACTION_REFUSE_EXPIRED, TRUST_ASK_NOTHING, "expired" },
+  /* stored trust */
+  { TRUSTED, NOT_CA_MODE, NO, NO, ANY, ANY, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { BY_PERSON, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, YES, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  /* first sight, by mode */
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK), NO, NO, NO, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "new-key" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK) | M (TRUST_MODE_TOFU), NO, NO, YES, ANY, ANY, ANY, TRUST_ACTION_RESTRICT,
+    TRUST_ASK_NAME_CONFLICT, "name-conflict" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, NO, ANY, ANY, TRUST_ACTION_PIN, TRUST_ASK_NOTHING, "first-use" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, YES, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "name-seen" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, NO, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "strict" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, YES, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT,
+    "name-conflict" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, YES, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, YES, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca-new-key" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT,
+    "name-conflict" },
+};
+
+static gboolean
+rule_matches (const Rule *r, const TrustQuestion *q)
+{
+  return (r->levels & L (q->level)) != 0 && (r->modes & M (q->mode)) != 0
+         && (r->blocked == ANY || r->blocked == q->blocked) && (r->refused == ANY || r->refused == q->refused)
+         && (r->name_known == ANY || r->name_known == q->name_known)
+         && (r->name_seen == ANY || r->name_seen == q->name_seen)
+         && (r->chain_valid == ANY || r->chain_valid == q->chain_valid)
+         && (r->chain_expired == ANY || r->chain_expired == q->chain_expired);
+}
+
+static TrustQuestion
+question_at (guint level, guint mode, guint flags)
+{
+  return (TrustQuestion){ .mode = mode,
+                          .level = level,
+                          .inbound = (flags & 1) != 0,
+                          .blocked = (flags & 2) != 0,
+                          .refused = (flags & 4) != 0,
+                          .name_known = (flags & 8) != 0,
+                          .name_seen = (flags & 16) != 0,
+                          .chain_valid = (flags & 32) != 0,
+                          .chain_expired = (flags & 64) != 0 };
+}
+
+#define EACH_QUESTION(q)                                                                                               \
+  for (guint level_ = TRUST_REVOKED; level_ <= TRUST_VERIFIED; level_++)                                               \
+    for (guint mode_ = TRUST_MODE_ASK; mode_ <= TRUST_MODE_STRICT; mode_++)                                            \
+      for (guint flags_ = 0; flags_ < 128; flags_++)                                                                   \
+        for (TrustQuestion q = question_at (level_, mode_, flags_), *once_ = &q; once_ != NULL; once_ = NULL)
+
+static void
+test_whole_space (void)
+{
+  guint points = 0, used[G_N_ELEMENTS (rules)] = { 0 };
+
+  EACH_QUESTION (q)
+    {
+      const Rule *rule = NULL;
+      for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
+        if (rule_matches (&rules[i], &q))
+          {
+            g_assert_null (rule);
+            rule = &rules[i];
+            used[i]++;
+          }
+      g_assert_nonnull (rule);
+      TrustVerdict v = trust_policy_judge (&q);
+      g_assert_cmpint (v.action, ==, rule->action);
+      g_assert_cmpint (v.ask, ==, rule->ask);
+      g_assert_cmpstr (v.reason, ==, rule->reason != NULL ? rule->reason : trust_level_to_string (q.level));
+      points++;
+    }
+  g_assert_cmpuint (points, ==, 6 * 4 * 128);
+  for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
+    g_assert_cmpuint (used[i], >, 0);
+}
+
+static void
+test_blocked_wins (void)
+{
+  EACH_QUESTION (q)
+    {
+      if (!q.blocked && !q.refused && q.level != TRUST_REVOKED)
+        continue;
+      TrustVerdict v = trust_policy_judge (&q);
+      g_assert_cmpint (v.action, ==, TRUST_ACTION_REFUSE);
+      g_assert_cmpint (v.ask, ==, TRUST_ASK_NOTHING);
+    }
+}
+
+static void
+test_pins (void)
+{
+  EACH_QUESTION (q)
+    {
+      TrustVerdict v = trust_policy_judge (&q);
+      /* Only tofu pins, only unknown keys under names nobody ever used; only chains make ca. */
+      if (v.action == TRUST_ACTION_PIN)
+        g_assert_true (q.mode == TRUST_MODE_TOFU && q.level == TRUST_UNKNOWN && !q.name_known && !q.name_seen);
+      if (v.action == TRUST_ACTION_JOIN_CA)
+        g_assert_true (q.mode == TRUST_MODE_CA && q.chain_valid && !q.chain_expired);
+      if (q.level == TRUST_UNKNOWN)
+        g_assert_cmpint (v.action, !=, TRUST_ACTION_ADMIT);
+    }
+}
+
+static void
+test_name_conflict (void)
+{
+  EACH_QUESTION (q)
+    {
+      if (!q.name_known || q.level != TRUST_UNKNOWN || q.blocked || q.refused)
+        continue;
+      TrustVerdict v = trust_policy_judge (&q);
+      g_assert_cmpint (v.action, !=, TRUST_ACTION_PIN);
+      g_assert_cmpint (v.action, !=, TRUST_ACTION_ADMIT);
+      if (q.mode != TRUST_MODE_CA)
+        g_assert_cmpint (v.ask, ==, TRUST_ASK_NAME_CONFLICT);
+    }
+}
+
+static void
+test_direction_is_no_argument (void)
+{
+  EACH_QUESTION (q)
+    {
+      TrustQuestion other = q;
+      other.inbound = !q.inbound;
+      TrustVerdict a = trust_policy_judge (&q), b = trust_policy_judge (&other);
+      g_assert_true (a.action == b.action && a.ask == b.ask && a.reason == b.reason);
+    }
+}
+
+static void
+test_garbage_is_no (void)
+{
+  /* As a damaged store might hold it. */
+  TrustQuestion q = { .mode = TRUST_MODE_TOFU, .level = (TrustLevel) 77 };
+  g_assert_cmpint (trust_policy_judge (&q).action, ==, TRUST_ACTION_REFUSE);
+  q = (TrustQuestion){ .mode = (TrustMode) 77, .level = TRUST_UNKNOWN };
+  g_assert_cmpint (trust_policy_judge (&q).action, ==, TRUST_ACTION_REFUSE);
+  g_assert_false (trust_policy_may_send ((TrustLevel) 77, FALSE, REQUIRE_ENCRYPTED));
+  g_assert_false (trust_policy_may_send (TRUST_VERIFIED, FALSE, (Require) 77));
+}
+
+static void
+test_may_send (void)
+{
+  static const TrustLevel needs[] = {
+    [REQUIRE_INSECURE_OK] = TRUST_PINNED, [REQUIRE_ENCRYPTED] = TRUST_PINNED, [REQUIRE_PINNED] = TRUST_PINNED,
+    [REQUIRE_VOUCHED] = TRUST_VOUCHED,    [REQUIRE_CA] = TRUST_CA,            [REQUIRE_VERIFIED] = TRUST_VERIFIED,
+  };
+  for (guint require = REQUIRE_INSECURE_OK; require <= REQUIRE_VERIFIED; require++)
+    for (guint level = TRUST_REVOKED; level <= TRUST_VERIFIED; level++)
+      {
+        g_assert_cmpint (trust_policy_may_send (level, FALSE, require), ==, level >= needs[require]);
+        g_assert_false (trust_policy_may_send (level, TRUE, require));
+      }
+}
+
+static void
+test_words (void)
+{
+  static const char *const levels[] = { "revoked", "unknown", "pinned", "vouched", "ca", "verified" };
+  static const char *const modes[] = { "ask", "tofu", "ca", "strict" };
+  static const char *const requires[] = { "insecure-ok", "encrypted", "pinned", "vouched", "ca", "verified" };
+  TrustLevel level = TRUST_PINNED;
+  TrustMode mode = TRUST_MODE_CA;
+  Require require = REQUIRE_CA;
+
+  for (guint i = 0; i < G_N_ELEMENTS (levels); i++)
+    {
+      g_assert_cmpstr (trust_level_to_string (i), ==, levels[i]);
+      g_assert_true (trust_level_from_string (levels[i], &level) && level == i);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    {
+      g_assert_cmpstr (trust_mode_to_string (i), ==, modes[i]);
+      g_assert_true (trust_mode_from_string (modes[i], &mode) && mode == i);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (requires); i++)
+    {
+      g_assert_cmpstr (require_to_string (i), ==, requires[i]);
+      g_assert_true (require_from_string (requires[i], &require) && require == i);
+    }
+  /* A misspelt word is no word, and the most careful one stands for what is out of range. */
+  g_assert_false (trust_level_from_string ("Verified", &level) || trust_level_from_string (NULL, &level));
+  g_assert_false (trust_mode_from_string ("", &mode) || trust_mode_from_string ("tofu ", &mode));
+  g_assert_false (require_from_string ("verifed", &require));
+  g_assert_cmpint (level, ==, TRUST_VERIFIED);
+  g_assert_cmpstr (trust_level_to_string ((TrustLevel) 99), ==, "unknown");
+  g_assert_cmpstr (trust_mode_to_string ((TrustMode) 99), ==, "strict");
+  g_assert_cmpstr (require_to_string ((Require) 99), ==, "verified");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/trust-policy/whole-input-space", test_whole_space);
+  g_test_add_func ("/trust-policy/S-14-blocked-and-refused-look-the-same", test_blocked_wins);
+  g_test_add_func ("/trust-policy/T-10-only-tofu-pins-only-new-names", test_pins);
+  g_test_add_func ("/trust-policy/T-11-known-name-new-key", test_name_conflict);
+  g_test_add_func ("/trust-policy/direction-is-no-argument", test_direction_is_no_argument);
+  g_test_add_func ("/trust-policy/garbage-is-no", test_garbage_is_no);
+  g_test_add_func ("/trust-policy/may-send", test_may_send);
+  g_test_add_func ("/trust-policy/words", test_words);
+  return g_test_run ();
+}
