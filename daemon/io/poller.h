@@ -15,9 +15,10 @@ typedef void (*PollerFunc) (gpointer user, guint32 events);
 
 /* Attached to the default main context. */
 Poller *poller_new (void);
-/* All watches must be gone. */
+/* All watches must be gone. Safe inside a callback. */
 void poller_free (Poller *poller);
 
+/* NULL when the kernel refuses (out of memory or of watches). */
 PollerWatch *poller_add (Poller *poller, int fd, guint32 events, PollerFunc func, gpointer user);
 void poller_modify (PollerWatch *watch, guint32 events);
 /* Safe inside a callback, also for other watches of the same turn: none fires after this. The fd stays open. */
