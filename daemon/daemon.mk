@@ -23,6 +23,7 @@ daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)
 daemon_libio_a_SOURCES = \
 	daemon/io/config.c daemon/io/config.h \
 	daemon/io/db.c daemon/io/db.h \
+	daemon/io/db-open.c daemon/io/db-private.h \
 	daemon/io/discovery.c daemon/io/discovery.h \
 	daemon/io/discovery-backend.h \
 	daemon/io/discovery-avahi.c \

@@ -5,8 +5,10 @@
  * transaction (group commit), and only then do the jobs report, in order, in one turn of the loop.
  * journal_mode=WAL, synchronous=FULL.
  *
- * A job that fails is rolled back alone (savepoint); a commit that fails (disk full) fails every write job of its
- * batch with STORE_FULL, and nothing of it was done. Disk content is not trusted to be sane: readers check ranges.
+ * A job that fails is rolled back alone: the batch is undone and the others are run once more, one by one. So work may run
+ * twice and sets its results anew each time; a refusal that is no failure (NOT_FOUND, a duplicate) belongs into the job,
+ * not into `error`. A commit that fails (disk full) fails every write job of its batch with STORE_FULL, and nothing of it
+ * was done. Disk content is not trusted to be sane: readers check ranges.
  */
 #pragma once
 
@@ -18,7 +20,9 @@ typedef struct _Db Db;
 
 /* The thread. Several files share one. */
 DbWorker *db_worker_new (void);
-/* Runs what is queued, reports it, joins. */
+/* Runs and reports what is queued, also what those reports queue. For tear-down, before the listeners go. Blocks. */
+void db_worker_flush (DbWorker *worker);
+/* Runs what is queued, reports it, joins. Its files are closed before. */
 void db_worker_free (DbWorker *worker);
 
 /* Schema step i brings a file from version i to i+1 (PRAGMA user_version); steps are never edited once released. */
@@ -28,11 +32,11 @@ typedef struct {
   gint32 application_id;
 } DbSchema;
 
-/* Opens or creates, mode 0600, checks application_id and `PRAGMA quick_check`, climbs the ladder. Blocks: start-up only.
+/* Opens or creates, mode 0600, alone (no other process may read it meanwhile), checks application_id and `PRAGMA quick_check`, climbs the ladder. Blocks: start-up only.
  * A damaged file is set aside (fs_set_aside()), a fresh one is made and `*set_aside` names the old one (else NULL).
  * A file from a newer version, or one that cannot be read for lack of rights or space, is an error and untouched. */
 Db *db_open (DbWorker *worker, const char *path, const DbSchema *schema, char **set_aside, GError **error);
-/* Runs what is queued for it, then closes. Blocks. */
+/* Runs and reports what is queued for it, then closes; what is submitted meanwhile fails with CANCELLED. Blocks. */
 void db_close (Db *db);
 
 /* Runs on the writer thread. FALSE with `error` rolls this job back. */
@@ -47,7 +51,8 @@ guint db_get_pending (const Db *db);
 /* For start-up only, before the loop runs: runs `work` on the calling thread while the worker is idle. */
 gboolean db_run_now (Db *db, DbWork work, gpointer job, GError **error);
 
-/* For work functions: a prepared statement, cached for the handle's life, reset and unbound. NULL sets error. */
+/* For work functions only: a prepared statement, cached for the handle's life, reset and unbound. Reset again when the
+ * job ends, so that text may be bound as SQLITE_STATIC if it lives as long as the job. NULL sets error. */
 sqlite3_stmt *db_prepare (sqlite3 *handle, const char *static_sql, GError **error);
 /* Steps a statement that gives no rows. Maps SQLITE_FULL, IOERR_WRITE and READONLY to STORE_FULL. */
 gboolean db_step_done (sqlite3 *handle, sqlite3_stmt *stmt, GError **error);
