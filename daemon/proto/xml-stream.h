@@ -36,6 +36,7 @@ typedef enum {
   XML_STREAM_ERROR_NOT_WELL_FORMED,
   XML_STREAM_ERROR_UNSUPPORTED_ENCODING,
   XML_STREAM_ERROR_RESTRICTED_XML,
+  XML_STREAM_ERROR_BAD_FORMAT,       /* text where only elements may stand */
   XML_STREAM_ERROR_POLICY_VIOLATION, /* too deep, too many of something */
   XML_STREAM_ERROR_STANZA_TOO_BIG    /* policy-violation + <stanza-too-big/> */
 } XmlStreamError;
@@ -50,7 +51,7 @@ typedef struct {
   void (*opened) (gpointer user, const Stanza *header, const char *default_ns);
   /* A complete first-level element; borrowed, ref it to keep it. */
   void (*stanza) (gpointer user, Stanza *stanza);
-  /* The root's end tag. */
+  /* The root's end tag. What follows it is not parsed, as after xml_stream_stop(). */
   void (*closed) (gpointer user);
 } XmlStreamHandlers;
 
