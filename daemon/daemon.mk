@@ -45,7 +45,8 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/delivery.c daemon/model/delivery.h \
 	daemon/model/router.c daemon/model/router.h \
 	daemon/model/self.c daemon/model/self.h \
-	daemon/model/session.c daemon/model/session.h \
+	daemon/model/dialer.c \
+	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
 	daemon/model/settings.c daemon/model/settings.h \
 	daemon/model/trust.c daemon/model/trust.h \
 	daemon/model/watchers.h

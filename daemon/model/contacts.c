@@ -389,7 +389,7 @@ find_announced (Contacts *contacts, const char *addr)
 }
 
 Key *
-contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, Contact **contested)
+contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected, Contact **contested)
 {
   Key *key = contacts_get_key (contacts, fp);
   Contact *owner = contacts_find_by_addr (contacts, addr);
@@ -405,7 +405,11 @@ contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr,
     }
   if (owner != NULL && contact_has_settled_key (owner))
     *contested = owner;
-  contact = owner != NULL && *contested == NULL ? owner : addr != NULL ? find_announced (contacts, addr) : NULL;
+  contact = owner != NULL && *contested == NULL ? owner : expected != 0 ? contacts_get (contacts, expected) : NULL;
+  if (contact != NULL && contact_has_settled_key (contact))
+    contact = NULL;
+  if (contact == NULL && addr != NULL)
+    contact = find_announced (contacts, addr);
   /* A keyless stored contact takes the first key that comes under its name, still unknown; a second one makes its own entry. */
   if (contact != NULL && contact->keys->len > 0 && contact->active != NULL && !contact->active->row.refused)
     contact = NULL;
@@ -671,8 +675,8 @@ contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpoin
 }
 
 /* "192.0.2.7:5298", "[fe80::1%wlan0]:5298", "host.local:5298": address and port apart. */
-static gboolean
-split_endpoint (const char *endpoint, char **host, guint16 *port, GError **error)
+gboolean
+contacts_split_endpoint (const char *endpoint, char **host, guint16 *port, GError **error)
 {
   const char *colon = strrchr (endpoint, ':');
   guint64 number;
@@ -757,7 +761,7 @@ add_static (Contacts *contacts, const char *text, guint32 id, GError **error)
   Contact *contact, *kept = id != 0 ? contacts_get (contacts, id) : NULL;
   Endpoint *endpoint;
 
-  if (!split_endpoint (text, &host, &port, error))
+  if (!contacts_split_endpoint (text, &host, &port, error))
     return NULL;
   contact = owner_of_static (contacts, host, port, &index, &total);
   if (contact != NULL)
@@ -804,7 +808,7 @@ contacts_remove_static (Contacts *contacts, const char *text)
   guint index = 0, total;
   Contact *contact;
 
-  if (!split_endpoint (text, &host, &port, NULL))
+  if (!contacts_split_endpoint (text, &host, &port, NULL))
     return FALSE;
   contact = owner_of_static (contacts, host, port, &index, &total);
   if (contact == NULL)

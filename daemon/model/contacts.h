@@ -105,6 +105,8 @@ void contact_set_petname (Contact *contact, const char *petname, DoneFunc done, 
 gboolean contacts_check_petname (Contacts *contacts, Contact *contact, const char *petname, GError **error);
 /* "host:port", "[v6%scope]:port"; an existing static endpoint returns its contact. */
 Contact *contacts_add_static (Contacts *contacts, const char *endpoint, GError **error);
+/* "HOST:PORT" apart; brackets removed. INVALID_ARGUMENT says what an endpoint looks like. */
+gboolean contacts_split_endpoint (const char *endpoint, char **host, guint16 *port, GError **error);
 /* Start-up: the settings that begin with this, endpoint -> contact id, are handed back one by one. */
 #define CONTACTS_STATIC_SETTING "static:"
 void contacts_restore_static (Contacts *contacts, const char *endpoint, guint32 id);
@@ -117,9 +119,9 @@ void contacts_on_gone (Contacts *contacts, const char *instance, const char *dom
 void contacts_forget_sightings (Contacts *contacts);
 
 /* For trust and session. */
-/* The contact a proven key belongs to, made if need be: by key, else the nameless or keyless contact announced as `addr`, else
- * a new stranger. `contested` receives the stored contact that owns the name under another trusted key, or NULL. */
-Key *contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, Contact **contested);
+/* The contact a proven key belongs to, made if need be: by key, else the keyless contact that was dialled (`expected`, 0 = none) or
+ * is announced as `addr`, else a new stranger; NULL when there is no room for one. `contested` receives the stored contact that owns the name under another trusted key, or NULL. */
+Key *contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected, Contact **contested);
 void contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean connected);
 void contacts_set_last_error (Contact *contact, const char *error_word);
 void contacts_set_key_expired (Key *key, gboolean expired);

@@ -1,3 +1,1011 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The pipeline of one stream: link, tls, stream, and who is on it. Threat: everything below is a stranger until
+ * the verdict; every callback may end the session, so each entry point holds a reference.
+ */
 #include "earshot-config.h"
-#include "daemon/model/session.h"
+
+#include <net/if.h>
+#include <string.h>
+
+#include "daemon/base/jid.h"
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+#include "daemon/model/session-private.h"
+#include "daemon/proto/caps.h"
+
+#define SIMULTANEOUS_US (10 * G_USEC_PER_SEC) /* docs/protocol.md 2.8 */
+#define LIMBO_MS 5000
+#define SILENCE_S 60                          /* 2.9 */
+#define ANSWER_S 30
+#define DRAIN_MS 2000                         /* 2.10 */
+#define STREAM_LIFE_S (24 * 3600)             /* 2.2: replaced after a day */
+#define RESTRICTED_MAX 8
+#define FLUSH_BYTES (64 * 1024)
+#define FORMER_ADDRS_MAX 16
+
+static void session_end (Session *session, const char *word);
+
+static Session *
+session_ref (Session *session)
+{
+  session->refs++;
+  return session;
+}
+
+static void
+session_unref (Session *session)
+{
+  if (--session->refs > 0)
+    return;
+  g_string_free (session->out, TRUE);
+  g_free (session->claimed);
+  g_free (session->ifname);
+  g_free (session->address);
+  g_free (session);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Session, session_unref)
+
+static void
+clear_source (guint *source)
+{
+  if (*source != 0)
+    g_source_remove (*source);
+  *source = 0;
+}
+
+static void
+clear_timers (Session *session)
+{
+  clear_source (&session->deadline_source);
+  clear_source (&session->idle_source);
+  clear_source (&session->watch_source);
+  clear_source (&session->limbo_source);
+}
+
+/* Frees the transport and leaves the table. Fires nothing. */
+void
+session_drop (Session *session)
+{
+  Sessions *sessions = session->sessions;
+
+  clear_timers (session);
+  clear_source (&session->drain_source);
+  clear_source (&session->flush_source);
+  session->ended = TRUE;
+  session->dial = NULL;
+  session->probe = NULL;
+  g_clear_pointer (&session->stream, stream_free);
+  g_clear_pointer (&session->tls, tls_free);
+  g_clear_pointer (&session->link, link_free);
+  if (sessions->all != NULL && g_ptr_array_remove_fast (sessions->all, session))
+    session_unref (session);
+}
+
+static gboolean
+on_drained_time (gpointer user)
+{
+  Session *session = user;
+
+  session->drain_source = 0;
+  session_drop (session);
+  return G_SOURCE_REMOVE;
+}
+
+/* --- writing ---------------------------------------------------------------- */
+
+static void
+flush_now (Session *session)
+{
+  clear_source (&session->flush_source);
+  if (session->out->len == 0 || session->tls == NULL)
+    return;
+  session->last_tx = g_get_monotonic_time ();
+  tls_write (session->tls, session->out->str, session->out->len);
+  g_string_truncate (session->out, 0);
+}
+
+/* One write a loop turn: acks, receipts and messages of the turn share their records. */
+static gboolean
+on_flush (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  session->flush_source = 0;
+  flush_now (session);
+  if (session->congested && session->open && session->link != NULL && link_get_pending (session->link) < LINK_HIGH_WATER)
+    {
+      session->congested = FALSE;
+      session->sessions->callbacks.writable (session->sessions->user, session);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_stream_send (gpointer user, const char *bytes, gsize len)
+{
+  Session *session = user;
+
+  if (session->link == NULL)
+    return;
+  if (session->tls == NULL)
+    {
+      link_write (session->link, (const guint8 *) bytes, len);
+      return;
+    }
+  g_string_append_len (session->out, bytes, len);
+  if (session->out->len >= FLUSH_BYTES)
+    flush_now (session);
+  else if (session->flush_source == 0)
+    session->flush_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_flush, session, NULL);
+}
+
+/* --- TLS -------------------------------------------------------------------- */
+
+static void
+on_tls_send (gpointer user, const guint8 *cipher, gsize len)
+{
+  Session *session = user;
+
+  if (session->link != NULL)
+    link_write (session->link, cipher, len);
+}
+
+static gboolean
+on_tls_accept_key (gpointer user, const Fingerprint *fp)
+{
+  Session *session = user;
+  Sessions *sessions = session->sessions;
+  Contact *contact;
+
+  session->fp = *fp;
+  session->has_key = TRUE;
+  if (session->probe != NULL || fingerprint_equal (fp, identity_get_fingerprint (sessions->config.identity)))
+    return FALSE;
+  contact = session->dial != NULL ? contacts_get (sessions->config.contacts, dial_get_contact_id (session->dial)) : NULL;
+  if (contact != NULL
+      && trust_accepts_for (sessions->config.trust, contact, fp, session->claimed, session->ifname))
+    return TRUE;
+  session->mismatch = TRUE;
+  return FALSE;
+}
+
+/* The initiator's verdict, before its first header inside TLS (docs/protocol.md 2.1 step 6). */
+static void
+on_judged_outbound (gpointer user, TrustVerdict verdict, Contact *contact, Key *key)
+{
+  g_autoptr (Session) session = user;
+
+  if (session->ended)
+    return;
+  switch (verdict.action)
+    {
+    case TRUST_ACTION_ADMIT:
+    case TRUST_ACTION_PIN:
+    case TRUST_ACTION_JOIN_CA:
+    case TRUST_ACTION_RESTRICT:
+      stream_tls_done (session->stream);
+      return;
+    case TRUST_ACTION_REFUSE:
+    case TRUST_ACTION_REFUSE_EXPIRED:
+      session_end (session, contact != NULL && contact_is_blocked (contact) ? "Blocked" : "NotTrusted");
+      return;
+    }
+}
+
+static void
+on_tls_established (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+  Sessions *sessions = session->sessions;
+
+  session->fp = *tls_get_peer_fingerprint (session->tls);
+  session->has_key = TRUE;
+  if (session->inbound)
+    stream_tls_done (session->stream);
+  else
+    {
+      TrustProof proof = { .fp = session->fp, .addr = session->claimed, .link = session->ifname,
+                           .expired = tls_peer_is_expired (session->tls),
+                           .expected = session->dial != NULL ? dial_get_contact_id (session->dial) : 0 };
+
+      trust_judge (sessions->config.trust, &proof, on_judged_outbound, session_ref (session));
+    }
+}
+
+static void
+note_alive (Session *session)
+{
+  session->last_rx = g_get_monotonic_time ();
+  session->pinged = FALSE;
+}
+
+static void
+on_tls_plain (gpointer user, const char *bytes, gsize len)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  note_alive (session);
+  if (session->stream != NULL)
+    stream_feed (session->stream, bytes, len);
+}
+
+static void
+on_tls_ended (gpointer user, const GError *error)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  if (error != NULL)
+    {
+      log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, "tls", "TLS ended: %s", error->message);
+      session_end (session, session->mismatch ? "NameConflict" : session->open ? "Failed" : "Refused");
+    }
+  else if (session->stream != NULL)
+    stream_eof (session->stream);
+}
+
+static const TlsCallbacks tls_callbacks = { on_tls_send, on_tls_accept_key, on_tls_established, on_tls_plain,
+                                            on_tls_ended };
+
+static void
+on_stream_start_tls (gpointer user)
+{
+  Session *session = user;
+
+  session->tls = tls_new (session->sessions->config.identity, session->inbound, &tls_callbacks, session);
+  tls_start (session->tls);
+}
+
+/* --- the stream's questions -------------------------------------------------- */
+
+static void
+on_judged_inbound (gpointer user, TrustVerdict verdict, Contact *contact, Key *key)
+{
+  g_autoptr (Session) session = user;
+  StreamVerdict answer = STREAM_REFUSE;
+
+  if (session->ended)
+    return;
+  switch (verdict.action)
+    {
+    case TRUST_ACTION_ADMIT:
+    case TRUST_ACTION_PIN:
+    case TRUST_ACTION_JOIN_CA: answer = STREAM_ADMIT; break;
+    case TRUST_ACTION_RESTRICT: answer = STREAM_ADMIT_RESTRICTED; break;
+    case TRUST_ACTION_REFUSE: answer = STREAM_REFUSE; break;
+    case TRUST_ACTION_REFUSE_EXPIRED: answer = STREAM_REFUSE_EXPIRED; break;
+    }
+  stream_judged (session->stream, answer);
+}
+
+static void
+on_stream_judge (gpointer user, const char *from)
+{
+  Session *session = user;
+  Sessions *sessions = session->sessions;
+  TrustProof proof = { .fp = session->fp, .addr = from, .link = session->ifname, .inbound = TRUE,
+                       .expired = tls_peer_is_expired (session->tls) };
+
+  g_free (session->claimed);
+  session->claimed = g_strdup (from);
+  if (fingerprint_equal (&session->fp, identity_get_fingerprint (sessions->config.identity)))
+    {
+      log_event (G_LOG_LEVEL_WARNING, "session", 0, session->id, "own-key", "our own key called us");
+      stream_judged (session->stream, STREAM_REFUSE);
+      return;
+    }
+  trust_judge (sessions->config.trust, &proof, on_judged_inbound, session_ref (session));
+}
+
+static gboolean
+on_stream_is_ours (gpointer user, const char *addr)
+{
+  Session *session = user;
+  GPtrArray *addrs = session->sessions->addrs;
+
+  for (guint i = 0; i < addrs->len; i++)
+    if (jid_same (g_ptr_array_index (addrs, i), addr))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+on_deadline (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  session->deadline_source = 0;
+  if (session->stream != NULL)
+    stream_deadline (session->stream);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_stream_deadline (gpointer user, guint ms)
+{
+  Session *session = user;
+
+  clear_source (&session->deadline_source);
+  if (ms > 0)
+    session->deadline_source = g_timeout_add (ms, on_deadline, session);
+}
+
+static void
+on_stream_stanza (gpointer user, Stanza *stanza)
+{
+  Session *session = user;
+
+  /* What a stream says that lost against another one, or before it was registered, is not heard:
+   * its sender keeps it until a receipt comes. */
+  if (session->open)
+    session->sessions->callbacks.stanza (session->sessions->user, session, stanza);
+}
+
+/* --- OPEN ------------------------------------------------------------------- */
+
+static gboolean
+on_idle_time (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+  gint64 now = g_get_monotonic_time ();
+  gint64 idle_s = (now - MAX (session->last_rx, session->last_tx)) / G_USEC_PER_SEC;
+  gint64 limit_s = session->sessions->config.idle_close_s;
+
+  session->idle_source = 0;
+  if (session->stream == NULL)
+    return G_SOURCE_REMOVE;
+  if (!session->awaiting && (idle_s >= limit_s || (now - session->opened_at) / G_USEC_PER_SEC >= STREAM_LIFE_S))
+    stream_close (session->stream);
+  else
+    session->idle_source = g_timeout_add_seconds (CLAMP (limit_s - idle_s, 5, 3600), on_idle_time, session);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+send_ping (Session *session)
+{
+  g_autoptr (Stanza) iq = stanza_new ("iq", NS_CLIENT);
+  g_autofree char *id = g_uuid_string_random ();
+
+  stanza_set_attr (iq, "type", "get");
+  stanza_set_attr (iq, "id", id);
+  stanza_add_new (iq, "ping", NS_PING, NULL);
+  session_send (session, iq);
+}
+
+/* Only while an answer is owed: without one, the kernel's keepalive finds a dead peer and nobody wakes up. */
+static gboolean
+on_watch_time (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+  gint64 silent_s = (g_get_monotonic_time () - session->last_rx) / G_USEC_PER_SEC;
+
+  session->watch_source = 0;
+  if (!session->awaiting || session->stream == NULL)
+    return G_SOURCE_REMOVE;
+  if (session->pinged && silent_s >= SILENCE_S + ANSWER_S - 1)
+    {
+      log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, "silent", "no answer for %d s: closed", (int) silent_s);
+      session_end (session, "Timeout");
+      return G_SOURCE_REMOVE;
+    }
+  if (silent_s >= SILENCE_S - 1 && !session->pinged)
+    {
+      session->pinged = TRUE;
+      send_ping (session);
+    }
+  session->watch_source
+    = g_timeout_add_seconds (session->pinged ? ANSWER_S : CLAMP (SILENCE_S - silent_s, 1, SILENCE_S), on_watch_time,
+                             session);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+limit_restricted (Sessions *sessions)
+{
+  Session *oldest = NULL;
+  guint count = 0;
+
+  for (guint i = 0; i < sessions->all->len; i++)
+    {
+      Session *session = g_ptr_array_index (sessions->all, i);
+
+      if (!session->open || session_is_trusted (session))
+        continue;
+      count++;
+      if (oldest == NULL || session->opened_at < oldest->opened_at)
+        oldest = session;
+    }
+  if (count > RESTRICTED_MAX)
+    {
+      log_event (G_LOG_LEVEL_INFO, "session", 0, oldest->id, "restricted-max", "the oldest restricted stream gave way");
+      stream_fail (oldest->stream, "resource-constraint", NULL);
+    }
+}
+
+/* This stream is the one of its key from now on. */
+static void
+register_open (Session *session)
+{
+  Sessions *sessions = session->sessions;
+  Key *key = contacts_get_key (sessions->config.contacts, &session->fp);
+  guint idle_s = sessions->config.idle_close_s;
+  Dial *dial = g_steal_pointer (&session->dial);
+
+  if (stream_get_peer_addr (session->stream) != NULL)
+    {
+      g_free (session->claimed);
+      session->claimed = g_strdup (stream_get_peer_addr (session->stream));
+    }
+  if (key == NULL)
+    {
+      stream_fail (session->stream, "resource-constraint", NULL);
+      return;
+    }
+  session->open = TRUE;
+  g_hash_table_replace (sessions->open, &session->fp, session);
+  link_mark_open (session->link);
+  if (key_get_level (key) >= TRUST_PINNED)
+    listener_know (sessions->listener, g_inet_socket_address_get_address (link_get_remote (session->link)));
+  contacts_note_endpoint (key_get_contact (key), session->ifname, session->address,
+                          g_inet_socket_address_get_port (link_get_remote (session->link)));
+  contacts_set_connected (key_get_contact (key), key, session->claimed, TRUE);
+  log_event (G_LOG_LEVEL_MESSAGE, "session", contact_get_id (key_get_contact (key)), session->id, NULL,
+             "stream open (%s, %s%s)", session->inbound ? "inbound" : "outbound", tls_get_cipher (session->tls),
+             session_is_trusted (session) ? "" : ", restricted");
+  if (idle_s > 0)
+    session->idle_source = g_timeout_add_seconds (idle_s, on_idle_time, session);
+  if (dial != NULL)
+    dial_on_session (dial, NULL);
+  dialer_on_opened (sessions, key_get_contact (key));
+  limit_restricted (sessions);
+  if (session->open)
+    sessions->callbacks.opened (sessions->user, session);
+}
+
+/* The old stream had its five seconds (docs/protocol.md 2.8). */
+static gboolean
+on_limbo_time (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+  Session *old = g_hash_table_lookup (session->sessions->open, &session->fp);
+
+  session->limbo_source = 0;
+  if (session->stream == NULL)
+    return G_SOURCE_REMOVE;
+  if (old != NULL && old->last_rx >= session->opened_at)
+    {
+      stream_fail (session->stream, "conflict", NULL);
+      return G_SOURCE_REMOVE;
+    }
+  if (old != NULL)
+    session_end (old, "Timeout");
+  register_open (session);
+  session_hold_reading (session, FALSE);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_stream_opened (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+  Sessions *sessions = session->sessions;
+  Session *old = g_hash_table_lookup (sessions->open, &session->fp);
+  const Fingerprint *own = identity_get_fingerprint (sessions->config.identity);
+
+  session->opened_at = session->last_rx = session->last_tx = g_get_monotonic_time ();
+  session->opened_time = g_get_real_time ();
+  if (old == NULL)
+    {
+      register_open (session);
+      return;
+    }
+  if (old->inbound == session->inbound)
+    ; /* it crashed and came back: the newer stays */
+  else if (session->opened_at - old->opened_at < SIMULTANEOUS_US)
+    {
+      gboolean outbound_stays = fingerprint_compare (own, &session->fp) < 0;
+
+      if (session->inbound == outbound_stays)
+        {
+          Dial *dial = g_steal_pointer (&session->dial);
+
+          if (dial != NULL)
+            dial_on_session (dial, NULL);
+          stream_fail (session->stream, "conflict", NULL);
+          return;
+        }
+    }
+  else
+    {
+      session_hold_reading (session, TRUE);
+      send_ping (old);
+      session->limbo_source = g_timeout_add (LIMBO_MS, on_limbo_time, session);
+      return;
+    }
+  stream_fail (old->stream, "conflict", NULL);
+  register_open (session);
+}
+
+/* --- the end ---------------------------------------------------------------- */
+
+static const char *
+word_of (const StreamEnd *end)
+{
+  static const struct { const char *condition, *word; } words[] = {
+    { "not-authorized", "Refused" },      { "credentials-expired", "Refused" }, { "peer-insecure", "PeerInsecure" },
+    { "connection-timeout", "Timeout" },  { "eof", "NotReachable" },            { "closed", "NotReachable" },
+    { "host-unknown", "NotReachable" },   { "resource-constraint", "NotReachable" },
+    { "system-shutdown", "NotReachable" }, { "conflict", "NotReachable" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    if (g_strcmp0 (end->condition, words[i].condition) == 0)
+      return words[i].word;
+  return "Failed";
+}
+
+static void
+on_stream_ended (gpointer user, const StreamEnd *end)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, end->by_peer ? NULL : end->condition, "stream ended: %s%s",
+             end->condition, end->by_peer ? " (by the peer)" : "");
+  session_end (session, word_of (end));
+}
+
+static void
+unregister (Session *session)
+{
+  Sessions *sessions = session->sessions;
+  Key *key = contacts_get_key (sessions->config.contacts, &session->fp);
+  Contact *contact = key != NULL ? key_get_contact (key) : NULL;
+  guint32 id = contact != NULL ? contact_get_id (contact) : 0;
+
+  session->open = FALSE;
+  if (g_hash_table_lookup (sessions->open, &session->fp) == session)
+    g_hash_table_remove (sessions->open, &session->fp);
+  sessions->callbacks.closed (sessions->user, session);
+  /* A stranger may be gone with its stream. */
+  if (contact != NULL && sessions_find (sessions, contact) == NULL)
+    {
+      contacts_set_connected (contact, key, session->claimed, FALSE);
+      contact = contacts_get (sessions->config.contacts, id);
+      if (contact != NULL)
+        dialer_on_closed (sessions, contact);
+    }
+}
+
+/* Once: tells everybody, says what is left to say, and drains. */
+static void
+session_end (Session *session, const char *word)
+{
+  Dial *dial = g_steal_pointer (&session->dial);
+  Probe *probe = g_steal_pointer (&session->probe);
+
+  if (session->ended)
+    return;
+  session->ended = TRUE;
+  clear_timers (session);
+  g_clear_pointer (&session->stream, stream_free);
+  flush_now (session);
+  if (session->open)
+    unregister (session);
+  if (session->tls != NULL)
+    tls_close (session->tls);
+  if (session->link != NULL && link_get_remote (session->link) != NULL)
+    {
+      /* The error must not be lost to a RST: drain for a moment. */
+      link_set_reading (session->link, TRUE);
+      link_shutdown_write (session->link);
+      session->drain_source = g_timeout_add (DRAIN_MS, on_drained_time, session);
+    }
+  if (probe != NULL)
+    probe_on_session (probe, session, word);
+  if (dial != NULL)
+    dial_on_session (dial, word);
+  if (session->drain_source == 0)
+    session_drop (session);
+}
+
+static const StreamCallbacks stream_callbacks = { on_stream_send, on_stream_start_tls, on_stream_judge, on_stream_opened,
+                                                  on_stream_stanza, on_stream_ended, on_stream_deadline,
+                                                  on_stream_is_ours };
+
+/* --- the link --------------------------------------------------------------- */
+
+static const char *
+current_addr (Sessions *sessions)
+{
+  return sessions->addrs->len > 0 ? g_ptr_array_index (sessions->addrs, sessions->addrs->len - 1) : NULL;
+}
+
+static void
+note_remote (Session *session)
+{
+  GInetSocketAddress *remote = link_get_remote (session->link);
+  g_autofree char *text = g_inet_address_to_string (g_inet_socket_address_get_address (remote));
+  guint scope = g_inet_socket_address_get_scope_id (remote);
+  char name[IF_NAMESIZE] = "";
+
+  if (scope != 0 && if_indextoname (scope, name) == NULL)
+    name[0] = '\0';
+  g_free (session->ifname);
+  g_free (session->address);
+  session->ifname = g_strdup (name);
+  session->address = *name != '\0' ? g_strdup_printf ("%s%%%s", text, name) : g_strdup (text);
+}
+
+static void
+start_stream (Session *session)
+{
+  Sessions *sessions = session->sessions;
+  g_autoptr (Stanza) disco = caps_own_disco_info ();
+  const char *addr = current_addr (sessions);
+  StreamConfig config = { .role = session->inbound ? STREAM_RESPONDER : STREAM_INITIATOR,
+                          .local_addr = addr,
+                          .remote_addr = session->inbound ? NULL : session->claimed,
+                          .disco_info = disco };
+
+  config.self_addr_in_cert = addr != NULL
+                             && g_strcmp0 (identity_get_xmpp_addr (sessions->config.identity), addr) == 0;
+  note_remote (session);
+  session->last_rx = session->last_tx = g_get_monotonic_time ();
+  link_enable_keepalive (session->link);
+  session->stream = stream_new (&config, &stream_callbacks, session);
+  stream_start (session->stream);
+}
+
+static void
+on_link_connected (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  start_stream (session);
+}
+
+static void
+on_link_bytes (gpointer user, const guint8 *bytes, gsize len)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  if (session->ended)
+    return; /* draining */
+  if (session->tls != NULL)
+    tls_feed (session->tls, bytes, len);
+  else if (session->stream != NULL)
+    stream_feed (session->stream, (const char *) bytes, len);
+}
+
+static void
+on_link_drained (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  if (!session->congested || !session->open)
+    return;
+  session->congested = FALSE;
+  session->sessions->callbacks.writable (session->sessions->user, session);
+}
+
+static void
+on_link_ended (gpointer user, const GError *error)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  if (session->ended)
+    {
+      session_drop (session);
+      return;
+    }
+  if (error == NULL && session->stream != NULL)
+    {
+      stream_eof (session->stream);
+      return;
+    }
+  if (error != NULL)
+    log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, "link", "connection ended: %s", error->message);
+  session_end (session, g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_TIMEOUT) ? "Timeout" : "NotReachable");
+}
+
+static const LinkCallbacks link_callbacks = { on_link_connected, on_link_bytes, on_link_drained, on_link_ended };
+
+static Session *
+session_new (Sessions *sessions, gboolean inbound)
+{
+  Session *session = g_new0 (Session, 1);
+
+  session->refs = 1;
+  session->sessions = sessions;
+  session->id = ++sessions->next_id;
+  session->inbound = inbound;
+  session->out = g_string_new (NULL);
+  session->ifname = g_strdup ("");
+  session->address = g_strdup ("");
+  g_ptr_array_add (sessions->all, session);
+  return session;
+}
+
+static void
+on_accepted (gpointer user, Link *link_take)
+{
+  Sessions *sessions = user;
+  Session *session;
+
+  if (current_addr (sessions) == NULL || sessions->stopping)
+    {
+      link_free (link_take); /* we have no name to answer by yet */
+      return;
+    }
+  session = session_new (sessions, TRUE);
+  session->link = link_take;
+  link_set_callbacks (link_take, &link_callbacks, session);
+  start_stream (session);
+}
+
+Session *
+session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance)
+{
+  Session *session = session_new (sessions, FALSE);
+
+  session->dial = dial;
+  session->probe = probe;
+  session->claimed = g_strdup (instance);
+  session->link = link_dial (sessions->config.poller, targets, sessions->config.allow_loopback,
+                             listener_get_port (sessions->listener), &link_callbacks, session);
+  return session;
+}
+
+/* --- the table -------------------------------------------------------------- */
+
+/* Trust was lowered, or raised: streams follow at once (T-20). */
+static void
+on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
+{
+  Sessions *sessions = user;
+  g_autoptr (GPtrArray) affected = g_ptr_array_new_with_free_func ((GDestroyNotify) session_unref);
+
+  for (guint i = 0; i < sessions->all->len; i++)
+    {
+      Session *session = g_ptr_array_index (sessions->all, i);
+
+      if (session->open && session_get_contact (session) == contact)
+        g_ptr_array_add (affected, session_ref (session));
+    }
+  for (guint i = 0; i < affected->len; i++)
+    {
+      Session *session = g_ptr_array_index (affected, i);
+      Key *own = session_get_key (session);
+
+      if (!session->open || session->stream == NULL)
+        continue;
+      if (contact_is_blocked (contact) || own == NULL || key_is_refused (own) || key_get_level (own) == TRUST_REVOKED)
+        stream_fail (session->stream, "reset", NULL);
+      else
+        sessions->callbacks.changed (sessions->user, session);
+    }
+}
+
+static void
+on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
+{
+  Sessions *sessions = user;
+  g_autoptr (GPtrArray) affected = g_ptr_array_new_with_free_func ((GDestroyNotify) session_unref);
+
+  /* Its keys left the tables: streams whose key nobody knows have no owner. */
+  for (guint i = 0; i < sessions->all->len; i++)
+    {
+      Session *session = g_ptr_array_index (sessions->all, i);
+
+      if (session->open && session_get_key (session) == NULL)
+        g_ptr_array_add (affected, session_ref (session));
+    }
+  for (guint i = 0; i < affected->len; i++)
+    {
+      Session *session = g_ptr_array_index (affected, i);
+
+      if (session->stream != NULL)
+        stream_fail (session->stream, "reset", NULL);
+    }
+}
+
+static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten };
+
+Sessions *
+sessions_new (const SessionsConfig *config, const SessionCallbacks *callbacks, gpointer user, GError **error)
+{
+  Sessions *sessions = g_new0 (Sessions, 1);
+
+  sessions->config = *config;
+  sessions->callbacks = *callbacks;
+  sessions->user = user;
+  sessions->all = g_ptr_array_new ();
+  sessions->addrs = g_ptr_array_new_with_free_func (g_free);
+  sessions->open = g_hash_table_new (fingerprint_hash, fingerprint_equal_func);
+  sessions->listener = listener_new (config->poller, config->port, config->interfaces, &listener_limits_default,
+                                     on_accepted, sessions, error);
+  dialer_init (sessions);
+  trust_watch (config->trust, &trust_table, sessions);
+  if (sessions->listener == NULL)
+    {
+      sessions_free (sessions);
+      return NULL;
+    }
+  return sessions;
+}
+
+void
+sessions_free (Sessions *sessions)
+{
+  if (sessions == NULL)
+    return;
+  sessions->stopping = TRUE;
+  trust_unwatch (sessions->config.trust, sessions);
+  g_clear_pointer (&sessions->listener, listener_free);
+  dialer_clear (sessions);
+  while (sessions->all->len > 0)
+    {
+      g_autoptr (Session) session = session_ref (g_ptr_array_index (sessions->all, 0));
+
+      if (session->open && session->stream != NULL)
+        stream_fail (session->stream, "system-shutdown", NULL);
+      session_drop (session);
+    }
+  g_hash_table_unref (sessions->open);
+  g_ptr_array_unref (sessions->all);
+  g_ptr_array_unref (sessions->addrs);
+  g_free (sessions);
+}
+
+guint16
+sessions_get_port (Sessions *sessions)
+{
+  return listener_get_port (sessions->listener);
+}
+
+Session *
+sessions_find (Sessions *sessions, Contact *contact)
+{
+  const GPtrArray *keys = contact_get_keys (contact);
+
+  for (guint i = 0; i < keys->len; i++)
+    {
+      Session *session = g_hash_table_lookup (sessions->open, key_get_fingerprint (g_ptr_array_index (keys, i)));
+
+      if (session != NULL)
+        return session;
+    }
+  return NULL;
+}
+
+void
+sessions_disconnect (Sessions *sessions, Contact *contact)
+{
+  Session *session = sessions_find (sessions, contact);
+
+  if (session != NULL && session->stream != NULL)
+    stream_close (session->stream);
+}
+
+void
+sessions_set_addr (Sessions *sessions, const char *addr)
+{
+  for (guint i = 0; i < sessions->addrs->len; i++)
+    if (jid_same (g_ptr_array_index (sessions->addrs, i), addr))
+      {
+        g_ptr_array_remove_index (sessions->addrs, i);
+        break;
+      }
+  if (sessions->addrs->len >= FORMER_ADDRS_MAX)
+    g_ptr_array_remove_index (sessions->addrs, 0);
+  g_ptr_array_add (sessions->addrs, g_strdup (addr));
+}
+
+/* --- one session, from outside ----------------------------------------------- */
+
+guint64
+session_get_id (const Session *session)
+{
+  return session->id;
+}
+
+Key *
+session_get_key (const Session *session)
+{
+  return session->has_key ? contacts_get_key (session->sessions->config.contacts, &session->fp) : NULL;
+}
+
+Contact *
+session_get_contact (const Session *session)
+{
+  Key *key = session_get_key (session);
+
+  return key != NULL ? key_get_contact (key) : NULL;
+}
+
+gboolean
+session_is_trusted (const Session *session)
+{
+  Key *key = session_get_key (session);
+
+  return key != NULL && key_get_level (key) >= TRUST_PINNED && !contact_is_blocked (key_get_contact (key));
+}
+
+gboolean
+session_is_restricted (const Session *session)
+{
+  return !session->granted && session->stream != NULL && stream_is_restricted (session->stream);
+}
+
+void
+session_set_granted (Session *session)
+{
+  session->granted = TRUE;
+}
+
+const Stanza *
+session_get_peer_disco (const Session *session)
+{
+  return session->stream != NULL ? stream_get_peer_disco (session->stream) : NULL;
+}
+
+gboolean
+session_send (Session *session, const Stanza *stanza)
+{
+  return session->stream != NULL && !session->ended && stream_send (session->stream, stanza);
+}
+
+gboolean
+session_is_congested (const Session *session)
+{
+  gboolean full = session->link != NULL && link_get_pending (session->link) + session->out->len > LINK_HIGH_WATER;
+
+  if (full)
+    ((Session *) session)->congested = TRUE;
+  return full;
+}
+
+void
+session_hold_reading (Session *session, gboolean hold)
+{
+  if (hold)
+    session->holds++;
+  else if (session->holds > 0)
+    session->holds--;
+  if (session->link != NULL && !session->ended)
+    link_set_reading (session->link, session->holds == 0);
+}
+
+void
+session_set_awaiting (Session *session, gboolean awaiting)
+{
+  session->awaiting = awaiting;
+  if (awaiting && session->watch_source == 0 && !session->ended)
+    session->watch_source = g_timeout_add_seconds (SILENCE_S, on_watch_time, session);
+  else if (!awaiting)
+    clear_source (&session->watch_source);
+}
+
+GVariant *
+session_describe (const Session *session)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  if (session->tls != NULL && session->link != NULL && session->open)
+    {
+      g_variant_builder_add (&builder, "{sv}", "tls", g_variant_new_string (tls_get_version (session->tls)));
+      g_variant_builder_add (&builder, "{sv}", "cipher", g_variant_new_string (tls_get_cipher (session->tls)));
+      g_variant_builder_add (&builder, "{sv}", "direction",
+                             g_variant_new_string (session->inbound ? "inbound" : "outbound"));
+      g_variant_builder_add (&builder, "{sv}", "address", g_variant_new_string (session->address));
+      g_variant_builder_add (&builder, "{sv}", "opened", g_variant_new_int64 (session->opened_time));
+      g_variant_builder_add (&builder, "{sv}", "bytes-in", g_variant_new_uint64 (link_get_bytes_in (session->link)));
+      g_variant_builder_add (&builder, "{sv}", "bytes-out", g_variant_new_uint64 (link_get_bytes_out (session->link)));
+      g_variant_builder_add (&builder, "{sv}", "restricted",
+                             g_variant_new_boolean (session_is_restricted (session) || !session_is_trusted (session)));
+    }
+  return g_variant_builder_end (&builder);
+}

@@ -437,7 +437,7 @@ trust_judge (Trust *trust, const TrustProof *proof, TrustJudged done, gpointer u
 {
   Judgement *judgement = g_new0 (Judgement, 1);
   Contact *contested = NULL;
-  Key *key = contacts_prove_key (trust->contacts, &proof->fp, proof->addr, &contested);
+  Key *key = contacts_prove_key (trust->contacts, &proof->fp, proof->addr, proof->expected, &contested);
   TrustQuestion question = { .mode = trust->mode, .inbound = proof->inbound };
   g_autofree char *hex = fingerprint_to_hex (&proof->fp);
   g_autofree char *name = log_safe (proof->addr);
@@ -501,7 +501,7 @@ trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const 
     return TRUE;
   log_event (G_LOG_LEVEL_WARNING, "trust", contact_get_id (contact), 0, "name-conflict",
              "another key than the trusted one answered: %.16s; nothing was sent to it", hex);
-  key = contacts_prove_key (trust->contacts, fp, addr, &contested);
+  key = contacts_prove_key (trust->contacts, fp, addr, 0, &contested);
   if (key != NULL && !key_is_refused (key) && key_get_level (key) == TRUST_UNKNOWN
       && !contact_is_blocked (key_get_contact (key)))
     raise_request (trust, "name-conflict", key, &proof, contested != NULL ? contested : contact);

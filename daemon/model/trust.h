@@ -38,6 +38,7 @@ void trust_set_mode (Trust *trust, TrustMode mode);
 typedef struct {
   Fingerprint fp;
   const char *addr;        /* the address it claims (stream from, or the instance we dialled) */
+  guint32 expected;        /* the contact we dialled, 0 = none */
   const char *link;        /* interface name or "" */
   gboolean inbound;
   gboolean expired;

@@ -1,0 +1,720 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Getting to people: which of a contact's endpoints to try, in what order, and when to try again. Addresses are
+ * resolved anew for each attempt and never kept (docs/protocol.md 1.7). Threat: announcements are anybody's; dialling one
+ * proves or refutes it, and a flapping announcer costs at most one attempt in two seconds.
+ */
+#include "earshot-config.h"
+
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/model/session-private.h"
+
+#define DELAY_FIRST_MS 1000
+#define DELAY_MAX_MS 30000
+#define DELAY_REFUSED_MS 300000
+#define AGAIN_MS 2000        /* least time between two attempts that an announcement causes */
+#define CANDIDATES_MAX 16
+
+typedef struct {
+  char *instance, *domain; /* announced; or */
+  char *host;              /* static */
+  guint16 port;
+} Candidate;
+
+typedef struct {
+  DoneFunc done;
+  gpointer user;
+} Waiter;
+
+struct _Dial {
+  Sessions *sessions;
+  guint32 contact_id;
+  gboolean wanted;
+  GArray *waiters;         /* of one attempt */
+  GPtrArray *candidates;   /* of the attempt under way; NULL = none is */
+  guint next;
+  DiscoveryQuery *query;
+  GCancellable *lookup;
+  Session *session;        /* the one being tried, borrowed until it reports */
+  guint retry_source;
+  guint delay_ms;
+  gint64 last_attempt;
+  const char *word;        /* why the last candidate failed */
+};
+
+struct _Probe {
+  Sessions *sessions;
+  SessionsProbed done;
+  gpointer user;
+  guint timeout_source;
+  GCancellable *lookup;
+  Session *session;
+};
+
+static void dial_attempt (Dial *dial);
+static void try_next (Dial *dial);
+
+static void
+candidate_free (gpointer data)
+{
+  Candidate *candidate = data;
+
+  g_free (candidate->instance);
+  g_free (candidate->domain);
+  g_free (candidate->host);
+  g_free (candidate);
+}
+
+static void
+clear_source (guint *source)
+{
+  if (*source != 0)
+    g_source_remove (*source);
+  *source = 0;
+}
+
+/* Stops what is under way. */
+static void
+stop_attempt (Dial *dial)
+{
+  Session *session = g_steal_pointer (&dial->session);
+
+  clear_source (&dial->retry_source);
+  if (dial->query != NULL)
+    discovery_query_cancel (g_steal_pointer (&dial->query));
+  if (dial->lookup != NULL)
+    g_cancellable_cancel (dial->lookup);
+  g_clear_object (&dial->lookup);
+  g_clear_pointer (&dial->candidates, g_ptr_array_unref);
+  if (session != NULL)
+    session_drop (session);
+}
+
+static void
+tell_waiters (Dial *dial, const char *word)
+{
+  GArray *waiters = dial->waiters;
+  g_autoptr (GError) error = NULL;
+
+  if (word != NULL)
+    {
+      static const struct { const char *word; int code; const char *text; } known[] = {
+        { "NotReachable", EARSHOT_ERROR_NOT_REACHABLE, "The peer does not answer at any known address" },
+        { "Timeout", EARSHOT_ERROR_TIMEOUT, "The peer took too long to answer" },
+        { "Refused", EARSHOT_ERROR_REFUSED, "The peer refused our key" },
+        { "NotTrusted", EARSHOT_ERROR_NOT_TRUSTED, "The peer's key is not trusted here" },
+        { "NameConflict", EARSHOT_ERROR_NAME_CONFLICT, "Another key than the trusted one answers under this name" },
+        { "PeerInsecure", EARSHOT_ERROR_PEER_INSECURE, "The peer offers no encryption" },
+        { "Blocked", EARSHOT_ERROR_BLOCKED, "The contact is blocked here" },
+      };
+
+      for (guint i = 0; i < G_N_ELEMENTS (known) && error == NULL; i++)
+        if (strcmp (known[i].word, word) == 0)
+          error = g_error_new_literal (EARSHOT_ERROR, known[i].code, known[i].text);
+      if (error == NULL)
+        error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "The stream could not be opened");
+    }
+  dial->waiters = g_array_new (FALSE, FALSE, sizeof (Waiter));
+  for (guint i = 0; i < waiters->len; i++)
+    {
+      Waiter *waiter = &g_array_index (waiters, Waiter, i);
+
+      waiter->done (waiter->user, error);
+    }
+  g_array_unref (waiters);
+}
+
+static void
+dial_free (gpointer data)
+{
+  Dial *dial = data;
+
+  stop_attempt (dial);
+  g_array_unref (dial->waiters);
+  g_free (dial);
+}
+
+static Dial *
+obtain_dial (Sessions *sessions, Contact *contact)
+{
+  gpointer id = GUINT_TO_POINTER (contact_get_id (contact));
+  Dial *dial = g_hash_table_lookup (sessions->dials, id);
+
+  if (dial == NULL)
+    {
+      dial = g_new0 (Dial, 1);
+      dial->sessions = sessions;
+      dial->contact_id = contact_get_id (contact);
+      dial->waiters = g_array_new (FALSE, FALSE, sizeof (Waiter));
+      dial->delay_ms = DELAY_FIRST_MS;
+      g_hash_table_insert (sessions->dials, id, dial);
+    }
+  return dial;
+}
+
+guint32
+dial_get_contact_id (const Dial *dial)
+{
+  return dial->contact_id;
+}
+
+static gboolean
+is_busy (const Dial *dial)
+{
+  return dial->candidates != NULL;
+}
+
+/* Nobody asks for it any more. */
+static void
+reap_dial (Dial *dial)
+{
+  if (!dial->wanted && !is_busy (dial) && dial->waiters->len == 0)
+    g_hash_table_remove (dial->sessions->dials, GUINT_TO_POINTER (dial->contact_id));
+}
+
+static gboolean
+on_retry (gpointer user)
+{
+  Dial *dial = user;
+
+  dial->retry_source = 0;
+  dial_attempt (dial);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+schedule_retry (Dial *dial, guint ms)
+{
+  clear_source (&dial->retry_source);
+  /* Jitter: two peers that both lost a stream must not collide for ever (docs/protocol.md 2.8). */
+  dial->retry_source = g_timeout_add (ms / 2 + g_random_int_range (0, ms / 2 + 1), on_retry, dial);
+}
+
+static void
+attempt_failed (Dial *dial, const char *word)
+{
+  Sessions *sessions = dial->sessions;
+  Contact *contact = contacts_get (sessions->config.contacts, dial->contact_id);
+
+  g_clear_pointer (&dial->candidates, g_ptr_array_unref);
+  if (contact != NULL)
+    {
+      contacts_set_last_error (contact, word);
+      log_event (G_LOG_LEVEL_INFO, "dial", dial->contact_id, 0, NULL, "not connected: %s", word);
+    }
+  if (dial->wanted && contact != NULL && contact_get_reach (contact) != REACH_OFFLINE)
+    {
+      gboolean refused = strcmp (word, "Refused") == 0 || strcmp (word, "NotTrusted") == 0
+                         || strcmp (word, "NameConflict") == 0 || strcmp (word, "Blocked") == 0;
+
+      schedule_retry (dial, refused ? DELAY_REFUSED_MS : dial->delay_ms);
+      dial->delay_ms = MIN (dial->delay_ms * 2, DELAY_MAX_MS);
+    }
+  tell_waiters (dial, word);
+  if (contact != NULL)
+    sessions->callbacks.failed (sessions->user, contact);
+  reap_dial (dial);
+}
+
+/* --- candidates ------------------------------------------------------------- */
+
+static void
+add_candidate (GPtrArray *list, const Endpoint *endpoint)
+{
+  Candidate *candidate;
+
+  for (guint i = 0; i < list->len; i++)
+    {
+      candidate = g_ptr_array_index (list, i);
+      if (g_strcmp0 (candidate->instance, endpoint->instance) == 0
+          && g_strcmp0 (candidate->domain, endpoint->domain) == 0
+          && (endpoint->instance != NULL || (g_strcmp0 (candidate->host, endpoint->address) == 0
+                                             && candidate->port == endpoint->port)))
+        return;
+    }
+  if (list->len >= CANDIDATES_MAX)
+    return;
+  candidate = g_new0 (Candidate, 1);
+  candidate->instance = g_strdup (endpoint->instance);
+  candidate->domain = g_strdup (endpoint->domain);
+  if (endpoint->instance == NULL)
+    {
+      candidate->host = g_strdup (endpoint->address);
+      candidate->port = endpoint->port;
+    }
+  g_ptr_array_add (list, candidate);
+}
+
+static void
+add_candidates_of (GPtrArray *list, Contact *contact)
+{
+  const GPtrArray *endpoints = contact_get_endpoints (contact);
+
+  for (int proven = 1; proven >= 0; proven--)
+    for (guint i = 0; i < endpoints->len; i++)
+      {
+        const Endpoint *endpoint = g_ptr_array_index (endpoints, i);
+
+        if ((endpoint->instance != NULL || strcmp (endpoint->ifname, "static") == 0) && endpoint->proven == proven)
+          add_candidate (list, endpoint);
+      }
+}
+
+static gboolean
+contests (Contact *stranger, guint32 id)
+{
+  const GArray *list = contact_get_contests (stranger);
+
+  for (guint i = 0; i < list->len; i++)
+    if (g_array_index (list, guint32, i) == id)
+      return TRUE;
+  return FALSE;
+}
+
+/* Its own endpoints first; then whoever took its name: dialling tells the people that the key changed (P-09), and the
+ * expected key is demanded there, too, so that nothing can leave (T-12). */
+static GPtrArray *
+collect_candidates (Dial *dial, Contact *contact)
+{
+  GPtrArray *list = g_ptr_array_new_with_free_func (candidate_free);
+  g_autoptr (GPtrArray) all = NULL;
+
+  add_candidates_of (list, contact);
+  if (!contact_has_trusted_key (contact))
+    return list;
+  all = contacts_list (dial->sessions->config.contacts);
+  for (guint i = 0; i < all->len; i++)
+    if (contests (g_ptr_array_index (all, i), dial->contact_id))
+      add_candidates_of (list, g_ptr_array_index (all, i));
+  return list;
+}
+
+static void
+on_resolved (gpointer user, GPtrArray *targets, const GError *error)
+{
+  Dial *dial = user;
+  Candidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
+
+  dial->query = NULL;
+  if (error != NULL || targets == NULL || targets->len == 0)
+    {
+      dial->word = "NotReachable";
+      try_next (dial);
+      return;
+    }
+  dial->session = session_start_outbound (dial->sessions, dial, NULL, targets, candidate->instance);
+}
+
+/* Collects every address of a host name or literal, with its scope. */
+typedef struct {
+  GSocketAddressEnumerator *enumerator;
+  GPtrArray *targets;
+  GCancellable *cancellable;
+  DiscoveryResolved done;
+  gpointer user;
+} Lookup;
+
+static void
+lookup_free (Lookup *lookup)
+{
+  g_object_unref (lookup->enumerator);
+  g_object_unref (lookup->cancellable);
+  g_ptr_array_unref (lookup->targets);
+  g_free (lookup);
+}
+
+static void
+on_lookup (GObject *source, GAsyncResult *result, gpointer user)
+{
+  Lookup *lookup = user;
+  g_autoptr (GError) error = NULL;
+  GSocketAddress *address = g_socket_address_enumerator_next_finish (lookup->enumerator, result, &error);
+
+  if (g_cancellable_is_cancelled (lookup->cancellable))
+    {
+      g_clear_object (&address);
+      lookup_free (lookup);
+      return;
+    }
+  if (address != NULL && G_IS_INET_SOCKET_ADDRESS (address) && lookup->targets->len < 16)
+    {
+      g_ptr_array_add (lookup->targets, address);
+      g_socket_address_enumerator_next_async (lookup->enumerator, lookup->cancellable, on_lookup, lookup);
+      return;
+    }
+  g_clear_object (&address);
+  lookup->done (lookup->user, lookup->targets, error);
+  lookup_free (lookup);
+}
+
+static void
+look_up (const char *host, guint16 port, GCancellable *cancellable, DiscoveryResolved done, gpointer user)
+{
+  g_autoptr (GSocketConnectable) address = g_network_address_new (host, port);
+  Lookup *lookup = g_new0 (Lookup, 1);
+
+  lookup->enumerator = g_socket_connectable_enumerate (address);
+  lookup->targets = g_ptr_array_new_with_free_func (g_object_unref);
+  lookup->cancellable = g_object_ref (cancellable);
+  lookup->done = done;
+  lookup->user = user;
+  g_socket_address_enumerator_next_async (lookup->enumerator, cancellable, on_lookup, lookup);
+}
+
+static void
+on_host_looked_up (gpointer user, GPtrArray *targets, const GError *error)
+{
+  Dial *dial = user;
+
+  g_clear_object (&dial->lookup);
+  on_resolved (dial, targets, error);
+}
+
+static void
+try_next (Dial *dial)
+{
+  Candidate *candidate;
+
+  if (dial->next >= dial->candidates->len)
+    {
+      attempt_failed (dial, dial->word);
+      return;
+    }
+  candidate = g_ptr_array_index (dial->candidates, dial->next++);
+  if (candidate->instance != NULL)
+    dial->query = discovery_resolve (dial->sessions->config.discovery, candidate->instance, candidate->domain,
+                                     on_resolved, dial);
+  else
+    {
+      dial->lookup = g_cancellable_new ();
+      look_up (candidate->host, candidate->port, dial->lookup, on_host_looked_up, dial);
+    }
+}
+
+static void
+dial_attempt (Dial *dial)
+{
+  Contact *contact = contacts_get (dial->sessions->config.contacts, dial->contact_id);
+
+  if (is_busy (dial) || contact == NULL || dial->sessions->addrs->len == 0)
+    return;
+  clear_source (&dial->retry_source);
+  if (sessions_find (dial->sessions, contact) != NULL)
+    return;
+  dial->candidates = collect_candidates (dial, contact);
+  dial->next = 0;
+  dial->word = "NotReachable";
+  if (contact_is_blocked (contact))
+    {
+      attempt_failed (dial, "Blocked");
+      return;
+    }
+  if (dial->candidates->len == 0)
+    {
+      /* Nowhere to go: an announcement will wake us. */
+      g_clear_pointer (&dial->candidates, g_ptr_array_unref);
+      contacts_set_last_error (contact, "NotReachable");
+      tell_waiters (dial, "NotReachable");
+      reap_dial (dial);
+      return;
+    }
+  dial->last_attempt = g_get_monotonic_time ();
+  try_next (dial);
+}
+
+void
+dial_on_session (Dial *dial, const char *word)
+{
+  dial->session = NULL;
+  if (dial->candidates == NULL)
+    return;
+  if (word != NULL)
+    {
+      dial->word = word;
+      try_next (dial);
+      return;
+    }
+  g_clear_pointer (&dial->candidates, g_ptr_array_unref);
+  dial->delay_ms = DELAY_FIRST_MS;
+  tell_waiters (dial, NULL);
+  reap_dial (dial);
+}
+
+void
+dialer_on_opened (Sessions *sessions, Contact *contact)
+{
+  Dial *dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
+
+  /* They called us while we were still looking for them. An attempt that got as far as a session
+   * is settled by the rule for simultaneous opens instead. */
+  if (dial == NULL || dial->session != NULL)
+    return;
+  stop_attempt (dial);
+  dial->delay_ms = DELAY_FIRST_MS;
+  tell_waiters (dial, NULL);
+  reap_dial (dial);
+}
+
+void
+dialer_on_closed (Sessions *sessions, Contact *contact)
+{
+  Dial *dial;
+
+  if (sessions->stopping)
+    return;
+  dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
+  if (dial != NULL && dial->wanted && !is_busy (dial))
+    schedule_retry (dial, dial->delay_ms / 4);
+}
+
+void
+sessions_want (Sessions *sessions, Contact *contact)
+{
+  Dial *dial;
+
+  if (sessions->stopping)
+    return;
+  dial = obtain_dial (sessions, contact);
+  if (dial->wanted)
+    return;
+  dial->wanted = TRUE;
+  /* From the loop: the caller may be in the middle of something. */
+  if (!is_busy (dial) && dial->retry_source == 0)
+    dial->retry_source = g_idle_add (on_retry, dial);
+}
+
+void
+sessions_unwant (Sessions *sessions, Contact *contact)
+{
+  Dial *dial;
+
+  if (sessions->stopping)
+    return;
+  dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
+  if (dial == NULL || !dial->wanted)
+    return;
+  dial->wanted = FALSE;
+  if (!is_busy (dial))
+    clear_source (&dial->retry_source);
+  reap_dial (dial);
+}
+
+typedef struct {
+  DoneFunc done;
+  gpointer user;
+} Connected;
+
+static gboolean
+on_already_connected (gpointer data)
+{
+  Connected *connected = data;
+
+  connected->done (connected->user, NULL);
+  g_free (connected);
+  return G_SOURCE_REMOVE;
+}
+
+void
+sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer user)
+{
+  Dial *dial;
+  Waiter waiter = { done, user };
+
+  if (sessions_find (sessions, contact) != NULL)
+    {
+      Connected *connected = g_new0 (Connected, 1);
+
+      connected->done = done;
+      connected->user = user;
+      g_idle_add (on_already_connected, connected);
+      return;
+    }
+  dial = obtain_dial (sessions, contact);
+  g_array_append_val (dial->waiters, waiter);
+  if (is_busy (dial))
+    return;
+  clear_source (&dial->retry_source);
+  dial->retry_source = g_idle_add (on_retry, dial);
+}
+
+/* --- what contacts tell ------------------------------------------------------ */
+
+static void
+kick (Sessions *sessions, guint32 id)
+{
+  Dial *dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (id));
+  gint64 since_ms;
+
+  if (dial == NULL || !dial->wanted || is_busy (dial))
+    return;
+  since_ms = (g_get_monotonic_time () - dial->last_attempt) / 1000;
+  dial->delay_ms = DELAY_FIRST_MS;
+  clear_source (&dial->retry_source);
+  if (dial->last_attempt == 0 || since_ms >= AGAIN_MS)
+    dial->retry_source = g_idle_add (on_retry, dial);
+  else
+    dial->retry_source = g_timeout_add (AGAIN_MS - since_ms, on_retry, dial);
+}
+
+static void
+on_sighted (gpointer user, Contact *contact)
+{
+  Sessions *sessions = user;
+  const GArray *contested = contact_get_contests (contact);
+
+  kick (sessions, contact_get_id (contact));
+  for (guint i = 0; i < contested->len; i++)
+    kick (sessions, g_array_index (contested, guint32, i));
+}
+
+static void
+on_removed (gpointer user, Contact *contact)
+{
+  Sessions *sessions = user;
+  gpointer id = GUINT_TO_POINTER (contact_get_id (contact));
+  Dial *dial = g_hash_table_lookup (sessions->dials, id);
+
+  if (dial == NULL)
+    return;
+  g_hash_table_steal (sessions->dials, id);
+  stop_attempt (dial);
+  tell_waiters (dial, "NotReachable");
+  dial_free (dial);
+}
+
+static const ContactsWatch contacts_table = { .sighted = on_sighted, .removed = on_removed };
+
+/* --- probes ------------------------------------------------------------------ */
+
+static void
+probe_free (gpointer data)
+{
+  Probe *probe = data;
+  Session *session = g_steal_pointer (&probe->session);
+
+  clear_source (&probe->timeout_source);
+  if (probe->lookup != NULL)
+    g_cancellable_cancel (probe->lookup);
+  g_clear_object (&probe->lookup);
+  if (session != NULL)
+    session_drop (session);
+  g_free (probe);
+}
+
+static void
+probe_report (Probe *probe, GVariant *result, const GError *error)
+{
+  probe->done (probe->user, result, error);
+  g_ptr_array_remove (probe->sessions->probes, probe);
+}
+
+void
+probe_on_session (Probe *probe, Session *session, const char *word)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) result = NULL;
+  GVariantBuilder builder;
+
+  probe->session = NULL;
+  if (!session->has_key)
+    {
+      gboolean insecure = strcmp (word, "PeerInsecure") == 0;
+
+      error = g_error_new (EARSHOT_ERROR,
+                           insecure ? EARSHOT_ERROR_PEER_INSECURE
+                           : strcmp (word, "Timeout") == 0 ? EARSHOT_ERROR_TIMEOUT : EARSHOT_ERROR_NOT_REACHABLE,
+                           insecure ? "The peer offers no encryption" : "Nobody who speaks XMPP with TLS answers there");
+      probe_report (probe, NULL, error);
+      return;
+    }
+  {
+    g_autofree char *hex = fingerprint_to_hex (&session->fp);
+
+    g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+    g_variant_builder_add (&builder, "{sv}", "fingerprint", g_variant_new_string (hex));
+    g_variant_builder_add (&builder, "{sv}", "address", g_variant_new_string (session->address));
+    g_variant_builder_add (&builder, "{sv}", "tls", g_variant_new_string ("TLS1.3"));
+    g_variant_builder_add (&builder, "{sv}", "result", g_variant_new_string ("answers"));
+    result = g_variant_ref_sink (g_variant_builder_end (&builder));
+  }
+  probe_report (probe, result, NULL);
+}
+
+static gboolean
+on_probe_time (gpointer user)
+{
+  Probe *probe = user;
+  g_autoptr (GError) error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_TIMEOUT, "No answer in time");
+
+  probe->timeout_source = 0;
+  probe_report (probe, NULL, error);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_probe_looked_up (gpointer user, GPtrArray *targets, const GError *error)
+{
+  Probe *probe = user;
+  g_autoptr (GError) mapped = NULL;
+
+  g_clear_object (&probe->lookup);
+  if (targets->len == 0)
+    {
+      mapped = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_REACHABLE, "The endpoint has no address");
+      probe_report (probe, NULL, mapped);
+      return;
+    }
+  probe->session = session_start_outbound (probe->sessions, NULL, probe, targets, NULL);
+}
+
+static gboolean
+on_probe_malformed (gpointer user)
+{
+  Probe *probe = user;
+  g_autoptr (GError) error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
+                                                  "The endpoint is not of the form HOST:PORT or [IPV6%LINK]:PORT");
+
+  probe->timeout_source = 0;
+  probe_report (probe, NULL, error);
+  return G_SOURCE_REMOVE;
+}
+
+void
+sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, SessionsProbed done, gpointer user)
+{
+  Probe *probe = g_new0 (Probe, 1);
+  g_autofree char *host = NULL;
+  guint16 port = 0;
+
+  probe->sessions = sessions;
+  probe->done = done;
+  probe->user = user;
+  g_ptr_array_add (sessions->probes, probe);
+  if (!contacts_split_endpoint (endpoint, &host, &port, NULL))
+    {
+      probe->timeout_source = g_idle_add (on_probe_malformed, probe);
+      return;
+    }
+  probe->timeout_source = g_timeout_add (CLAMP (timeout_ms, 100, 30000), on_probe_time, probe);
+  probe->lookup = g_cancellable_new ();
+  look_up (host, port, probe->lookup, on_probe_looked_up, probe);
+}
+
+void
+dialer_init (Sessions *sessions)
+{
+  sessions->dials = g_hash_table_new_full (NULL, NULL, NULL, dial_free);
+  sessions->probes = g_ptr_array_new_with_free_func (probe_free);
+  contacts_watch (sessions->config.contacts, &contacts_table, sessions);
+}
+
+void
+dialer_clear (Sessions *sessions)
+{
+  contacts_unwatch (sessions->config.contacts, sessions);
+  g_clear_pointer (&sessions->probes, g_ptr_array_unref);
+  g_hash_table_remove_all (sessions->dials);
+  g_clear_pointer (&sessions->dials, g_hash_table_unref);
+}

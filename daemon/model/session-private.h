@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What session.c and dialer.c share: the structs behind model/session.h. Nobody else includes it.
+ */
+#pragma once
+
+#include "daemon/io/tls.h"
+#include "daemon/model/session.h"
+#include "daemon/proto/stream.h"
+
+typedef struct _Dial Dial;
+typedef struct _Probe Probe;
+
+struct _Sessions {
+  SessionsConfig config;
+  SessionCallbacks callbacks;
+  gpointer user;
+  Listener *listener;
+  GPtrArray *all;          /* Session*, each holds a reference */
+  GHashTable *open;        /* &session->fp -> Session*: the one OPEN stream of a key */
+  GHashTable *dials;       /* contact id -> Dial* (owned) */
+  GPtrArray *probes;       /* Probe* */
+  GPtrArray *addrs;        /* char*: ours in this run, the current one last */
+  guint64 next_id;
+  gboolean stopping;
+};
+
+struct _Session {
+  guint refs;
+  Sessions *sessions;
+  guint64 id;
+  gboolean inbound;
+  Link *link;
+  Tls *tls;
+  Stream *stream;
+  gboolean has_key;
+  Fingerprint fp;
+  char *claimed;           /* the peer's address as it claims it, or the instance we dialled */
+  char *ifname, *address;  /* for people */
+  Dial *dial;              /* outbound: on whose behalf; NULL once settled */
+  Probe *probe;
+  GString *out;            /* plaintext of this loop turn */
+  guint flush_source, deadline_source, drain_source, idle_source, watch_source, limbo_source;
+  gint64 opened_at, last_rx, last_tx; /* monotonic */
+  gint64 opened_time;      /* wall clock */
+  guint holds;
+  gboolean open, ended, granted, congested, awaiting, pinged, mismatch;
+};
+
+Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance);
+/* Closes at once without a word; no callback follows. */
+void session_drop (Session *session);
+
+/* From session.c: how an outbound attempt ended. `word` NULL = OPEN, else an error word of api.md 8. */
+void dial_on_session (Dial *dial, const char *word);
+/* An OPEN session of the contact ended. */
+void dialer_on_closed (Sessions *sessions, Contact *contact);
+/* The contact has an open session now, whoever dialled. */
+void dialer_on_opened (Sessions *sessions, Contact *contact);
+guint32 dial_get_contact_id (const Dial *dial);
+void dialer_init (Sessions *sessions);
+void dialer_clear (Sessions *sessions);
+void probe_on_session (Probe *probe, Session *session, const char *word);
