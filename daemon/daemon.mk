@@ -16,6 +16,7 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/presence-txt.c daemon/proto/presence-txt.h \
 	daemon/proto/stanza.c daemon/proto/stanza.h \
 	daemon/proto/stream.c daemon/proto/stream.h \
+	daemon/proto/stream-words.c daemon/proto/stream-words.h \
 	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
 	daemon/proto/xml-stream.c daemon/proto/xml-stream.h
 daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)

@@ -1,3 +1,1055 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "earshot-config.h"
+
 #include "daemon/proto/stream.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/base/jid.h"
+#include "daemon/base/names.h"
+#include "daemon/proto/stream-words.h"
+#include "daemon/proto/xml-stream.h"
+
+/* docs/protocol.md 2.1: a step takes at most 10 s, the whole negotiation 30 s. The machine has no clock, and a timer
+ * that every step restarts can not see the whole; so it asks for one tick a second, lets the ticks run across the steps and
+ * counts both. That costs wake-ups only while a negotiation is on. */
+#define TICK_MS 1000
+#define STEP_TICKS 10
+#define WHOLE_TICKS 30
+#define CLOSE_MS 5000 /* docs/protocol.md 2.9 */
+
+/* XEP-0478: what we take, and take for granted that others take. RFC 6120 section 13.12 forbids a limit below 10 000. */
+#define MAX_STANZA 65536
+#define MAX_STANZA_FLOOR 10000
+#define MAX_STANZA_CEILING (1024 * 1024)
+
+/* docs/protocol.md 2.1. */
+typedef enum {
+  STATE_NEW,
+  STATE_HEADER,   /* both: the peer's header of this section is due */
+  STATE_FEATURES, /* initiator */
+  STATE_STARTTLS, /* responder: <starttls/> is due */
+  STATE_PROCEED,  /* initiator */
+  STATE_TLS,      /* both: the handshake runs, the wire is not ours */
+  STATE_AUTH,     /* responder: <auth/> is due */
+  STATE_JUDGE,    /* responder: our own verdict is due */
+  STATE_SUCCESS,  /* initiator: their verdict is due */
+  STATE_OPEN,
+  STATE_CLOSING,  /* our closing tag is sent, theirs is due */
+  STATE_ENDED
+} State;
+
+/* A section has a parser, two headers and features of its own. */
+typedef enum { SECTION_CLEAR, SECTION_PROTECTED, SECTION_FINAL } Section;
+
+/* What an element that ends a section asks for, done once the parser has returned and shown what stands behind it. */
+typedef enum { THEN_NOTHING, THEN_OFFER_TLS, THEN_START_TLS, THEN_JUDGE, THEN_RESTART } Then;
+
+struct _Stream {
+  StreamRole role;
+  StreamCallbacks callbacks;
+  gpointer user;
+  char *local_addr;
+  char *remote_addr;
+  gboolean self_addr_in_cert;
+  Stanza *disco_info;
+
+  State state;
+  Section section;
+  XmlStream *xml;
+  Then then;
+  gboolean header_sent; /* in this section */
+  gboolean restricted;
+  gboolean reached_open;
+  char *claimed_from;   /* `from` of the peer's header in this section; NULL */
+  char *peer_addr;      /* bound; the responder's header is believed no more than the key behind it */
+  Stanza *peer_disco;
+  gsize max_stanza;
+  guint step_ticks, whole_ticks;
+
+  guint busy;           /* calls in progress: free waits for them */
+  gboolean in_feed;
+  gboolean doomed;
+};
+
+static void on_opened (gpointer user, const Stanza *header, const char *default_ns);
+static void on_element (gpointer user, Stanza *element);
+static void on_closed (gpointer user);
+
+/* --- life -------------------------------------------------------------------- */
+
+Stream *
+stream_new (const StreamConfig *config, const StreamCallbacks *callbacks, gpointer user)
+{
+  Stream *s;
+
+  g_return_val_if_fail (config->local_addr != NULL, NULL);
+  s = g_new0 (Stream, 1);
+  s->role = config->role;
+  s->callbacks = *callbacks;
+  s->user = user;
+  s->local_addr = g_strdup (config->local_addr);
+  s->remote_addr = g_strdup (config->remote_addr);
+  s->self_addr_in_cert = config->self_addr_in_cert;
+  s->disco_info = config->disco_info != NULL ? stanza_ref (config->disco_info) : NULL;
+  s->max_stanza = MAX_STANZA;
+  return s;
+}
+
+static void
+destroy (Stream *s)
+{
+  xml_stream_free (s->xml);
+  g_free (s->local_addr);
+  g_free (s->remote_addr);
+  g_free (s->claimed_from);
+  g_free (s->peer_addr);
+  g_clear_pointer (&s->disco_info, stanza_unref);
+  g_clear_pointer (&s->peer_disco, stanza_unref);
+  g_free (s);
+}
+
+static void
+enter (Stream *s)
+{
+  s->busy++;
+}
+
+static void
+leave (Stream *s)
+{
+  if (--s->busy == 0 && s->doomed)
+    destroy (s);
+}
+
+void
+stream_free (Stream *s)
+{
+  if (s == NULL)
+    return;
+  s->doomed = TRUE;
+  s->state = STATE_ENDED; /* no callback follows */
+  if (s->xml != NULL)
+    xml_stream_stop (s->xml);
+  if (s->busy == 0)
+    destroy (s);
+}
+
+/* --- what leaves the machine --------------------------------------------------- */
+
+static void
+send_text (Stream *s, const char *text)
+{
+  if (s->state != STATE_ENDED)
+    s->callbacks.send (s->user, text, strlen (text));
+}
+
+static void
+ask_deadline (Stream *s, guint ms)
+{
+  if (s->state != STATE_ENDED)
+    s->callbacks.deadline (s->user, ms);
+}
+
+/* The one place where a stream ends. */
+static void
+end (Stream *s, gboolean by_peer, gboolean clean, const char *condition)
+{
+  StreamEnd how = { .by_peer = by_peer, .clean = clean, .reached_open = s->reached_open, .condition = condition };
+
+  if (s->state == STATE_ENDED)
+    return;
+  ask_deadline (s, 0);
+  if (s->state == STATE_ENDED) /* freed in there */
+    return;
+  s->state = STATE_ENDED;
+  if (s->xml != NULL)
+    xml_stream_stop (s->xml);
+  s->callbacks.ended (s->user, &how);
+}
+
+/* S-01: 128 bits that nobody can foresee, new at each restart. */
+static void
+append_id (GString *out)
+{
+  guint8 bytes[16];
+
+  if (getentropy (bytes, sizeof bytes) != 0)
+    g_error ("the system gives no random bytes");
+  g_string_append (out, " id='");
+  for (gsize i = 0; i < sizeof bytes; i++)
+    g_string_append_printf (out, "%02x", bytes[i]);
+  g_string_append_c (out, '\'');
+}
+
+static void
+append_address (GString *out, const char *name, const char *addr)
+{
+  if (addr == NULL)
+    return;
+  g_string_append_printf (out, " %s='", name);
+  stanza_escape (addr, out);
+  g_string_append_c (out, '\'');
+}
+
+static void
+send_header (Stream *s)
+{
+  g_autoptr (GString) out = g_string_new ("<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'");
+
+  append_address (out, "from", s->local_addr);
+  append_address (out, "to", s->role == STREAM_INITIATOR ? s->remote_addr : s->claimed_from);
+  if (s->role == STREAM_RESPONDER)
+    append_id (out);
+  g_string_append (out, " version='1.0'>");
+  s->header_sent = TRUE;
+  send_text (s, out->str);
+}
+
+static void
+send_element (Stream *s, const Stanza *element)
+{
+  g_autoptr (GString) out = g_string_new (NULL);
+
+  stanza_serialize (element, NS_CLIENT, out);
+  send_text (s, out->str);
+}
+
+/* docs/protocol.md 2.6: our header if not yet sent, the stream error, the closing tag. None of it may be written
+ * into a TLS handshake or behind our own closing tag. */
+static void
+fail (Stream *s, const char *condition, const char *app_error)
+{
+  const char *known = stream_error_word (condition);
+
+  if (s->state == STATE_ENDED)
+    return;
+  if (s->state != STATE_NEW && s->state != STATE_TLS && s->state != STATE_CLOSING)
+    {
+      if (!s->header_sent)
+        send_header (s);
+      if (known != NULL)
+        {
+          g_autoptr (Stanza) error = stanza_new ("error", NS_STREAM);
+
+          stanza_add_new (error, known, NS_STREAM_ERRORS, NULL);
+          if (app_error != NULL)
+            stanza_add_new (error, app_error, NS_APP_ERRORS, NULL);
+          send_element (s, error);
+        }
+      send_text (s, "</stream:stream>");
+    }
+  end (s, FALSE, FALSE, known != NULL ? known : stream_end_word (condition));
+}
+
+/* RFC 6120 section 6.4.5; one attempt a connection (docs/protocol.md 2.4). */
+static void
+fail_auth (Stream *s, const char *condition)
+{
+  g_autoptr (Stanza) failure = stanza_new ("failure", NS_SASL);
+
+  stanza_add_new (failure, condition, NS_SASL, NULL);
+  send_element (s, failure);
+  send_text (s, "</stream:stream>");
+  end (s, FALSE, FALSE, sasl_error_word (condition));
+}
+
+static void
+fail_tls (Stream *s)
+{
+  send_text (s, "<failure xmlns='" NS_TLS "'/></stream:stream>");
+  end (s, FALSE, FALSE, "tls");
+}
+
+/* Leaves without a reproach: what the other is missing is not an error of XMPP. */
+static void
+part (Stream *s, const char *word)
+{
+  send_text (s, "</stream:stream>");
+  end (s, FALSE, FALSE, word);
+}
+
+/* --- steps ------------------------------------------------------------------- */
+
+static void
+step (Stream *s, State state)
+{
+  if (s->state == STATE_ENDED)
+    return;
+  s->state = state;
+  s->step_ticks = 0;
+}
+
+/* S-09: a new parser, a new header; what the section before said is forgotten. */
+static void
+begin_section (Stream *s, Section section)
+{
+  static const XmlStreamHandlers handlers = { on_opened, on_element, on_closed };
+
+  if (s->state == STATE_ENDED)
+    return;
+  s->section = section;
+  s->header_sent = FALSE;
+  g_clear_pointer (&s->claimed_from, g_free);
+  g_clear_pointer (&s->xml, xml_stream_free);
+  s->xml = xml_stream_new (section == SECTION_FINAL ? &xml_stream_limits_after_auth : &xml_stream_limits_before_auth,
+                           &handlers, s);
+  step (s, STATE_HEADER);
+  if (s->role == STREAM_INITIATOR)
+    send_header (s);
+}
+
+static void
+stop_and (Stream *s, Then then)
+{
+  s->then = then;
+  xml_stream_stop (s->xml);
+}
+
+static void
+become_open (Stream *s)
+{
+  step (s, STATE_OPEN);
+  ask_deadline (s, 0);
+  if (s->state == STATE_ENDED)
+    return;
+  s->reached_open = TRUE;
+  s->callbacks.opened (s->user);
+}
+
+/* --- headers ----------------------------------------------------------------- */
+
+/* RFC 6120 section 4.7.5: "MAJOR.MINOR", both numbers; ours is 1.0, a higher one is answered by ours. */
+static gboolean
+is_version_low (const char *version)
+{
+  guint64 major;
+  char *rest = NULL;
+
+  if (!g_ascii_isdigit (*version))
+    return TRUE;
+  major = g_ascii_strtoull (version, &rest, 10);
+  return major < 1 || *rest != '.' || !g_ascii_isdigit (rest[1]);
+}
+
+/* Salut writes from="" (docs/protocol.md 8.2): empty is absent. */
+static const char *
+get_filled (const Stanza *s, const char *name)
+{
+  const char *value = stanza_get_attr (s, name);
+
+  return value != NULL && *value != '\0' ? value : NULL;
+}
+
+static gboolean
+is_address (const char *text)
+{
+  g_autofree char *prepared = jid_prepare (text);
+
+  return prepared != NULL;
+}
+
+/* What both roles demand of a header, in the order that keeps 8.2: a caller without a version must not see ours. */
+static gboolean
+check_header (Stream *s, const Stanza *header, const char *default_ns)
+{
+  const char *version = get_filled (header, "version");
+
+  if (strcmp (stanza_get_name (header), "stream") != 0)
+    fail (s, "bad-format", NULL);
+  else if (version == NULL && s->section == SECTION_CLEAR)
+    {
+      /* docs/protocol.md 8.2, S-21: libpurple sends its waiting message in clear the moment our header arrives.
+       * As initiators we have sent ours; closing before any stanza is all there is to do (2.7). */
+      if (s->role == STREAM_RESPONDER)
+        end (s, FALSE, FALSE, "peer-insecure");
+      else
+        part (s, "peer-insecure");
+    }
+  else if (strcmp (stanza_get_ns (header), NS_STREAM) != 0 || g_strcmp0 (default_ns, NS_CLIENT) != 0)
+    fail (s, "invalid-namespace", NULL);
+  else if (version == NULL || is_version_low (version))
+    fail (s, "unsupported-version", NULL);
+  return s->state != STATE_ENDED;
+}
+
+/* `from` of a header. In the clear it may be missing (docs/protocol.md 0.2); under TLS it is what the stream is bound to, and the
+ * section after that must not say otherwise. */
+static gboolean
+take_from (Stream *s, const char *from)
+{
+  if (from != NULL && !is_address (from))
+    {
+      fail (s, "improper-addressing", NULL);
+      return FALSE;
+    }
+  s->claimed_from = g_strdup (from);
+  if (s->section == SECTION_FINAL && from != NULL && !jid_same (from, s->peer_addr))
+    {
+      fail (s, "invalid-from", NULL);
+      return FALSE;
+    }
+  if (s->section == SECTION_PROTECTED)
+    {
+      if (from == NULL && s->role == STREAM_INITIATOR)
+        from = s->remote_addr;
+      if (from == NULL)
+        {
+          fail (s, "improper-addressing", NULL);
+          return FALSE;
+        }
+      s->peer_addr = g_strdup (from);
+    }
+  return TRUE;
+}
+
+static void
+send_features (Stream *s)
+{
+  g_autoptr (Stanza) features = stanza_new ("features", NS_STREAM);
+  Stanza *child;
+
+  switch (s->section)
+    {
+    case SECTION_CLEAR: /* S-02 */
+      child = stanza_add_new (features, "starttls", NS_TLS, NULL);
+      stanza_add_new (child, "required", NS_TLS, NULL);
+      break;
+    case SECTION_PROTECTED: /* S-10 */
+      child = stanza_add_new (features, "mechanisms", NS_SASL, NULL);
+      stanza_add_new (child, "mechanism", NS_SASL, "EXTERNAL");
+      break;
+    case SECTION_FINAL: /* docs/protocol.md 2.5; <sm/> takes its place here when it comes, never on a restricted stream */
+      {
+        g_autofree char *limit = g_strdup_printf ("%d", MAX_STANZA);
+
+        child = stanza_add_new (features, "limits", NS_LIMITS, NULL);
+        stanza_add_new (child, "max-bytes", NS_LIMITS, limit);
+        if (s->disco_info != NULL)
+          stanza_add_child (features, stanza_ref (s->disco_info));
+        if (s->restricted)
+          stanza_add_new (features, "restricted", NS_LL_TRUST, NULL);
+        break;
+      }
+    }
+  send_element (s, features);
+}
+
+static void
+respond_to_header (Stream *s, const Stanza *header)
+{
+  const char *to = get_filled (header, "to");
+
+  if (to != NULL && !s->callbacks.is_ours (s->user, to))
+    {
+      fail (s, "host-unknown", NULL);
+      return;
+    }
+  if (s->state == STATE_ENDED)
+    return;
+  send_header (s);
+  send_features (s);
+  switch (s->section)
+    {
+    case SECTION_CLEAR:
+      step (s, STATE_STARTTLS);
+      break;
+    case SECTION_PROTECTED:
+      step (s, STATE_AUTH);
+      break;
+    case SECTION_FINAL: /* step 9: without <sm/> on offer there is nothing to wait for */
+      if (s->state != STATE_ENDED)
+        become_open (s);
+      break;
+    }
+}
+
+static void
+on_opened (gpointer user, const Stanza *header, const char *default_ns)
+{
+  Stream *s = user;
+
+  if (s->state != STATE_HEADER || !check_header (s, header, default_ns))
+    return;
+  if (s->role == STREAM_INITIATOR && get_filled (header, "id") == NULL)
+    {
+      /* docs/protocol.md 8.2: a legacy peer; it will not offer TLS either. */
+      if (s->section == SECTION_CLEAR)
+        part (s, "peer-insecure");
+      else
+        fail (s, "bad-format", NULL);
+      return;
+    }
+  if (!take_from (s, get_filled (header, "from")))
+    return;
+  if (s->role == STREAM_RESPONDER)
+    respond_to_header (s, header);
+  else
+    step (s, STATE_FEATURES);
+}
+
+/* --- elements, a function a state --------------------------------------------- */
+
+static gboolean
+is_stanza (const Stanza *e)
+{
+  return stanza_is (e, "message", NS_CLIENT) || stanza_is (e, "iq", NS_CLIENT) || stanza_is (e, "presence", NS_CLIENT);
+}
+
+static void
+in_features_clear (Stream *s, const Stanza *features)
+{
+  /* docs/protocol.md 2.7, S-03: stripping the offer ends in a closed stream, not in clear text. */
+  if (stanza_get_child (features, "starttls", NS_TLS) == NULL)
+    {
+      part (s, "peer-insecure");
+      return;
+    }
+  step (s, STATE_PROCEED);
+  send_text (s, "<starttls xmlns='" NS_TLS "'/>");
+}
+
+static gboolean
+offers_external (const Stanza *features)
+{
+  const Stanza *mechanisms = stanza_get_child (features, "mechanisms", NS_SASL), *m = NULL;
+
+  while (mechanisms != NULL && (m = stanza_next_child (mechanisms, m)) != NULL)
+    {
+      g_autofree char *name = stanza_dup_text (m);
+
+      if (stanza_is (m, "mechanism", NS_SASL) && strcmp (g_strstrip (name), "EXTERNAL") == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+in_features_protected (Stream *s, const Stanza *features)
+{
+  g_autoptr (Stanza) auth = NULL;
+  g_autofree char *authzid = NULL;
+
+  if (!offers_external (features))
+    {
+      fail (s, "unsupported-feature", NULL);
+      return;
+    }
+  /* S-11: "=" says that the certificate alone says who we are. */
+  authzid = s->self_addr_in_cert ? g_strdup ("=")
+                                 : g_base64_encode ((const guint8 *) s->local_addr, strlen (s->local_addr));
+  auth = stanza_new ("auth", NS_SASL);
+  stanza_set_attr (auth, "mechanism", "EXTERNAL");
+  stanza_add_text (auth, authzid);
+  step (s, STATE_SUCCESS);
+  send_element (s, auth);
+}
+
+/* XEP-0478: a limit on what we may send; nonsense changes nothing. */
+static void
+learn_limit (Stream *s, const Stanza *features)
+{
+  const Stanza *limits = stanza_get_child (features, "limits", NS_LIMITS);
+  const Stanza *max = limits != NULL ? stanza_get_child (limits, "max-bytes", NS_LIMITS) : NULL;
+  g_autofree char *text = max != NULL ? stanza_dup_text (max) : NULL;
+  guint64 value;
+
+  if (text != NULL && g_ascii_string_to_unsigned (text, 10, MAX_STANZA_FLOOR, MAX_STANZA_CEILING, &value, NULL))
+    s->max_stanza = (gsize) value;
+}
+
+static void
+in_features_final (Stream *s, const Stanza *features)
+{
+  const Stanza *disco = stanza_get_child (features, "query", NS_DISCO_INFO);
+
+  s->restricted = stanza_get_child (features, "restricted", NS_LL_TRUST) != NULL;
+  if (disco != NULL)
+    s->peer_disco = stanza_ref ((Stanza *) disco);
+  learn_limit (s, features);
+  become_open (s); /* step 9: <enable/> or <resume/> would go out before this once we speak them */
+}
+
+static void
+in_features (Stream *s, const Stanza *e)
+{
+  if (!stanza_is (e, "features", NS_STREAM))
+    {
+      fail (s, "not-authorized", NULL);
+      return;
+    }
+  switch (s->section)
+    {
+    case SECTION_CLEAR:
+      in_features_clear (s, e);
+      break;
+    case SECTION_PROTECTED:
+      in_features_protected (s, e);
+      break;
+    case SECTION_FINAL:
+      in_features_final (s, e);
+      break;
+    }
+}
+
+static void
+in_starttls (Stream *s, const Stanza *e)
+{
+  if (stanza_is (e, "starttls", NS_TLS))
+    stop_and (s, THEN_OFFER_TLS); /* unknown children (XEP-0250) say nothing to us */
+  else if (strcmp (stanza_get_ns (e), NS_SASL) == 0)
+    fail_auth (s, "encryption-required");
+  else if (!stanza_is (e, "features", NS_STREAM)) /* an initiator's own are ignored, as Salut sends them */
+    fail (s, "not-authorized", NULL);
+}
+
+static void
+in_proceed (Stream *s, const Stanza *e)
+{
+  if (stanza_is (e, "proceed", NS_TLS))
+    stop_and (s, THEN_START_TLS);
+  else if (stanza_is (e, "failure", NS_TLS))
+    {
+      send_text (s, "</stream:stream>");
+      end (s, TRUE, FALSE, "tls");
+    }
+  else
+    fail (s, "not-authorized", NULL);
+}
+
+/* docs/protocol.md 2.4: empty, or exactly the stream's `from`. */
+static const char *
+check_auth (Stream *s, const Stanza *e)
+{
+  const char *mechanism = stanza_get_attr (e, "mechanism");
+  g_autofree char *text = stanza_dup_text (e);
+  g_autofree char *authzid = NULL;
+
+  if (g_strcmp0 (mechanism, "EXTERNAL") != 0)
+    return "invalid-mechanism";
+  authzid = sasl_decode (text);
+  if (authzid == NULL)
+    return "incorrect-encoding";
+  if (*authzid != '\0' && strcmp (authzid, s->claimed_from) != 0)
+    return "invalid-authzid";
+  return NULL;
+}
+
+static void
+in_auth (Stream *s, const Stanza *e)
+{
+  if (stanza_is (e, "auth", NS_SASL))
+    {
+      const char *failure = check_auth (s, e);
+
+      if (failure != NULL)
+        fail_auth (s, failure);
+      else
+        stop_and (s, THEN_JUDGE);
+    }
+  else if (stanza_is (e, "abort", NS_SASL))
+    fail_auth (s, "aborted");
+  else if (strcmp (stanza_get_ns (e), NS_SASL) == 0)
+    fail_auth (s, "malformed-request");
+  else if (stanza_is (e, "starttls", NS_TLS))
+    fail_tls (s); /* the channel is protected already */
+  else if (!stanza_is (e, "features", NS_STREAM))
+    fail (s, "not-authorized", NULL); /* S-17 */
+}
+
+static void
+in_success (Stream *s, const Stanza *e)
+{
+  if (stanza_is (e, "success", NS_SASL))
+    stop_and (s, THEN_RESTART);
+  else if (stanza_is (e, "failure", NS_SASL))
+    {
+      const Stanza *child = stanza_get_child (e, NULL, NS_SASL);
+      const char *word = child != NULL ? sasl_error_word (stanza_get_name (child)) : NULL;
+
+      send_text (s, "</stream:stream>");
+      end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
+    }
+  else
+    fail (s, "not-authorized", NULL);
+}
+
+static void
+in_open (Stream *s, Stanza *e)
+{
+  const char *from;
+
+  if (!is_stanza (e))
+    {
+      /* An initiator's (empty) features may come late. */
+      if (s->role == STREAM_RESPONDER && stanza_is (e, "features", NS_STREAM))
+        return;
+      fail (s, "unsupported-stanza-type", NULL);
+      return;
+    }
+  /* docs/protocol.md 2.6, S-18: absent means the peer, another is a lie. The sender is stamped above, by the key. */
+  from = stanza_get_attr (e, "from");
+  if (from != NULL && !is_address (from))
+    fail (s, "improper-addressing", NULL);
+  else if (from != NULL && !jid_same (from, s->peer_addr))
+    fail (s, "invalid-from", NULL);
+  else
+    s->callbacks.stanza (s->user, e);
+}
+
+static void
+on_stream_error (Stream *s, const Stanza *e)
+{
+  const Stanza *child = stanza_get_child (e, NULL, NS_STREAM_ERRORS);
+  const char *word = child != NULL ? stream_error_word (stanza_get_name (child)) : NULL;
+
+  if (s->state != STATE_CLOSING)
+    send_text (s, "</stream:stream>");
+  end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
+}
+
+static void
+on_element (gpointer user, Stanza *e)
+{
+  Stream *s = user;
+
+  if (s->state != STATE_ENDED && stanza_is (e, "error", NS_STREAM))
+    {
+      on_stream_error (s, e);
+      return;
+    }
+  switch (s->state)
+    {
+    case STATE_FEATURES:
+      in_features (s, e);
+      break;
+    case STATE_STARTTLS:
+      in_starttls (s, e);
+      break;
+    case STATE_PROCEED:
+      in_proceed (s, e);
+      break;
+    case STATE_AUTH:
+      in_auth (s, e);
+      break;
+    case STATE_SUCCESS:
+      in_success (s, e);
+      break;
+    case STATE_OPEN:
+    case STATE_CLOSING: /* S-25 */
+      in_open (s, e);
+      break;
+    case STATE_NEW:
+    case STATE_HEADER:
+    case STATE_TLS:
+    case STATE_JUDGE:
+    case STATE_ENDED:
+      break; /* no parser runs in these */
+    }
+}
+
+static void
+on_closed (gpointer user)
+{
+  Stream *s = user;
+  gboolean we_closed = s->state == STATE_CLOSING;
+
+  if (s->state == STATE_ENDED)
+    return;
+  if (!we_closed)
+    send_text (s, "</stream:stream>");
+  end (s, !we_closed, TRUE, "closed");
+}
+
+/* --- bytes ------------------------------------------------------------------- */
+
+static gboolean
+is_blank (const char *bytes, gsize len)
+{
+  for (gsize i = 0; i < len; i++)
+    if (bytes[i] != ' ' && bytes[i] != '\t' && bytes[i] != '\r' && bytes[i] != '\n')
+      return FALSE;
+  return TRUE;
+}
+
+/* `rest` is what stood behind the element that stopped the parser. */
+static void
+go_on (Stream *s, const char *rest, gsize len)
+{
+  Then then = s->then;
+
+  s->then = THEN_NOTHING;
+  if (s->state == STATE_ENDED)
+    return;
+  switch (then)
+    {
+    case THEN_NOTHING:
+      break;
+    case THEN_OFFER_TLS:
+    case THEN_START_TLS:
+      /* S-04: written before TLS, it would be read as if TLS had protected it. Nothing is answered. */
+      if (len > 0)
+        {
+          end (s, FALSE, FALSE, "injection");
+          break;
+        }
+      if (then == THEN_OFFER_TLS)
+        send_text (s, "<proceed xmlns='" NS_TLS "'/>");
+      step (s, STATE_TLS);
+      if (s->state == STATE_TLS)
+        s->callbacks.start_tls (s->user);
+      break;
+    case THEN_JUDGE:
+      step (s, STATE_JUDGE);
+      if (!is_blank (rest, len))
+        fail (s, "not-authorized", NULL);
+      else
+        s->callbacks.judge (s->user, s->peer_addr);
+      break;
+    case THEN_RESTART:
+      if (!is_blank (rest, len))
+        fail (s, "bad-format", NULL);
+      else
+        begin_section (s, SECTION_FINAL);
+      break;
+    }
+}
+
+static void
+fail_parse (Stream *s, const GError *error)
+{
+  switch ((XmlStreamError) error->code)
+    {
+    case XML_STREAM_ERROR_NOT_WELL_FORMED:
+      fail (s, "not-well-formed", NULL);
+      break;
+    case XML_STREAM_ERROR_UNSUPPORTED_ENCODING:
+      fail (s, "unsupported-encoding", NULL);
+      break;
+    case XML_STREAM_ERROR_RESTRICTED_XML:
+      fail (s, "restricted-xml", NULL);
+      break;
+    case XML_STREAM_ERROR_BAD_FORMAT:
+      fail (s, "bad-format", NULL);
+      break;
+    case XML_STREAM_ERROR_POLICY_VIOLATION:
+      fail (s, "policy-violation", NULL);
+      break;
+    case XML_STREAM_ERROR_STANZA_TOO_BIG:
+      fail (s, "policy-violation", "stanza-too-big");
+      break;
+    }
+}
+
+static void
+parse (Stream *s, const char *bytes, gsize len)
+{
+  g_autoptr (GError) error = NULL;
+  gsize consumed = 0;
+  gboolean ok;
+
+  s->in_feed = TRUE;
+  ok = xml_stream_feed (s->xml, bytes, len, &consumed, &error);
+  s->in_feed = FALSE;
+  if (!ok)
+    fail_parse (s, error);
+  else
+    go_on (s, bytes + consumed, len - consumed);
+}
+
+void
+stream_feed (Stream *s, const char *bytes, gsize len)
+{
+  g_return_if_fail (!s->in_feed);
+  if (len == 0)
+    return;
+  enter (s);
+  switch (s->state)
+    {
+    case STATE_HEADER:
+    case STATE_FEATURES:
+    case STATE_STARTTLS:
+    case STATE_PROCEED:
+    case STATE_AUTH:
+    case STATE_SUCCESS:
+    case STATE_OPEN:
+    case STATE_CLOSING:
+      parse (s, bytes, len);
+      break;
+    case STATE_JUDGE: /* S-17: nothing may be said before <success/>; whitespace says nothing */
+      if (!is_blank (bytes, len))
+        fail (s, "not-authorized", NULL);
+      break;
+    case STATE_TLS: /* clear text that the handshake did not take: it was never protected */
+      end (s, FALSE, FALSE, "injection");
+      break;
+    case STATE_NEW:
+    case STATE_ENDED:
+      break;
+    }
+  leave (s);
+}
+
+/* --- the caller's verbs ------------------------------------------------------- */
+
+void
+stream_start (Stream *s)
+{
+  if (s->state != STATE_NEW)
+    return;
+  enter (s);
+  ask_deadline (s, TICK_MS);
+  begin_section (s, SECTION_CLEAR);
+  leave (s);
+}
+
+void
+stream_tls_done (Stream *s)
+{
+  if (s->state != STATE_TLS)
+    return;
+  enter (s);
+  begin_section (s, SECTION_PROTECTED);
+  leave (s);
+}
+
+void
+stream_judged (Stream *s, StreamVerdict verdict)
+{
+  if (s->state != STATE_JUDGE)
+    return;
+  enter (s);
+  switch (verdict)
+    {
+    case STREAM_ADMIT:
+    case STREAM_ADMIT_RESTRICTED:
+      s->restricted = verdict == STREAM_ADMIT_RESTRICTED;
+      send_text (s, "<success xmlns='" NS_SASL "'/>");
+      begin_section (s, SECTION_FINAL);
+      break;
+    case STREAM_REFUSE: /* S-14: one answer, whatever the reason */
+      fail_auth (s, "not-authorized");
+      break;
+    case STREAM_REFUSE_EXPIRED:
+      fail_auth (s, "credentials-expired");
+      break;
+    }
+  leave (s);
+}
+
+gboolean
+stream_send (Stream *s, const Stanza *stanza)
+{
+  g_autoptr (GString) out = NULL, addresses = NULL;
+
+  /* S-32: presence lives in the TXT record, never in a stanza. */
+  if (s->state != STATE_OPEN || !is_stanza (stanza) || stanza_is (stanza, "presence", NS_CLIENT))
+    return FALSE;
+  out = g_string_new (NULL);
+  addresses = g_string_new (NULL);
+  stanza_serialize (stanza, NS_CLIENT, out);
+  if (stanza_get_attr (stanza, "from") == NULL)
+    append_address (addresses, "from", s->local_addr);
+  if (stanza_get_attr (stanza, "to") == NULL)
+    append_address (addresses, "to", s->peer_addr);
+  /* "<message" or "<iq": written without a prefix, since their namespace is the stream's default. */
+  g_string_insert (out, 1 + (gssize) strlen (stanza_get_name (stanza)), addresses->str);
+  if (out->len > s->max_stanza)
+    return FALSE;
+  enter (s);
+  s->callbacks.send (s->user, out->str, out->len);
+  leave (s);
+  return TRUE;
+}
+
+void
+stream_close (Stream *s)
+{
+  if (s->state == STATE_ENDED || s->state == STATE_CLOSING)
+    return;
+  enter (s);
+  if (s->state == STATE_OPEN)
+    {
+      send_text (s, "</stream:stream>");
+      step (s, STATE_CLOSING);
+      ask_deadline (s, CLOSE_MS);
+    }
+  else if (s->state != STATE_TLS && s->header_sent)
+    part (s, "closed");
+  else
+    end (s, FALSE, FALSE, "closed");
+  leave (s);
+}
+
+void
+stream_fail (Stream *s, const char *condition, const char *app_error)
+{
+  enter (s);
+  fail (s, condition, app_error);
+  leave (s);
+}
+
+void
+stream_deadline (Stream *s)
+{
+  enter (s);
+  switch (s->state)
+    {
+    case STATE_CLOSING:
+      end (s, FALSE, FALSE, "connection-timeout");
+      break;
+    case STATE_NEW:
+    case STATE_OPEN:
+    case STATE_ENDED:
+      break;
+    case STATE_HEADER:
+    case STATE_FEATURES:
+    case STATE_STARTTLS:
+    case STATE_PROCEED:
+    case STATE_TLS:
+    case STATE_AUTH:
+    case STATE_JUDGE:
+    case STATE_SUCCESS:
+      s->step_ticks++;
+      s->whole_ticks++;
+      if (s->step_ticks >= STEP_TICKS || s->whole_ticks >= WHOLE_TICKS)
+        fail (s, "connection-timeout", NULL); /* S-23 */
+      else
+        ask_deadline (s, TICK_MS);
+      break;
+    }
+  leave (s);
+}
+
+void
+stream_eof (Stream *s)
+{
+  enter (s);
+  end (s, TRUE, FALSE, "eof");
+  leave (s);
+}
+
+gboolean
+stream_is_open (const Stream *s)
+{
+  return s->state == STATE_OPEN;
+}
+
+gboolean
+stream_is_restricted (const Stream *s)
+{
+  return s->restricted;
+}
+
+const char *
+stream_get_peer_addr (const Stream *s)
+{
+  return s->peer_addr;
+}
+
+const Stanza *
+stream_get_peer_disco (const Stream *s)
+{
+  return s->peer_disco;
+}

@@ -36,7 +36,7 @@ typedef struct {
   void (*send) (gpointer user, const char *bytes, gsize len);
   /* STARTTLS agreed: run the handshake, then stream_tls_done(). Feed nothing meanwhile. */
   void (*start_tls) (gpointer user);
-  /* Responder, step 7: `from` (borrowed, prepared to be an address) is what the peer's header claims.
+  /* Responder, step 7: `from` (borrowed, checked to be an address) is what the peer's header claims.
    * Answer with stream_judged(), now or later. */
   void (*judge) (gpointer user, const char *from);
   /* Step 9 reached. Initiator: stream_is_restricted(), stream_get_peer_disco() are known. */
@@ -45,7 +45,8 @@ typedef struct {
   void (*stanza) (gpointer user, Stanza *stanza);
   /* Exactly once; the caller then drains and closes the transport. No callback follows. */
   void (*ended) (gpointer user, const StreamEnd *end);
-  /* One deadline at a time: `ms` from now call stream_deadline(); 0 cancels. */
+  /* One deadline at a time: `ms` from now call stream_deadline(); 0 cancels. While it negotiates, the machine
+   * asks for one tick a second and counts: 10 a step, 30 in all (docs/protocol.md 2.1). */
   void (*deadline) (gpointer user, guint ms);
   /* Is this header `to` an address of ours, present or former in this run? */
   gboolean (*is_ours) (gpointer user, const char *addr);
@@ -67,15 +68,18 @@ void stream_free (Stream *stream);
 
 /* Initiator: sends its header. Responder: arms the first deadline. */
 void stream_start (Stream *stream);
+/* Not from inside a callback of the same stream. */
 void stream_feed (Stream *stream, const char *bytes, gsize len);
 /* The handshake is done and (initiator) the peer's key is acceptable for going on. */
 void stream_tls_done (Stream *stream);
 void stream_judged (Stream *stream, StreamVerdict verdict);
-/* OPEN only (a no-op otherwise, FALSE). `from` and `to` are set by the machine if absent. */
+/* OPEN only (a no-op otherwise, FALSE). `from` and `to` are set by the machine if absent. FALSE also for what must
+ * never leave: no message or iq, or larger than the peer takes (XEP-0478; it would end the stream over it). */
 gboolean stream_send (Stream *stream, const Stanza *stanza);
 /* Sends </stream:stream>, goes on receiving until the peer's (5 s). Before OPEN: ends at once. */
 void stream_close (Stream *stream);
-/* Sends the stream error `condition` (+ optional application element name in NS_APP_ERRORS) and ends. */
+/* Sends the stream error `condition` (+ optional application element name in NS_APP_ERRORS) and ends. One of our own
+ * words ("tls") ends without an error element. During the handshake no byte is sent. */
 void stream_fail (Stream *stream, const char *condition, const char *app_error);
 void stream_deadline (Stream *stream);
 /* The transport ended. */
