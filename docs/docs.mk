@@ -3,3 +3,5 @@ dist_doc_DATA = README.md NEWS \
 	docs/api.md docs/architecture.md docs/protocol.md docs/threat-model.md docs/walkthrough.md
 examplesdir = $(docdir)/examples
 dist_examples_SCRIPTS = docs/examples/client.py docs/examples/client.sh
+
+include tests/docs/docs.mk
