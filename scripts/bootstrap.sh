@@ -151,6 +151,6 @@ private_bus () {
 </busconfig>
 END
   # --fork returns once the bus listens.
-  bus_pid=$(dbus-daemon --config-file="$1/bus.conf" --fork --print-pid) || return 1
+  bus_pid=$(dbus-daemon --config-file="$1/bus.conf" --fork --print-pid 2>"$1/bus.log") || { cat "$1/bus.log" >&2; return 1; }
   bus_address=unix:path=$1/bus
 }
