@@ -25,15 +25,17 @@ daemon_libio_a_SOURCES = \
 	daemon/io/config.c daemon/io/config.h \
 	daemon/io/db.c daemon/io/db.h \
 	daemon/io/db-open.c daemon/io/db-private.h \
+	daemon/io/db-values.c daemon/io/db-values.h \
 	daemon/io/discovery.c daemon/io/discovery.h \
 	daemon/io/discovery-backend.h \
 	daemon/io/discovery-avahi.c \
 	daemon/io/discovery-embedded.c \
 	daemon/io/discovery-none.c \
 	daemon/io/history.c daemon/io/history.h \
+	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/link.c daemon/io/link.h \
-	daemon/io/outbox.c daemon/io/outbox.h \
+	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-private.h \
 	daemon/io/poller.c daemon/io/poller.h \
 	daemon/io/tls.c daemon/io/tls.h \
 	daemon/io/trust-store.c daemon/io/trust-store.h
