@@ -39,7 +39,7 @@ ok '/tree/commands-are-executable' sh -c '[ -x run ] && [ -x check ] && [ -x .ci
 
 sections () { # (the list of 0 has numbers without a heading) "docs/protocol.md N.N" in a comment leads to a section
   grep -rhoE 'docs/protocol\.md [0-9]+\.[0-9]+' daemon cli tests --include='*.[ch]' | sed 's/.* //' | grep -v '^0[.]' | sort -u | while read -r number; do
-    grep -qE "(\*\*|\()$number[ .*]" docs/protocol.md || echo "$number"
+    grep -qE "(\*\*|\()${number}[ .*]" docs/protocol.md || echo "$number"
   done >"$scratch/sections"
   cat "$scratch/sections"; [ ! -s "$scratch/sections" ]
 }
