@@ -45,11 +45,14 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/contact.c \
 	daemon/model/contacts.c daemon/model/contacts.h daemon/model/contacts-private.h \
 	daemon/model/sightings.c \
-	daemon/model/delivery.c daemon/model/delivery.h \
+	daemon/model/delivery.c daemon/model/delivery.h daemon/model/delivery-private.h \
+	daemon/model/delivery-in.c \
+	daemon/model/delivery-out.c \
 	daemon/model/router.c daemon/model/router.h \
 	daemon/model/self.c daemon/model/self.h \
 	daemon/model/dialer.c \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
+	daemon/model/sessions.c \
 	daemon/model/settings.c daemon/model/settings.h \
 	daemon/model/trust.c daemon/model/trust.h \
 	daemon/model/watchers.h
@@ -65,3 +68,8 @@ proto_libs = daemon/libproto.a $(base_libs) $(EXPAT_LIBS)
 io_libs = daemon/libio.a $(proto_libs) $(GNUTLS_LIBS) $(SQLITE_LIBS) $(AVAHI_LIBS)
 model_libs = daemon/libmodel.a $(io_libs)
 bus_libs = daemon/libbus.a dbus/libearshot-dbus.a $(model_libs)
+
+EXTRA_PROGRAMS += earshotd
+earshotd_SOURCES = daemon/daemon.c daemon/daemon.h daemon/main.c
+earshotd_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
+earshotd_LDADD = $(bus_libs)

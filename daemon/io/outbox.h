@@ -52,9 +52,16 @@ void outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char 
                     OutboxSettled done, gpointer user);
 /* First write to a wire; needed for <delay/>. No log entry. */
 void outbox_mark_sent (Outbox *outbox, const char *id, gint64 when);
-/* Holds or releases one (id) or all (id NULL) items of a contact: logs `held`+reason or `queued` for those that changed. */
+/* Holds or releases one (id) or all (id NULL) items of a contact: logs `held`+reason or `queued` for those that changed. A release
+ * with a `reason` frees only those held for it; NULL frees all. */
 void outbox_set_held (Outbox *outbox, guint32 contact, const char *id, gboolean held, const char *reason,
                       DoneFunc done, gpointer user);
+/* How many rows a contact has, how many of them are held, and the newest log seq of the conversation. */
+typedef void (*OutboxCounted) (gpointer user, guint32 contact, guint queued, guint held, guint64 last_seq,
+                               const GError *error);
+void outbox_count (Outbox *outbox, guint32 contact, OutboxCounted done, gpointer user);
+/* Drops all rows of a contact without a log entry: it was forgotten. */
+void outbox_drop_contact (Outbox *outbox, guint32 contact, DoneFunc done, gpointer user);
 /* Expires what is due by `now` (log state `expired`). Reports contacts touched by nothing but their state entries. */
 void outbox_expire (Outbox *outbox, gint64 now, DoneFunc done, gpointer user);
 

@@ -47,6 +47,11 @@ struct _Session {
   gboolean open, ended, granted, congested, awaiting, pinged, mismatch;
 };
 
+Session *session_ref (Session *session);
+void session_unref (Session *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Session, session_unref)
+/* ListenerFunc: a stranger calls. */
+void session_on_accepted (gpointer user, Link *link_take);
 Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance);
 /* Closes at once without a word; no callback follows. */
 void session_drop (Session *session);

@@ -22,18 +22,17 @@
 #define STREAM_LIFE_S (24 * 3600)             /* 2.2: replaced after a day */
 #define RESTRICTED_MAX 8
 #define FLUSH_BYTES (64 * 1024)
-#define FORMER_ADDRS_MAX 16
 
 static void session_end (Session *session, const char *word);
 
-static Session *
+Session *
 session_ref (Session *session)
 {
   session->refs++;
   return session;
 }
 
-static void
+void
 session_unref (Session *session)
 {
   if (--session->refs > 0)
@@ -44,8 +43,6 @@ session_unref (Session *session)
   g_free (session->address);
   g_free (session);
 }
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Session, session_unref)
 
 static void
 clear_source (guint *source)
@@ -728,8 +725,8 @@ session_new (Sessions *sessions, gboolean inbound)
   return session;
 }
 
-static void
-on_accepted (gpointer user, Link *link_take)
+void
+session_on_accepted (gpointer user, Link *link_take)
 {
   Sessions *sessions = user;
   Session *session;
@@ -756,256 +753,4 @@ session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray 
   session->link = link_dial (sessions->config.poller, targets, sessions->config.allow_loopback,
                              listener_get_port (sessions->listener), &link_callbacks, session);
   return session;
-}
-
-/* --- the table -------------------------------------------------------------- */
-
-/* Trust was lowered, or raised: streams follow at once (T-20). */
-static void
-on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
-{
-  Sessions *sessions = user;
-  g_autoptr (GPtrArray) affected = g_ptr_array_new_with_free_func ((GDestroyNotify) session_unref);
-
-  for (guint i = 0; i < sessions->all->len; i++)
-    {
-      Session *session = g_ptr_array_index (sessions->all, i);
-
-      if (session->open && session_get_contact (session) == contact)
-        g_ptr_array_add (affected, session_ref (session));
-    }
-  for (guint i = 0; i < affected->len; i++)
-    {
-      Session *session = g_ptr_array_index (affected, i);
-      Key *own = session_get_key (session);
-
-      if (!session->open || session->stream == NULL)
-        continue;
-      if (contact_is_blocked (contact) || own == NULL || key_is_refused (own) || key_get_level (own) == TRUST_REVOKED)
-        stream_fail (session->stream, "reset", NULL);
-      else
-        sessions->callbacks.changed (sessions->user, session);
-    }
-}
-
-static void
-on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
-{
-  Sessions *sessions = user;
-  g_autoptr (GPtrArray) affected = g_ptr_array_new_with_free_func ((GDestroyNotify) session_unref);
-
-  /* Its keys left the tables: streams whose key nobody knows have no owner. */
-  for (guint i = 0; i < sessions->all->len; i++)
-    {
-      Session *session = g_ptr_array_index (sessions->all, i);
-
-      if (session->open && session_get_key (session) == NULL)
-        g_ptr_array_add (affected, session_ref (session));
-    }
-  for (guint i = 0; i < affected->len; i++)
-    {
-      Session *session = g_ptr_array_index (affected, i);
-
-      if (session->stream != NULL)
-        stream_fail (session->stream, "reset", NULL);
-    }
-}
-
-static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten };
-
-Sessions *
-sessions_new (const SessionsConfig *config, const SessionCallbacks *callbacks, gpointer user, GError **error)
-{
-  Sessions *sessions = g_new0 (Sessions, 1);
-
-  sessions->config = *config;
-  sessions->callbacks = *callbacks;
-  sessions->user = user;
-  sessions->all = g_ptr_array_new ();
-  sessions->addrs = g_ptr_array_new_with_free_func (g_free);
-  sessions->open = g_hash_table_new (fingerprint_hash, fingerprint_equal_func);
-  sessions->listener = listener_new (config->poller, config->port, config->interfaces, &listener_limits_default,
-                                     on_accepted, sessions, error);
-  dialer_init (sessions);
-  trust_watch (config->trust, &trust_table, sessions);
-  if (sessions->listener == NULL)
-    {
-      sessions_free (sessions);
-      return NULL;
-    }
-  return sessions;
-}
-
-void
-sessions_free (Sessions *sessions)
-{
-  if (sessions == NULL)
-    return;
-  sessions->stopping = TRUE;
-  trust_unwatch (sessions->config.trust, sessions);
-  g_clear_pointer (&sessions->listener, listener_free);
-  dialer_clear (sessions);
-  while (sessions->all->len > 0)
-    {
-      g_autoptr (Session) session = session_ref (g_ptr_array_index (sessions->all, 0));
-
-      if (session->open && session->stream != NULL)
-        stream_fail (session->stream, "system-shutdown", NULL);
-      session_drop (session);
-    }
-  g_hash_table_unref (sessions->open);
-  g_ptr_array_unref (sessions->all);
-  g_ptr_array_unref (sessions->addrs);
-  g_free (sessions);
-}
-
-guint16
-sessions_get_port (Sessions *sessions)
-{
-  return listener_get_port (sessions->listener);
-}
-
-Session *
-sessions_find (Sessions *sessions, Contact *contact)
-{
-  const GPtrArray *keys = contact_get_keys (contact);
-
-  for (guint i = 0; i < keys->len; i++)
-    {
-      Session *session = g_hash_table_lookup (sessions->open, key_get_fingerprint (g_ptr_array_index (keys, i)));
-
-      if (session != NULL)
-        return session;
-    }
-  return NULL;
-}
-
-void
-sessions_disconnect (Sessions *sessions, Contact *contact)
-{
-  Session *session = sessions_find (sessions, contact);
-
-  if (session != NULL && session->stream != NULL)
-    stream_close (session->stream);
-}
-
-void
-sessions_set_addr (Sessions *sessions, const char *addr)
-{
-  for (guint i = 0; i < sessions->addrs->len; i++)
-    if (jid_same (g_ptr_array_index (sessions->addrs, i), addr))
-      {
-        g_ptr_array_remove_index (sessions->addrs, i);
-        break;
-      }
-  if (sessions->addrs->len >= FORMER_ADDRS_MAX)
-    g_ptr_array_remove_index (sessions->addrs, 0);
-  g_ptr_array_add (sessions->addrs, g_strdup (addr));
-}
-
-/* --- one session, from outside ----------------------------------------------- */
-
-guint64
-session_get_id (const Session *session)
-{
-  return session->id;
-}
-
-Key *
-session_get_key (const Session *session)
-{
-  return session->has_key ? contacts_get_key (session->sessions->config.contacts, &session->fp) : NULL;
-}
-
-Contact *
-session_get_contact (const Session *session)
-{
-  Key *key = session_get_key (session);
-
-  return key != NULL ? key_get_contact (key) : NULL;
-}
-
-gboolean
-session_is_trusted (const Session *session)
-{
-  Key *key = session_get_key (session);
-
-  return key != NULL && key_get_level (key) >= TRUST_PINNED && !contact_is_blocked (key_get_contact (key));
-}
-
-gboolean
-session_is_restricted (const Session *session)
-{
-  return !session->granted && session->stream != NULL && stream_is_restricted (session->stream);
-}
-
-void
-session_set_granted (Session *session)
-{
-  session->granted = TRUE;
-}
-
-const Stanza *
-session_get_peer_disco (const Session *session)
-{
-  return session->stream != NULL ? stream_get_peer_disco (session->stream) : NULL;
-}
-
-gboolean
-session_send (Session *session, const Stanza *stanza)
-{
-  return session->stream != NULL && !session->ended && stream_send (session->stream, stanza);
-}
-
-gboolean
-session_is_congested (const Session *session)
-{
-  gboolean full = session->link != NULL && link_get_pending (session->link) + session->out->len > LINK_HIGH_WATER;
-
-  if (full)
-    ((Session *) session)->congested = TRUE;
-  return full;
-}
-
-void
-session_hold_reading (Session *session, gboolean hold)
-{
-  if (hold)
-    session->holds++;
-  else if (session->holds > 0)
-    session->holds--;
-  if (session->link != NULL && !session->ended)
-    link_set_reading (session->link, session->holds == 0);
-}
-
-void
-session_set_awaiting (Session *session, gboolean awaiting)
-{
-  session->awaiting = awaiting;
-  if (awaiting && session->watch_source == 0 && !session->ended)
-    session->watch_source = g_timeout_add_seconds (SILENCE_S, on_watch_time, session);
-  else if (!awaiting)
-    clear_source (&session->watch_source);
-}
-
-GVariant *
-session_describe (const Session *session)
-{
-  GVariantBuilder builder;
-
-  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  if (session->tls != NULL && session->link != NULL && session->open)
-    {
-      g_variant_builder_add (&builder, "{sv}", "tls", g_variant_new_string (tls_get_version (session->tls)));
-      g_variant_builder_add (&builder, "{sv}", "cipher", g_variant_new_string (tls_get_cipher (session->tls)));
-      g_variant_builder_add (&builder, "{sv}", "direction",
-                             g_variant_new_string (session->inbound ? "inbound" : "outbound"));
-      g_variant_builder_add (&builder, "{sv}", "address", g_variant_new_string (session->address));
-      g_variant_builder_add (&builder, "{sv}", "opened", g_variant_new_int64 (session->opened_time));
-      g_variant_builder_add (&builder, "{sv}", "bytes-in", g_variant_new_uint64 (link_get_bytes_in (session->link)));
-      g_variant_builder_add (&builder, "{sv}", "bytes-out", g_variant_new_uint64 (link_get_bytes_out (session->link)));
-      g_variant_builder_add (&builder, "{sv}", "restricted",
-                             g_variant_new_boolean (session_is_restricted (session) || !session_is_trusted (session)));
-    }
-  return g_variant_builder_end (&builder);
 }

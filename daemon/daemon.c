@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "earshot-config.h"
+
+#include "daemon/daemon.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/base/error.h"
+#include "daemon/base/fsutil.h"
+#include "daemon/base/jid.h"
+#include "daemon/base/log.h"
+#include "daemon/bus/window.h"
+#include "daemon/io/poller.h"
+
+#define PRUNE_EVERY_S (24 * 3600)
+
+struct _Daemon {
+  const Config *config;
+  int lock_fd;
+  Identity *identity;
+  Poller *poller;
+  DbWorker *worker;
+  TrustStore *trust_store;
+  History *history;
+  Outbox *outbox;
+  Settings *settings;
+  Contacts *contacts;
+  Trust *trust;
+  Router *router;
+  Delivery *delivery;
+  Discovery *discovery;
+  Sessions *sessions;
+  Self *self;
+  Window *window;
+  GHashTable *warnings;   /* from before the window opened: key -> text */
+  char *backend, *state, *state_reason;
+  guint prune_source;
+};
+
+/* --- wires: each floor speaks upward by the callbacks it got at birth ------------------- */
+
+static void
+warn (gpointer user, const char *key, const char *text)
+{
+  Daemon *daemon = user;
+
+  if (text != NULL)
+    g_hash_table_replace (daemon->warnings, g_strdup (key), g_strdup (text));
+  else
+    g_hash_table_remove (daemon->warnings, key);
+  if (daemon->window != NULL)
+    window_set_warning (daemon->window, key, text);
+}
+
+static void
+on_discovery_state (gpointer user, const char *backend, const char *state, const char *reason)
+{
+  Daemon *daemon = user;
+
+  log_notice ("discovery", "%s is %s%s%s", backend, state, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+  g_free (daemon->backend);
+  g_free (daemon->state);
+  g_free (daemon->state_reason);
+  daemon->backend = g_strdup (backend);
+  daemon->state = g_strdup (state);
+  daemon->state_reason = g_strdup (reason);
+  if (daemon->window != NULL)
+    window_set_network (daemon->window, backend, state, reason);
+}
+
+static void
+on_established (gpointer user, const char *instance)
+{
+  Daemon *daemon = user;
+
+  log_notice ("discovery", "announced as %s", instance);
+  sessions_set_addr (daemon->sessions, instance);
+  if (daemon->window != NULL)
+    window_set_address (daemon->window, instance);
+}
+
+static void
+on_sighted (gpointer user, const DiscoveryRecord *record)
+{
+  contacts_on_sighted (((Daemon *) user)->contacts, record);
+}
+
+static void
+on_gone (gpointer user, const char *instance, const char *domain, int ifindex, int family)
+{
+  contacts_on_gone (((Daemon *) user)->contacts, instance, domain, ifindex, family);
+}
+
+static const DiscoveryCallbacks discovery_callbacks = { on_discovery_state, on_established, on_sighted, on_gone, warn };
+
+static void
+on_opened (gpointer user, Session *session)
+{
+  delivery_on_opened (((Daemon *) user)->delivery, session);
+}
+
+static void
+on_closed (gpointer user, Session *session)
+{
+  Daemon *daemon = user;
+
+  router_on_closed (daemon->router, session);
+  delivery_on_closed (daemon->delivery, session);
+}
+
+static void
+on_stanza (gpointer user, Session *session, Stanza *stanza)
+{
+  router_on_stanza (((Daemon *) user)->router, session, stanza);
+}
+
+static void
+on_changed (gpointer user, Session *session)
+{
+  delivery_on_changed (((Daemon *) user)->delivery, session);
+}
+
+static void
+on_failed (gpointer user, Contact *contact)
+{
+  delivery_on_failed (((Daemon *) user)->delivery, contact);
+}
+
+static void
+on_writable (gpointer user, Session *session)
+{
+  delivery_on_writable (((Daemon *) user)->delivery, session);
+}
+
+static const SessionCallbacks session_callbacks = { on_opened, on_closed, on_stanza, on_changed, on_failed, on_writable };
+
+static void
+on_message (gpointer user, Session *session, const Stanza *stanza)
+{
+  delivery_on_message (((Daemon *) user)->delivery, session, stanza);
+}
+
+static void
+on_granted (gpointer user, Session *session)
+{
+  delivery_on_granted (((Daemon *) user)->delivery, session);
+}
+
+static const RouterCallbacks router_callbacks = { on_message, on_granted };
+
+static void
+on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
+{
+  delivery_on_level (((Daemon *) user)->delivery, contact, key, release);
+}
+
+static void
+on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
+{
+  delivery_on_forgotten (((Daemon *) user)->delivery, contact_id, fp);
+}
+
+static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten, .warning = warn };
+
+/* EagerConnect = always: whom we trust is dialled as soon as they appear. */
+static void
+on_contact_sighted (gpointer user, Contact *contact)
+{
+  Daemon *daemon = user;
+
+  if (contact_has_trusted_key (contact) && g_strcmp0 (settings_get (daemon->settings, "eager-connect"), "always") == 0)
+    sessions_want (daemon->sessions, contact);
+}
+
+static const ContactsWatch contacts_table = { .sighted = on_contact_sighted };
+
+/* --- birth -------------------------------------------------------------------------------- */
+
+static void
+note_set_aside (Daemon *daemon, const char *what, const char *moved)
+{
+  g_autofree char *text = NULL;
+  g_autofree char *key = NULL;
+
+  if (moved == NULL)
+    return;
+  key = g_strconcat ("damaged-", what, NULL);
+  text = g_strdup_printf ("The %s database was damaged. It was set aside as %s and a new one was begun; nothing of it "
+                          "was deleted. Recover it with: sqlite3 %s .recover", what, moved, moved);
+  log_warn ("store", "%s", text);
+  warn (daemon, key, text);
+}
+
+static gboolean
+open_stores (Daemon *daemon, GError **error)
+{
+  g_autofree char *trust_path = g_build_filename (daemon->config->data_dir, "trust.db", NULL);
+  g_autofree char *messages_path = g_build_filename (daemon->config->data_dir, "messages.db", NULL);
+  g_autofree char *trust_moved = NULL;
+  g_autofree char *messages_moved = NULL;
+
+  daemon->worker = db_worker_new ();
+  daemon->trust_store = trust_store_open (daemon->worker, trust_path, &trust_moved, error);
+  if (daemon->trust_store == NULL)
+    return FALSE;
+  daemon->history = history_open (daemon->worker, messages_path, &messages_moved, error);
+  if (daemon->history == NULL)
+    return FALSE;
+  daemon->outbox = outbox_new (history_get_db (daemon->history));
+  note_set_aside (daemon, "trust", trust_moved);
+  note_set_aside (daemon, "messages", messages_moved);
+  return TRUE;
+}
+
+static void
+restore_settings (Daemon *daemon)
+{
+  const char *word = settings_get (daemon->settings, "max-strangers");
+  guint64 max;
+  g_autoptr (GList) statics = settings_list (daemon->settings, CONTACTS_STATIC_SETTING);
+
+  if (word != NULL && g_ascii_string_to_unsigned (word, 10, 1, 100000, &max, NULL))
+    contacts_set_max_strangers (daemon->contacts, max);
+  for (GList *item = statics; item != NULL; item = item->next)
+    {
+      guint64 id = 0;
+
+      g_ascii_string_to_unsigned (settings_get (daemon->settings, item->data), 10, 1, G_MAXINT32, &id, NULL);
+      contacts_restore_static (daemon->contacts, (const char *) item->data + strlen (CONTACTS_STATIC_SETTING), id);
+    }
+}
+
+static gboolean
+build_people (Daemon *daemon, GError **error)
+{
+  GArray *contact_rows = NULL, *key_rows = NULL, *request_rows = NULL;
+  GHashTable *words = NULL;
+  TrustMode mode = daemon->config->trust_mode;
+  const char *stored_mode;
+  DeliveryConfig delivery_config;
+
+  if (!trust_store_load (daemon->trust_store, &contact_rows, &key_rows, &request_rows, &words, error))
+    return FALSE;
+  daemon->settings = settings_new (daemon->trust_store, words);
+  daemon->contacts = contacts_new (daemon->trust_store, contact_rows, key_rows);
+  stored_mode = settings_get (daemon->settings, "trust-mode");
+  if (stored_mode != NULL)
+    trust_mode_from_string (stored_mode, &mode);
+  daemon->trust = trust_new (daemon->contacts, daemon->trust_store, mode, request_rows);
+  daemon->router = router_new (&router_callbacks, daemon);
+  delivery_config = (DeliveryConfig) { .history = daemon->history, .outbox = daemon->outbox,
+                                       .contacts = daemon->contacts, .trust = daemon->trust };
+  daemon->delivery = delivery_new (&delivery_config, error);
+  if (daemon->delivery == NULL)
+    return FALSE;
+  restore_settings (daemon);
+  return TRUE;
+}
+
+static gboolean
+build_doors (Daemon *daemon, GError **error)
+{
+  const Config *config = daemon->config;
+  SessionsConfig sessions_config;
+
+  daemon->poller = poller_new ();
+  daemon->discovery = discovery_new (config->discovery, config->interfaces, &discovery_callbacks, daemon);
+  sessions_config = (SessionsConfig) { .poller = daemon->poller, .identity = daemon->identity,
+                                       .contacts = daemon->contacts, .trust = daemon->trust,
+                                       .discovery = daemon->discovery, .port = config->port,
+                                       .interfaces = config->interfaces, .allow_loopback = config->allow_loopback,
+                                       .idle_close_s = config->idle_close_s };
+  daemon->sessions = sessions_new (&sessions_config, &session_callbacks, daemon, error);
+  if (daemon->sessions == NULL)
+    return FALSE;
+  /* After the sessions: a lowered level closes streams before delivery hears of it. */
+  trust_watch (daemon->trust, &trust_table, daemon);
+  contacts_watch (daemon->contacts, &contacts_table, daemon);
+  daemon->self = self_new (daemon->settings, identity_get_fingerprint (daemon->identity), config->name);
+  delivery_start (daemon->delivery, daemon->sessions, daemon->router);
+  return TRUE;
+}
+
+/* The address at creation goes into the certificate as a hint that is never checked (docs/protocol.md 3.2). */
+static char *
+guess_addr (const Config *config, GError **error)
+{
+  char host[256] = "";
+  g_autofree char *machine = NULL;
+
+  if (gethostname (host, sizeof host - 1) != 0 || host[0] == '\0')
+    g_strlcpy (host, "localhost", sizeof host);
+  machine = g_strndup (host, strcspn (host, "."));
+  return jid_build_instance (config->name, machine, 0, error);
+}
+
+static gboolean
+build (Daemon *daemon, GError **error)
+{
+  g_autofree char *addr = guess_addr (daemon->config, error);
+
+  if (addr == NULL || !fs_ensure_private_dir (daemon->config->data_dir, error))
+    return FALSE;
+  daemon->lock_fd = fs_lock_dir (daemon->config->data_dir, error);
+  if (daemon->lock_fd < 0)
+    return FALSE;
+  daemon->identity = identity_load_or_create (daemon->config->data_dir, addr, error);
+  return daemon->identity != NULL && open_stores (daemon, error) && build_people (daemon, error)
+         && build_doors (daemon, error);
+}
+
+Daemon *
+daemon_new (const Config *config, GError **error)
+{
+  Daemon *daemon = g_new0 (Daemon, 1);
+
+  daemon->config = config;
+  daemon->lock_fd = -1;
+  daemon->warnings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  if (!build (daemon, error))
+    {
+      daemon_free (daemon);
+      return NULL;
+    }
+  return daemon;
+}
+
+gboolean
+daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
+{
+  Rooms rooms = { .config = daemon->config, .identity = daemon->identity, .contacts = daemon->contacts,
+                  .trust = daemon->trust, .sessions = daemon->sessions, .delivery = daemon->delivery,
+                  .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
+                  .self = daemon->self };
+  GHashTableIter iter;
+  gpointer key, text;
+  const char *instance = discovery_get_instance (daemon->discovery);
+
+  daemon->window = window_new (connection, &rooms, error);
+  if (daemon->window == NULL)
+    return FALSE;
+  g_hash_table_iter_init (&iter, daemon->warnings);
+  while (g_hash_table_iter_next (&iter, &key, &text))
+    window_set_warning (daemon->window, key, text);
+  if (daemon->backend != NULL)
+    window_set_network (daemon->window, daemon->backend, daemon->state, daemon->state_reason);
+  if (instance != NULL)
+    window_set_address (daemon->window, instance);
+  return TRUE;
+}
+
+static gboolean
+on_prune_time (gpointer user)
+{
+  Daemon *daemon = user;
+
+  history_prune (daemon->history, g_get_real_time (), daemon->config->history_max, NULL, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+void
+daemon_go_public (Daemon *daemon)
+{
+  /* Without mDNS nobody establishes our name: static peers know us by the one we would have announced. */
+  g_autofree char *addr = guess_addr (daemon->config, NULL);
+
+  if (addr != NULL)
+    sessions_set_addr (daemon->sessions, addr);
+  if (daemon->window != NULL && addr != NULL && daemon->config->discovery == DISCOVERY_NONE)
+    window_set_address (daemon->window, addr);
+  self_start (daemon->self, daemon->discovery, sessions_get_port (daemon->sessions));
+  daemon->prune_source = g_timeout_add_seconds (PRUNE_EVERY_S, on_prune_time, daemon);
+  on_prune_time (daemon);
+}
+
+void
+daemon_free (Daemon *daemon)
+{
+  if (daemon == NULL)
+    return;
+  if (daemon->prune_source != 0)
+    g_source_remove (daemon->prune_source);
+  window_free (g_steal_pointer (&daemon->window));
+  if (daemon->contacts != NULL && daemon->sessions != NULL)
+    contacts_unwatch (daemon->contacts, daemon);
+  /* Goodbyes first, then whatever they still write to the store, then the store. */
+  sessions_free (daemon->sessions);
+  if (daemon->discovery != NULL)
+    discovery_free (daemon->discovery);
+  /* What is queued for the disk is committed and reports to rooms that still stand. */
+  if (daemon->outbox != NULL)
+    outbox_free (daemon->outbox);
+  if (daemon->history != NULL)
+    history_close (daemon->history);
+  if (daemon->trust_store != NULL)
+    trust_store_close (daemon->trust_store);
+  if (daemon->trust != NULL && daemon->sessions != NULL)
+    trust_unwatch (daemon->trust, daemon);
+  delivery_free (daemon->delivery);
+  router_free (daemon->router);
+  self_free (daemon->self);
+  trust_free (daemon->trust);
+  contacts_free (daemon->contacts);
+  settings_free (daemon->settings);
+  if (daemon->worker != NULL)
+    db_worker_free (daemon->worker);
+  if (daemon->poller != NULL)
+    poller_free (daemon->poller);
+  if (daemon->identity != NULL)
+    identity_free (daemon->identity);
+  if (daemon->lock_fd >= 0)
+    close (daemon->lock_fd);
+  g_hash_table_unref (daemon->warnings);
+  g_free (daemon->backend);
+  g_free (daemon->state);
+  g_free (daemon->state_reason);
+  g_free (daemon);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Builds the rooms, wires them, opens the window, and tears down in reverse. Main thread only.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "daemon/io/config.h"
+
+typedef struct _Daemon Daemon;
+
+/* Opens stores and doors; the store is replayed when it returns. `config` outlives the daemon. Blocks: start-up only. */
+Daemon *daemon_new (const Config *config, GError **error);
+/* Exports everything on `connection`; the caller takes the bus name afterwards. */
+gboolean daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error);
+/* Announces and listens: only after the name is ours. */
+void daemon_go_public (Daemon *daemon);
+/* Says goodbye on streams and on the link, flushes the store, frees. */
+void daemon_free (Daemon *daemon);

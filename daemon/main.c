@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * All of main: options, logging, the name, the loop.
+ */
+#include "earshot-config.h"
+
+#include <glib-unix.h>
+#include <locale.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+#include "daemon/daemon.h"
+
+#define EXIT_USAGE 2
+#define EXIT_NO_BUS 9
+
+static char *opt_config;
+static gboolean opt_verbose, opt_version;
+static char *opt_bus, *opt_data_dir, *opt_name, *opt_port, *opt_discovery;
+static char **opt_interfaces;
+
+static const GOptionEntry entries[] = {
+  { "bus", 0, 0, G_OPTION_ARG_STRING, &opt_bus, "session (default), system, or a D-Bus address", "BUS" },
+  { "config", 0, 0, G_OPTION_ARG_FILENAME, &opt_config, "Read this file instead of ~/.config/earshot/earshotd.conf", "FILE" },
+  { "data-dir", 0, 0, G_OPTION_ARG_FILENAME, &opt_data_dir, "Keep key, trust and messages here (~/.local/share/earshot)", "DIR" },
+  { "name", 0, 0, G_OPTION_ARG_STRING, &opt_name, "The name people see before the @ (your login name)", "NAME" },
+  { "port", 0, 0, G_OPTION_ARG_STRING, &opt_port, "TCP port; 0 lets the system choose (default)", "PORT" },
+  { "discovery", 0, 0, G_OPTION_ARG_STRING, &opt_discovery, "auto (default), avahi, embedded or none", "HOW" },
+  { "interface", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_interfaces, "Use only this interface; repeatable", "IF" },
+  { "verbose", 0, 0, G_OPTION_ARG_NONE, &opt_verbose, "Log details", NULL },
+  { "version", 0, 0, G_OPTION_ARG_NONE, &opt_version, "Print the version and exit", NULL },
+  { NULL }
+};
+
+static gboolean
+apply (Config *config, const char *key, const char *value, GError **error)
+{
+  return value == NULL || config_set (config, key, value, error);
+}
+
+static Config *
+read_config (GError **error)
+{
+  g_autofree char *fallback = config_default_path ();
+  g_autoptr (Config) config = config_load (opt_config != NULL ? opt_config : fallback, opt_config != NULL, error);
+  g_autofree char *interfaces = opt_interfaces != NULL ? g_strjoinv (";", opt_interfaces) : NULL;
+
+  if (config == NULL || !apply (config, "bus", opt_bus, error) || !apply (config, "data-dir", opt_data_dir, error)
+      || !apply (config, "name", opt_name, error) || !apply (config, "port", opt_port, error)
+      || !apply (config, "discovery", opt_discovery, error) || !apply (config, "interfaces", interfaces, error))
+    return NULL;
+  config->verbose |= opt_verbose;
+  return g_steal_pointer (&config);
+}
+
+static GDBusConnection *
+connect_bus (const char *bus, GError **error)
+{
+  if (g_str_equal (bus, "session"))
+    return g_bus_get_sync (G_BUS_TYPE_SESSION, NULL, error);
+  if (g_str_equal (bus, "system"))
+    return g_bus_get_sync (G_BUS_TYPE_SYSTEM, NULL, error);
+  return g_dbus_connection_new_for_address_sync (
+    bus, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL, error);
+}
+
+typedef struct {
+  GMainLoop *loop;
+  Daemon *daemon;
+  int status;
+} Run;
+
+static gboolean
+on_signal (gpointer user)
+{
+  Run *run = user;
+
+  log_notice ("main", "asked to stop");
+  g_main_loop_quit (run->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+on_name_acquired (GDBusConnection *connection, const char *name, gpointer user)
+{
+  Run *run = user;
+
+  log_notice ("main", "%s %s is ready", name, PACKAGE_VERSION);
+  daemon_go_public (run->daemon);
+}
+
+static void
+on_name_lost (GDBusConnection *connection, const char *name, gpointer user)
+{
+  Run *run = user;
+
+  log_warn ("main", connection != NULL ? "another program has the name %s on this bus: stop it first"
+                                       : "the bus is gone, and with it %s", name);
+  run->status = connection != NULL ? EXIT_FAILURE : EXIT_NO_BUS;
+  g_main_loop_quit (run->loop);
+}
+
+static int
+run_daemon (const Config *config)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDBusConnection) connection = NULL;
+  Run run = { .status = EXIT_SUCCESS };
+  guint owner, int_source, term_source;
+
+  connection = connect_bus (config->bus, &error);
+  if (connection == NULL)
+    {
+      g_printerr ("earshotd: no D-Bus at '%s': %s\nStart it inside a desktop session, under dbus-run-session, or with "
+                  "--bus=ADDRESS.\n", config->bus, error->message);
+      return EXIT_NO_BUS;
+    }
+  g_dbus_connection_set_exit_on_close (connection, FALSE);
+  run.daemon = daemon_new (config, &error);
+  if (run.daemon == NULL || !daemon_open_window (run.daemon, connection, &error))
+    {
+      g_printerr ("earshotd: %s\n", error->message);
+      daemon_free (run.daemon);
+      return EXIT_FAILURE;
+    }
+  run.loop = g_main_loop_new (NULL, FALSE);
+  int_source = g_unix_signal_add (SIGINT, on_signal, &run);
+  term_source = g_unix_signal_add (SIGTERM, on_signal, &run);
+  owner = g_bus_own_name_on_connection (connection, EARSHOT_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
+                                        on_name_acquired, on_name_lost, &run, NULL);
+  g_main_loop_run (run.loop);
+  g_bus_unown_name (owner);
+  daemon_free (run.daemon);
+  g_source_remove (int_source);
+  g_source_remove (term_source);
+  g_main_loop_unref (run.loop);
+  return run.status;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new ("- serverless messenger for the local link");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Config) config = NULL;
+  struct rlimit no_core = { 0, 0 };
+
+  setlocale (LC_ALL, "");
+  /* A core file would hold the private key. */
+  setrlimit (RLIMIT_CORE, &no_core);
+  /* Two threads allocate: a second arena for each core would only cost memory. */
+  mallopt (M_ARENA_MAX, 2);
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_description (context, "Example:\n  earshotd --name=juliet --discovery=embedded --verbose\n\n"
+                                             "Talk to it with xmppctl(1). Manual: earshotd(8).");
+  if (!g_option_context_parse (context, &argc, &argv, &error) || argc > 1)
+    {
+      g_printerr ("earshotd: %s\nUsage: earshotd [OPTION...]; earshotd --help explains.\n",
+                  error != NULL ? error->message : "unexpected argument");
+      return EXIT_USAGE;
+    }
+  if (opt_version)
+    {
+      printf ("earshotd %s\n", PACKAGE_VERSION);
+      return EXIT_SUCCESS;
+    }
+  config = read_config (&error);
+  if (config == NULL)
+    {
+      g_printerr ("earshotd: %s\n", error->message);
+      return EXIT_USAGE;
+    }
+  log_init (config->verbose);
+  return run_daemon (config);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What arrives. Threat: bodies, ids, stamps and receipts are the peer's claims; the sender is the session's key and nothing
+ * else. A receipt leaves only after the commit; an unknown key's words are set aside, few and small, and never confirmed.
+ */
+#include "earshot-config.h"
+
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+#include "daemon/model/delivery-private.h"
+
+#define ID_MAX 256
+#define STORING_HIGH 512     /* received messages on their way to the disk before a session's reading is held */
+#define STORING_LOW 128
+
+void
+delivery_receipt (Session *session, const char *id)
+{
+  g_autoptr (Stanza) message = stanza_new ("message", NS_CLIENT);
+  g_autofree char *own = g_uuid_string_random ();
+
+  /* XEP-0184 section 5: a receipt asks for none (M-09). */
+  stanza_set_attr (message, "type", "chat");
+  stanza_set_attr (message, "id", own);
+  stanza_set_attr (stanza_add_new (message, "received", NS_RECEIPTS, NULL), "id", id);
+  session_send (session, message);
+}
+
+/* --- storing -------------------------------------------------------------------- */
+
+typedef struct {
+  Delivery *delivery;
+  guint64 session;
+  guint32 contact;
+  Fingerprint key;
+  char *id;
+  gboolean wants_receipt;
+  gboolean aside;
+} Incoming;
+
+static void
+incoming_free (Incoming *incoming)
+{
+  g_free (incoming->id);
+  g_free (incoming);
+}
+
+/* The session it came by, if it still is the one. */
+static Session *
+incoming_session (const Incoming *incoming)
+{
+  Key *key = contacts_get_key (incoming->delivery->config.contacts, &incoming->key);
+  Session *session = key != NULL ? sessions_find (incoming->delivery->config.sessions, key_get_contact (key)) : NULL;
+
+  return session != NULL && session_get_id (session) == incoming->session ? session : NULL;
+}
+
+static void
+count_storing (Conv *conv, Session *session, int by)
+{
+  conv->storing += by;
+  if (by > 0 && conv->storing >= STORING_HIGH && conv->holding == 0)
+    {
+      conv->holding = session_get_id (session);
+      session_hold_reading (session, TRUE);
+    }
+  else if (by < 0 && conv->storing <= STORING_LOW && conv->holding != 0)
+    {
+      if (session != NULL && session_get_id (session) == conv->holding)
+        session_hold_reading (session, FALSE);
+      conv->holding = 0;
+    }
+}
+
+static void
+bounce_id (Session *session, const char *id, const char *type, const char *condition, const char *app)
+{
+  g_autoptr (Stanza) original = stanza_new ("message", NS_CLIENT);
+
+  stanza_set_attr (original, "id", id);
+  router_bounce (session, original, type, condition, app);
+}
+
+static void
+on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error)
+{
+  Incoming *incoming = user;
+  Delivery *delivery = incoming->delivery;
+  Conv *conv = delivery_conv (delivery, incoming->contact);
+  Session *session = incoming_session (incoming);
+
+  count_storing (conv, session, -1);
+  if (error != NULL)
+    {
+      log_warn ("delivery", "a received message could not be stored: %s", error->message);
+      /* Not confirmed, so the sender keeps it, and is asked to try again later. */
+      if (session != NULL)
+        bounce_id (session, incoming->id, "wait", "resource-constraint", NULL);
+    }
+  else if (result == RECEIVED_CONFLICT)
+    {
+      if (session != NULL)
+        bounce_id (session, incoming->id, "cancel", "conflict", NULL);
+    }
+  else
+    {
+      if (session != NULL && incoming->wants_receipt && session_is_trusted (session))
+        delivery_receipt (session, incoming->id);
+      if (result == RECEIVED_NEW)
+        {
+          conv->unread++;
+          conv->last_seq = MAX (conv->last_seq, entry->seq);
+          delivery_appended (delivery, entry->seq, "message", incoming->contact);
+          delivery_counts_changed (delivery, incoming->contact);
+        }
+    }
+  incoming_free (incoming);
+}
+
+static void
+on_set_aside (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error)
+{
+  Incoming *incoming = user;
+  Delivery *delivery = incoming->delivery;
+  Session *session = incoming_session (incoming);
+  Key *key = contacts_get_key (delivery->config.contacts, &incoming->key);
+
+  if (error != NULL)
+    {
+      if (session != NULL)
+        bounce_id (session, incoming->id, "auth", "not-authorized", "untrusted");
+    }
+  else if (result == RECEIVED_NEW)
+    {
+      guint *count = g_hash_table_lookup (delivery->aside, &incoming->key);
+
+      if (count == NULL)
+        {
+          count = g_new0 (guint, 1);
+          g_hash_table_insert (delivery->aside, g_memdup2 (&incoming->key, sizeof incoming->key), count);
+        }
+      (*count)++;
+      WATCHERS_CALL (&delivery->watchers, DeliveryWatch, aside_changed, &incoming->key);
+      /* Accepted or refused while it was on its way to the disk. */
+      if (key != NULL && key_get_level (key) >= TRUST_PINNED)
+        delivery_admit (delivery, key_get_contact (key), &incoming->key);
+      else if (key == NULL || key_is_refused (key) || contact_is_blocked (key_get_contact (key)))
+        delivery_discard (delivery, &incoming->key);
+    }
+  incoming_free (incoming);
+}
+
+static gint64
+claimed_time (const Stanza *message, gint64 now)
+{
+  const Stanza *delay = stanza_get_child (message, "delay", NS_DELAY);
+  const char *stamp = delay != NULL ? stanza_get_attr (delay, "stamp") : NULL;
+  g_autoptr (GTimeZone) utc = g_time_zone_new_utc ();
+  g_autoptr (GDateTime) when = stamp != NULL && strlen (stamp) < 40 ? g_date_time_new_from_iso8601 (stamp, utc) : NULL;
+  gint64 time;
+
+  if (when == NULL)
+    return now;
+  /* A claim, shown as such; order is by arrival whatever it says (M-12). */
+  time = g_date_time_to_unix (when);
+  return time > 0 && time < G_MAXINT64 / G_USEC_PER_SEC ? time * G_USEC_PER_SEC : now;
+}
+
+static char *
+dup_thread (const Stanza *message)
+{
+  const Stanza *thread = stanza_get_child (message, "thread", NS_CLIENT);
+  char *text = thread != NULL ? stanza_dup_text (thread) : NULL;
+
+  if (text != NULL && strlen (text) > 255)
+    g_clear_pointer (&text, g_free);
+  return text;
+}
+
+static void
+store_message (Delivery *delivery, Session *session, const Stanza *message, char *body_take)
+{
+  Contact *contact = session_get_contact (session);
+  Key *key = session_get_key (session);
+  Incoming *incoming = g_new0 (Incoming, 1);
+  LogEntry *entry = log_entry_new ();
+  const char *id = stanza_get_attr (message, "id");
+
+  incoming->delivery = delivery;
+  incoming->session = session_get_id (session);
+  incoming->contact = contact_get_id (contact);
+  incoming->key = *key_get_fingerprint (key);
+  /* Without an id nobody can repeat it knowingly: it gets one of ours. */
+  incoming->id = id != NULL && *id != '\0' ? g_strdup (id) : g_uuid_string_random ();
+  incoming->wants_receipt = id != NULL && *id != '\0' && stanza_get_child (message, "request", NS_RECEIPTS) != NULL;
+  incoming->aside = !session_is_trusted (session);
+  g_free (entry->kind);
+  entry->kind = g_strdup ("message");
+  entry->time = g_get_real_time ();
+  entry->contact = incoming->contact;
+  g_free (entry->id);
+  entry->id = g_strdup (incoming->id);
+  entry->direction = DIRECTION_IN;
+  entry->has_key = TRUE;
+  entry->key = incoming->key;
+  g_free (entry->body);
+  entry->body = body_take;
+  entry->sent_time = claimed_time (message, entry->time);
+  g_free (entry->trust);
+  entry->trust = g_strdup (trust_level_to_string (key_get_level (key)));
+  entry->thread = dup_thread (message);
+  if (incoming->aside)
+    {
+      history_set_aside (delivery->config.history, entry, DELIVERY_ASIDE_MAX, on_set_aside, incoming);
+      return;
+    }
+  count_storing (delivery_conv (delivery, incoming->contact), session, 1);
+  history_receive (delivery->config.history, entry, on_received, incoming);
+}
+
+/* --- stanzas --------------------------------------------------------------------- */
+
+static void
+on_body (Delivery *delivery, Session *session, const Stanza *message, const Stanza *body)
+{
+  const char *id = stanza_get_attr (message, "id");
+  g_autofree char *text = stanza_dup_text (body);
+
+  if (id != NULL && strlen (id) > ID_MAX)
+    {
+      router_bounce (session, message, "modify", "bad-request", NULL);
+      return;
+    }
+  if (!session_is_trusted (session) && (strlen (text) > DELIVERY_ASIDE_BODY_MAX || id == NULL))
+    {
+      /* Not stored; the sender's daemon holds it (docs/protocol.md 3.4). */
+      router_bounce (session, message, "auth", "not-authorized", "untrusted");
+      return;
+    }
+  store_message (delivery, session, message, g_steal_pointer (&text));
+}
+
+static void
+on_chat_state (Delivery *delivery, Session *session, const Stanza *message)
+{
+  Contact *contact = session_get_contact (session);
+  Conv *conv = delivery_conv (delivery, contact_get_id (contact));
+  gboolean active = stanza_get_child (message, "composing", NS_CHATSTATES) != NULL;
+
+  if (conv->typing_in == active)
+    return;
+  conv->typing_in = active;
+  WATCHERS_CALL (&delivery->watchers, DeliveryWatch, typing, contact, active);
+}
+
+void
+delivery_on_message (Delivery *delivery, Session *session, const Stanza *message)
+{
+  const char *type = stanza_get_attr (message, "type");
+  const char *id = stanza_get_attr (message, "id");
+  const Stanza *received = stanza_get_child (message, "received", NS_RECEIPTS);
+  const Stanza *body = stanza_get_child (message, "body", NS_CLIENT);
+  Contact *contact = session_get_contact (session);
+  const char *confirmed = received != NULL ? stanza_get_attr (received, "id") : NULL;
+  Conv *conv;
+
+  if (contact == NULL)
+    return;
+  if (g_strcmp0 (type, "error") == 0)
+    {
+      conv = delivery_find_conv (delivery, contact_get_id (contact));
+      if (conv != NULL && id != NULL)
+        conv_on_bounce (conv, id, message);
+      return;
+    }
+  if (confirmed != NULL && session_is_trusted (session))
+    {
+      conv = delivery_find_conv (delivery, contact_get_id (contact));
+      if (conv != NULL && strlen (confirmed) <= ID_MAX)
+        conv_on_receipt (conv, confirmed);
+    }
+  if (session_is_trusted (session) && g_strcmp0 (type, "groupchat") != 0)
+    on_chat_state (delivery, session, message);
+  if (body != NULL && g_strcmp0 (type, "groupchat") != 0)
+    on_body (delivery, session, message, body);
+}
+
+/* --- after a decision ---------------------------------------------------------------- */
+
+static void
+on_admitted (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error)
+{
+  Incoming *incoming = user;
+  Delivery *delivery = incoming->delivery;
+  Contact *contact = contacts_get (delivery->config.contacts, incoming->contact);
+  Session *session = contact != NULL ? sessions_find (delivery->config.sessions, contact) : NULL;
+
+  if (error != NULL)
+    log_warn ("delivery", "messages set aside could not be taken over yet: %s", error->message);
+  else
+    {
+      Conv *conv = delivery_conv (delivery, incoming->contact);
+
+      g_hash_table_remove (delivery->aside, &incoming->key);
+      for (guint i = 0; i < entries->len; i++)
+        {
+          LogEntry *entry = g_ptr_array_index (entries, i);
+
+          if (session != NULL && session_is_trusted (session))
+            delivery_receipt (session, entry->id);
+          if (entry->seq == 0)
+            continue; /* it was in the log already */
+          conv->unread++;
+          conv->last_seq = MAX (conv->last_seq, entry->seq);
+          delivery_appended (delivery, entry->seq, "message", incoming->contact);
+        }
+      delivery_counts_changed (delivery, incoming->contact);
+    }
+  g_clear_pointer (&entries, g_ptr_array_unref);
+  incoming_free (incoming);
+}
+
+void
+delivery_admit (Delivery *delivery, Contact *contact, const Fingerprint *fp)
+{
+  Incoming *incoming = g_new0 (Incoming, 1);
+
+  incoming->delivery = delivery;
+  incoming->contact = contact_get_id (contact);
+  incoming->key = *fp;
+  history_admit (delivery->config.history, fp, incoming->contact, on_admitted, incoming);
+}
+
+void
+delivery_discard (Delivery *delivery, const Fingerprint *fp)
+{
+  if (g_hash_table_remove (delivery->aside, fp))
+    history_discard (delivery->config.history, fp, NULL, NULL);
+}

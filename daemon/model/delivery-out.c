@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Queues towards people. The disk has every message; a window of each queue is in memory. FIFO per contact: a message that
+ * waits for a decision keeps those behind it back; one stalled contact blocks no other.
+ */
+#include "earshot-config.h"
+
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+#include "daemon/model/delivery-private.h"
+#include "daemon/proto/caps.h"
+
+#define WINDOW_BYTES (1024 * 1024)
+#define DELAY_AFTER_US (10 * G_USEC_PER_SEC) /* docs/protocol.md 4.1 */
+#define BOUNCE_RETRY_S 30
+
+#define HELD_APPROVAL "approval-needed"      /* we did not accept their key yet */
+#define HELD_WAITING "waiting-approval"      /* they did not accept ours yet */
+
+static void
+item_free (Delivery *delivery, Item *item)
+{
+  g_hash_table_remove (delivery->items, item->row->id);
+  outbox_item_free (item->row);
+  g_free (item);
+}
+
+static void
+remove_link (Conv *conv, GList *link)
+{
+  Item *item = link->data;
+
+  if (conv->cursor == link)
+    conv->cursor = link->next;
+  conv->window_bytes -= item->size;
+  g_queue_delete_link (&conv->window, link);
+  item_free (conv->delivery, item);
+}
+
+static void
+clear_window (Conv *conv)
+{
+  while (conv->window.head != NULL)
+    remove_link (conv, conv->window.head);
+  conv->cursor = NULL;
+}
+
+void
+conv_clear_out (Conv *conv)
+{
+  clear_window (conv);
+  g_hash_table_remove_all (conv->sent);
+  if (conv->retry_source != 0)
+    g_source_remove (conv->retry_source);
+  conv->retry_source = 0;
+}
+
+static gboolean
+window_is_full (const Conv *conv)
+{
+  return conv->window.length >= DELIVERY_WINDOW || conv->window_bytes >= WINDOW_BYTES;
+}
+
+/* Takes the row into the window when it belongs at its end and there is room. */
+static void
+append_row (Conv *conv, OutboxItem *row_take)
+{
+  Item *item;
+
+  if (row_take->seq <= conv->loaded || g_hash_table_contains (conv->delivery->items, row_take->id))
+    {
+      outbox_item_free (row_take);
+      return;
+    }
+  item = g_new0 (Item, 1);
+  item->row = row_take;
+  item->size = sizeof *item + sizeof *row_take + strlen (row_take->body);
+  conv->loaded = row_take->seq;
+  conv->window_bytes += item->size;
+  g_queue_push_tail (&conv->window, item);
+  g_hash_table_insert (conv->delivery->items, row_take->id, item);
+  if (conv->cursor == NULL)
+    conv->cursor = conv->window.tail;
+}
+
+static void
+on_loaded (gpointer user, GPtrArray *items, const GError *error)
+{
+  Conv *conv = user;
+  guint taken = 0;
+
+  conv->loading = FALSE;
+  if (conv->reload)
+    {
+      g_clear_pointer (&items, g_ptr_array_unref);
+      conv_reload (conv);
+      return;
+    }
+  if (error != NULL)
+    {
+      log_warn ("delivery", "the outbox could not be read: %s", error->message);
+      return;
+    }
+  while (taken < items->len && !window_is_full (conv))
+    {
+      append_row (conv, g_ptr_array_index (items, taken));
+      items->pdata[taken++] = NULL;
+    }
+  conv->more = taken < items->len || items->len >= DELIVERY_WINDOW;
+  g_ptr_array_set_free_func (items, NULL);
+  for (; taken < items->len; taken++)
+    outbox_item_free (g_ptr_array_index (items, taken));
+  g_ptr_array_unref (items);
+  conv_pump (conv);
+}
+
+static void
+load_more (Conv *conv)
+{
+  if (conv->loading || !conv->more || window_is_full (conv))
+    return;
+  conv->loading = TRUE;
+  outbox_load (conv->delivery->config.outbox, conv->contact, conv->loaded, DELIVERY_WINDOW, on_loaded, conv);
+}
+
+/* Forgets the window and reads it again: what is held changed on disk. */
+void
+conv_reload (Conv *conv)
+{
+  if (conv->loading)
+    {
+      conv->reload = TRUE;
+      return;
+    }
+  conv->reload = FALSE;
+  clear_window (conv);
+  conv->loaded = 0;
+  conv->more = TRUE;
+  load_more (conv);
+}
+
+/* --- holding ------------------------------------------------------------------ */
+
+typedef struct {
+  Delivery *delivery;
+  guint32 contact;
+} Which;
+
+static Which *
+which_new (Conv *conv)
+{
+  Which *which = g_new0 (Which, 1);
+
+  which->delivery = conv->delivery;
+  which->contact = conv->contact;
+  return which;
+}
+
+static void
+on_counted (gpointer user, guint32 contact, guint queued, guint held, guint64 last_seq, const GError *error)
+{
+  Delivery *delivery = user;
+  Conv *conv = delivery_find_conv (delivery, contact);
+
+  if (conv == NULL || error != NULL)
+    return;
+  conv->queued = queued;
+  conv->held = held;
+  if (last_seq > conv->last_seq)
+    {
+      conv->last_seq = last_seq;
+      delivery_appended (delivery, last_seq, "state", contact);
+    }
+  delivery_counts_changed (delivery, contact);
+  conv_reload (conv);
+}
+
+static void
+on_held (gpointer user, const GError *error)
+{
+  g_autofree Which *which = user;
+
+  if (error != NULL)
+    log_warn ("delivery", "messages could not be held or released: %s", error->message);
+  outbox_count (which->delivery->config.outbox, which->contact, on_counted, which->delivery);
+}
+
+void
+conv_recount (Conv *conv)
+{
+  outbox_count (conv->delivery->config.outbox, conv->contact, on_counted, conv->delivery);
+}
+
+void
+conv_hold (Conv *conv, const char *reason)
+{
+  if (conv->queued == conv->held)
+    return;
+  /* Until the disk knows it, memory must not send them. */
+  for (GList *link = conv->window.head; link != NULL; link = link->next)
+    {
+      Item *item = link->data;
+
+      if (item->row->held)
+        continue;
+      item->row->held = TRUE;
+      g_free (item->row->reason);
+      item->row->reason = g_strdup (reason);
+    }
+  conv->held = conv->queued;
+  outbox_set_held (conv->delivery->config.outbox, conv->contact, NULL, TRUE, reason, on_held, which_new (conv));
+}
+
+void
+conv_release (Conv *conv, const char *reason)
+{
+  if (conv->held == 0)
+    return;
+  outbox_set_held (conv->delivery->config.outbox, conv->contact, NULL, FALSE, reason, on_held, which_new (conv));
+}
+
+static void
+hold_one (Conv *conv, Item *item, const char *reason)
+{
+  item->row->held = TRUE;
+  g_free (item->row->reason);
+  item->row->reason = g_strdup (reason);
+  conv->held++;
+  outbox_set_held (conv->delivery->config.outbox, conv->contact, item->row->id, TRUE, reason, on_held, which_new (conv));
+}
+
+/* --- writing to a stream -------------------------------------------------------- */
+
+static void
+add_delay (Stanza *message, gint64 when)
+{
+  g_autoptr (GDateTime) utc = g_date_time_new_from_unix_utc (when / G_USEC_PER_SEC);
+  g_autofree char *stamp = utc != NULL ? g_date_time_format (utc, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+
+  if (stamp != NULL)
+    stanza_set_attr (stanza_add_new (message, "delay", NS_DELAY, NULL), "stamp", stamp);
+}
+
+static Stanza *
+make_message (const OutboxItem *row)
+{
+  Stanza *message = stanza_new ("message", NS_CLIENT);
+
+  stanza_set_attr (message, "type", "chat");
+  stanza_set_attr (message, "id", row->id);
+  stanza_add_new (message, "body", NS_CLIENT, row->body);
+  if (row->thread != NULL)
+    stanza_add_new (message, "thread", NS_CLIENT, row->thread);
+  stanza_set_attr (stanza_add_new (message, "origin-id", NS_SID, NULL), "id", row->id);
+  stanza_add_new (message, "request", NS_RECEIPTS, NULL);
+  /* XEP-0203: when it was written, if that is not now. */
+  if (g_get_real_time () - row->created > DELAY_AFTER_US)
+    add_delay (message, row->created);
+  return message;
+}
+
+static gboolean
+write_item (Conv *conv, Session *session, Item *item)
+{
+  g_autoptr (Stanza) message = make_message (item->row);
+
+  if (!session_send (session, message))
+    return FALSE;
+  g_hash_table_add (conv->sent, g_strdup (item->row->id));
+  session_set_awaiting (session, TRUE);
+  /* No log entry: a hint that Get has news. */
+  delivery_appended (conv->delivery, item->row->seq, "state", conv->contact);
+  return TRUE;
+}
+
+static gboolean
+blocks_the_rest (const Item *item)
+{
+  return item->row->held && (strcmp (item->row->reason, HELD_APPROVAL) == 0 || strcmp (item->row->reason, HELD_WAITING) == 0);
+}
+
+/* On a stream that the peer restricts: a message request of a few short messages; the rest waits for its word. */
+static void
+pump_restricted (Conv *conv, Session *session)
+{
+  for (GList *link = conv->window.head; link != NULL && conv->aside_sent < DELIVERY_ASIDE_MAX; link = link->next)
+    {
+      Item *item = link->data;
+
+      if (item->settling || g_hash_table_contains (conv->sent, item->row->id))
+        continue;
+      if (item->row->held && strcmp (item->row->reason, HELD_WAITING) != 0)
+        continue;
+      if (strlen (item->row->body) > DELIVERY_ASIDE_BODY_MAX || item->row->require > REQUIRE_ENCRYPTED)
+        break;
+      if (!write_item (conv, session, item))
+        return;
+      conv->aside_sent++;
+    }
+  conv_hold (conv, HELD_WAITING);
+}
+
+/* Peers that cannot confirm (no XEP-0184): written is all we can know. */
+static void
+on_unconfirmed (Conv *conv, Item *item)
+{
+  g_autofree char *id = g_strdup (item->row->id);
+
+  conv_settle (conv, id, "sent", "unconfirmed", NULL, NULL);
+}
+
+static void
+pump_trusted (Conv *conv, Contact *contact, Session *session)
+{
+  TrustLevel level = key_get_level (session_get_key (session));
+
+  while (conv->cursor != NULL && !session_is_congested (session))
+    {
+      GList *link = conv->cursor;
+      Item *item = link->data;
+
+      if (item->settling || g_hash_table_contains (conv->sent, item->row->id))
+        {
+          conv->cursor = link->next;
+          continue;
+        }
+      if (blocks_the_rest (item))
+        return; /* a release is on its way, and reloads */
+      if (!item->row->held && !trust_policy_may_send (level, contact_is_blocked (contact), item->row->require))
+        hold_one (conv, item, "require");
+      if (!item->row->held)
+        {
+          if (!write_item (conv, session, item))
+            return;
+          if (conv->no_receipts)
+            on_unconfirmed (conv, item);
+        }
+      conv->cursor = link->next;
+    }
+}
+
+void
+conv_pump (Conv *conv)
+{
+  Delivery *delivery = conv->delivery;
+  Contact *contact = contacts_get (delivery->config.contacts, conv->contact);
+  Session *session;
+  Key *key;
+
+  if (contact == NULL || delivery->config.sessions == NULL)
+    return;
+  session = sessions_find (delivery->config.sessions, contact);
+  key = contact_get_active_key (contact);
+  if (session == NULL)
+    {
+      if (conv->queued > conv->held || (key != NULL && key_is_grant_owed (key)))
+        sessions_want (delivery->config.sessions, contact);
+      else
+        sessions_unwant (delivery->config.sessions, contact);
+      return;
+    }
+  if (conv->queued == 0)
+    {
+      sessions_unwant (delivery->config.sessions, contact);
+      session_set_awaiting (session, FALSE);
+      return;
+    }
+  if (conv->window.length < DELIVERY_WINDOW / 2)
+    load_more (conv);
+  if (!session_is_trusted (session))
+    conv_hold (conv, HELD_APPROVAL);
+  else if (session_is_restricted (session))
+    pump_restricted (conv, session);
+  else
+    pump_trusted (conv, contact, session);
+}
+
+void
+conv_stream_lost (Conv *conv)
+{
+  g_hash_table_remove_all (conv->sent);
+  conv->cursor = conv->window.head;
+  conv->aside_sent = 0;
+  conv->no_receipts = FALSE;
+}
+
+/* --- settling ------------------------------------------------------------------- */
+
+typedef struct {
+  Delivery *delivery;
+  DoneFunc done;
+  gpointer user;
+} Settling;
+
+static void
+on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
+{
+  g_autofree Settling *settling = user;
+  Delivery *delivery = settling->delivery;
+  Conv *conv = delivery_find_conv (delivery, contact);
+  Item *item = g_hash_table_lookup (delivery->items, id);
+
+  if (item != NULL && error != NULL)
+    item->settling = FALSE;
+  if (conv != NULL && error == NULL)
+    {
+      g_hash_table_remove (conv->sent, id);
+      if (item != NULL)
+        {
+          conv->held -= item->row->held && conv->held > 0;
+          /* Receipts come in order: it is at or near the head. */
+          remove_link (conv, g_queue_find (&conv->window, item));
+        }
+      conv->queued -= conv->queued > 0;
+      conv->held = MIN (conv->held, conv->queued);
+      delivery_appended (delivery, seq, "state", contact);
+      delivery_counts_changed (delivery, contact);
+      if (conv->queued == 0 || (conv->more && conv->window.length < DELIVERY_WINDOW / 2))
+        conv_pump (conv);
+    }
+  if (settling->done != NULL)
+    settling->done (settling->user, error);
+}
+
+void
+conv_settle (Conv *conv, const char *id, const char *state, const char *reason, DoneFunc done, gpointer user)
+{
+  Settling *settling = g_new0 (Settling, 1);
+  Item *item = g_hash_table_lookup (conv->delivery->items, id);
+
+  if (item != NULL)
+    item->settling = TRUE;
+  settling->delivery = conv->delivery;
+  settling->done = done;
+  settling->user = user;
+  outbox_settle (conv->delivery->config.outbox, conv->contact, id, state, reason, on_settled, settling);
+}
+
+void
+conv_on_receipt (Conv *conv, const char *id)
+{
+  Item *item = g_hash_table_lookup (conv->delivery->items, id);
+
+  /* Only for what is owed to this very contact; a second one for the same id changes nothing. */
+  if (item != NULL ? item->row->contact != conv->contact || item->settling : !conv->more)
+    return;
+  conv_settle (conv, id, "delivered", "", NULL, NULL);
+}
+
+static gboolean
+on_retry_time (gpointer user)
+{
+  Conv *conv = user;
+
+  conv->retry_source = 0;
+  g_hash_table_remove_all (conv->sent);
+  conv->cursor = conv->window.head;
+  conv_pump (conv);
+  return G_SOURCE_REMOVE;
+}
+
+/* docs/protocol.md 4.2. The reason is a known word of RFC 6120 8.3.3, never the peer's text. */
+static const char *
+condition_of (const Stanza *error)
+{
+  static const char *const known[] = { "bad-request", "conflict", "feature-not-implemented", "forbidden", "gone",
+                                       "internal-server-error", "item-not-found", "jid-malformed", "not-acceptable",
+                                       "not-allowed", "not-authorized", "policy-violation", "recipient-unavailable",
+                                       "redirect", "registration-required", "remote-server-not-found",
+                                       "remote-server-timeout", "resource-constraint", "service-unavailable",
+                                       "subscription-required", "unexpected-request" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (known); i++)
+    if (stanza_get_child (error, known[i], NS_STANZA_ERRORS) != NULL)
+      return known[i];
+  return "undefined-condition";
+}
+
+void
+conv_on_bounce (Conv *conv, const char *id, const Stanza *stanza)
+{
+  Item *item = g_hash_table_lookup (conv->delivery->items, id);
+  const Stanza *error = stanza_get_child (stanza, "error", NS_CLIENT);
+  const char *type = error != NULL ? stanza_get_attr (error, "type") : NULL;
+
+  if (item == NULL || item->row->contact != conv->contact || item->settling || error == NULL)
+    return;
+  if (g_strcmp0 (type, "auth") == 0 && stanza_get_child (error, "untrusted", NS_LL_TRUST) != NULL)
+    {
+      if (!item->row->held)
+        hold_one (conv, item, HELD_WAITING);
+    }
+  else if (g_strcmp0 (type, "wait") == 0)
+    {
+      if (conv->retry_source == 0)
+        conv->retry_source = g_timeout_add_seconds (BOUNCE_RETRY_S, on_retry_time, conv);
+    }
+  else
+    conv_settle (conv, id, "failed", condition_of (error), NULL, NULL);
+}
+
+/* --- sending -------------------------------------------------------------------- */
+
+typedef struct {
+  Delivery *delivery;
+  OutboxItem *row;
+  char *token;
+  DeliverySent done;
+  gpointer user;
+} Sending;
+
+static void
+sending_report (Sending *sending, const char *id, guint64 seq, const GError *error)
+{
+  if (sending->done != NULL)
+    sending->done (sending->user, id, seq, error);
+  g_clear_pointer (&sending->row, outbox_item_free);
+  g_free (sending->token);
+  g_free (sending);
+}
+
+static void
+on_added (gpointer user, OutboxItem *row_take, const char *id, guint64 seq, gboolean repeat, const GError *error)
+{
+  Sending *sending = user;
+  Delivery *delivery = sending->delivery;
+
+  if (error == NULL && !repeat && row_take != NULL)
+    {
+      Conv *conv = delivery_conv (delivery, row_take->contact);
+
+      conv->queued++;
+      conv->last_seq = MAX (conv->last_seq, seq);
+      delivery_appended (delivery, seq, "message", conv->contact);
+      delivery_counts_changed (delivery, conv->contact);
+      if (conv->more || conv->loading || window_is_full (conv))
+        conv->more = TRUE; /* a load is due, or on its way and sees it or not: the disk keeps the order */
+      else
+        append_row (conv, g_steal_pointer (&row_take));
+      sending_report (sending, id, seq, NULL);
+      conv_pump (conv);
+    }
+  else
+    sending_report (sending, id, seq, error);
+  g_clear_pointer (&row_take, outbox_item_free);
+}
+
+static void
+add (Sending *sending)
+{
+  OutboxItem *row = g_steal_pointer (&sending->row);
+
+  outbox_add (sending->delivery->config.outbox, row, sending->token, on_added, sending);
+}
+
+/* The contact has its row now: what was written to it meanwhile follows in order. */
+static void
+on_kept (gpointer user, const GError *error)
+{
+  g_autofree Which *which = user;
+  Conv *conv = delivery_conv (which->delivery, which->contact);
+  g_autoptr (GPtrArray) waiting = g_steal_pointer (&conv->keeping);
+
+  for (guint i = 0; waiting != NULL && i < waiting->len; i++)
+    {
+      Sending *sending = g_ptr_array_index (waiting, i);
+
+      if (error != NULL)
+        sending_report (sending, NULL, 0, error);
+      else
+        add (sending);
+    }
+}
+
+typedef struct {
+  DeliverySent done;
+  gpointer user;
+  GError *error;
+} Refusal;
+
+static gboolean
+on_refusal (gpointer data)
+{
+  Refusal *refusal = data;
+
+  if (refusal->done != NULL)
+    refusal->done (refusal->user, NULL, 0, refusal->error);
+  g_error_free (refusal->error);
+  g_free (refusal);
+  return G_SOURCE_REMOVE;
+}
+
+/* RFC 6120 11: what XML 1.0 cannot carry must not be promised. */
+static gboolean
+is_xml_text (const char *text)
+{
+  if (!g_utf8_validate (text, -1, NULL))
+    return FALSE;
+  for (const char *p = text; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0xfffe || c == 0xffff)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+check_send (Contact *contact, const char *body, const DeliveryOptions *options, GError **error)
+{
+  TrustLevel level = contact_get_trust (contact);
+
+  if (*body == '\0' || !is_xml_text (body))
+    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
+                         *body == '\0' ? "body is empty" : "body contains characters that XML 1.0 cannot carry");
+  else if (options->thread != NULL && (strlen (options->thread) > 255 || !is_xml_text (options->thread)))
+    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "thread is longer than 255 bytes or not XML text");
+  else if (options->expires != 0 && options->expires <= g_get_real_time ())
+    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "expires lies in the past");
+  else if (contact_is_blocked (contact))
+    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_BLOCKED, "The contact is blocked: unblock it first");
+  else if (options->require > REQUIRE_ENCRYPTED && !trust_policy_may_send (level, FALSE, options->require))
+    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "The contact's key is %s, and %s is required",
+                 trust_level_to_string (level), require_to_string (options->require));
+  else
+    return TRUE;
+  return FALSE;
+}
+
+void
+delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options, DeliverySent done,
+               gpointer user)
+{
+  OutboxItem *row = g_new0 (OutboxItem, 1);
+  Conv *conv = delivery_conv (delivery, contact_get_id (contact));
+  Sending *sending;
+  GError *error = NULL;
+
+  row->id = g_uuid_string_random ();
+  row->contact = contact_get_id (contact);
+  row->body = g_strdup (body);
+  row->thread = g_strdup (options->thread);
+  row->reply_to = g_strdup (options->reply_to);
+  row->created = g_get_real_time ();
+  row->expires = options->expires;
+  row->require = options->require;
+  row->reason = g_strdup ("");
+  if (check_send (contact, body, options, &error))
+    {
+      g_autoptr (Stanza) probe = make_message (row);
+
+      /* Room for from, to and <delay/>: the stanza must fit the element limit of 65 536 bytes. */
+      if (strlen (body) > DELIVERY_BODY_MAX || stanza_serialized_length (probe, NS_CLIENT) > 64512)
+        g_set_error (&error, EARSHOT_ERROR, EARSHOT_ERROR_TOO_LARGE,
+                     "The message is larger than a stanza may be (about %d bytes, fewer with many of < > & \")",
+                     DELIVERY_BODY_MAX);
+    }
+  if (error != NULL)
+    {
+      Refusal *refusal = g_new0 (Refusal, 1);
+
+      refusal->done = done;
+      refusal->user = user;
+      refusal->error = error;
+      g_idle_add (on_refusal, refusal);
+      outbox_item_free (row);
+      return;
+    }
+  sending = g_new0 (Sending, 1);
+  sending->delivery = delivery;
+  sending->row = row;
+  sending->token = g_strdup (options->token);
+  sending->done = done;
+  sending->user = user;
+  if (conv->keeping != NULL)
+    g_ptr_array_add (conv->keeping, sending);
+  else if (!contact_is_stored (contact))
+    {
+      conv->keeping = g_ptr_array_new ();
+      g_ptr_array_add (conv->keeping, sending);
+      trust_keep (delivery->config.trust, contact, on_kept, which_new (conv));
+    }
+  else
+    add (sending);
+}
