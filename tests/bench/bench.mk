@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/bench/: numbers beside a floor measured in the same run. `make bench` builds and runs it; not part of `make check`.
 bench_programs = tests/bench/bench-client tests/bench/bench-floor tests/bench/bench-sight
-EXTRA_PROGRAMS = $(bench_programs)
+EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 
 tests_bench_bench_client_SOURCES = tests/bench/client.c
