@@ -398,6 +398,16 @@ on_watch_time (gpointer user)
   return G_SOURCE_REMOVE;
 }
 
+void
+session_set_awaiting (Session *session, gboolean awaiting)
+{
+  session->awaiting = awaiting;
+  if (awaiting && session->watch_source == 0 && !session->ended)
+    session->watch_source = g_timeout_add_seconds (SILENCE_S, on_watch_time, session);
+  else if (!awaiting)
+    clear_source (&session->watch_source);
+}
+
 static void
 limit_restricted (Sessions *sessions)
 {

@@ -229,16 +229,6 @@ session_hold_reading (Session *session, gboolean hold)
     link_set_reading (session->link, session->holds == 0);
 }
 
-void
-session_set_awaiting (Session *session, gboolean awaiting)
-{
-  session->awaiting = awaiting;
-  if (awaiting && session->watch_source == 0 && !session->ended)
-    session->watch_source = g_timeout_add_seconds (SILENCE_S, on_watch_time, session);
-  else if (!awaiting)
-    clear_source (&session->watch_source);
-}
-
 GVariant *
 session_describe (const Session *session)
 {
