@@ -16,6 +16,8 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/presence-txt.c daemon/proto/presence-txt.h \
 	daemon/proto/stanza.c daemon/proto/stanza.h \
 	daemon/proto/stream.c daemon/proto/stream.h \
+	daemon/proto/stream-in.c daemon/proto/stream-in.h \
+	daemon/proto/stream-out.c daemon/proto/stream-out.h \
 	daemon/proto/stream-words.c daemon/proto/stream-words.h \
 	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
 	daemon/proto/xml-stream.c daemon/proto/xml-stream.h

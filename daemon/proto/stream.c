@@ -4,25 +4,21 @@
 #include "daemon/proto/stream.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/base/jid.h"
 #include "daemon/base/names.h"
+#include "daemon/proto/stream-in.h"
+#include "daemon/proto/stream-out.h"
 #include "daemon/proto/stream-words.h"
 #include "daemon/proto/xml-stream.h"
 
-/* docs/protocol.md 2.1: a step takes at most 10 s, the whole negotiation 30 s. The machine has no clock, and a timer
- * that every step restarts can not see the whole; so it asks for one tick a second, lets the ticks run across the steps and
- * counts both. That costs wake-ups only while a negotiation is on. */
+/* docs/protocol.md 2.1: a step takes at most 10 s, the whole negotiation 30 s. The machine has no clock, and a
+ * timer that every step restarts cannot see the whole; so it asks for one tick a second, lets the ticks run
+ * across the steps and counts both. That costs wake-ups only while a negotiation is on. */
 #define TICK_MS 1000
 #define STEP_TICKS 10
 #define WHOLE_TICKS 30
 #define CLOSE_MS 5000 /* docs/protocol.md 2.9 */
-
-/* XEP-0478: what we take, and take for granted that others take. RFC 6120 section 13.12 forbids a limit below 10 000. */
-#define MAX_STANZA 65536
-#define MAX_STANZA_FLOOR 10000
-#define MAX_STANZA_CEILING (1024 * 1024)
 
 /* docs/protocol.md 2.1. */
 typedef enum {
@@ -40,9 +36,6 @@ typedef enum {
   STATE_ENDED
 } State;
 
-/* A section has a parser, two headers and features of its own. */
-typedef enum { SECTION_CLEAR, SECTION_PROTECTED, SECTION_FINAL } Section;
-
 /* What an element that ends a section asks for, done once the parser has returned and shown what stands behind it. */
 typedef enum { THEN_NOTHING, THEN_OFFER_TLS, THEN_START_TLS, THEN_JUDGE, THEN_RESTART } Then;
 
@@ -56,7 +49,7 @@ struct _Stream {
   Stanza *disco_info;
 
   State state;
-  Section section;
+  StreamSection section;
   XmlStream *xml;
   Then then;
   gboolean header_sent; /* in this section */
@@ -93,7 +86,7 @@ stream_new (const StreamConfig *config, const StreamCallbacks *callbacks, gpoint
   s->remote_addr = g_strdup (config->remote_addr);
   s->self_addr_in_cert = config->self_addr_in_cert;
   s->disco_info = config->disco_info != NULL ? stanza_ref (config->disco_info) : NULL;
-  s->max_stanza = MAX_STANZA;
+  s->max_stanza = STREAM_MAX_STANZA;
   return s;
 }
 
@@ -169,51 +162,20 @@ end (Stream *s, gboolean by_peer, gboolean clean, const char *condition)
   s->callbacks.ended (s->user, &how);
 }
 
-/* S-01: 128 bits that nobody can foresee, new at each restart. */
 static void
-append_id (GString *out)
+send_built (Stream *s, GString *text_take)
 {
-  guint8 bytes[16];
+  g_autoptr (GString) text = text_take;
 
-  if (getentropy (bytes, sizeof bytes) != 0)
-    g_error ("the system gives no random bytes");
-  g_string_append (out, " id='");
-  for (gsize i = 0; i < sizeof bytes; i++)
-    g_string_append_printf (out, "%02x", bytes[i]);
-  g_string_append_c (out, '\'');
-}
-
-static void
-append_address (GString *out, const char *name, const char *addr)
-{
-  if (addr == NULL)
-    return;
-  g_string_append_printf (out, " %s='", name);
-  stanza_escape (addr, out);
-  g_string_append_c (out, '\'');
+  send_text (s, text->str);
 }
 
 static void
 send_header (Stream *s)
 {
-  g_autoptr (GString) out = g_string_new ("<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'");
-
-  append_address (out, "from", s->local_addr);
-  append_address (out, "to", s->role == STREAM_INITIATOR ? s->remote_addr : s->claimed_from);
-  if (s->role == STREAM_RESPONDER)
-    append_id (out);
-  g_string_append (out, " version='1.0'>");
   s->header_sent = TRUE;
-  send_text (s, out->str);
-}
-
-static void
-send_element (Stream *s, const Stanza *element)
-{
-  g_autoptr (GString) out = g_string_new (NULL);
-
-  stanza_serialize (element, NS_CLIENT, out);
-  send_text (s, out->str);
+  send_built (s, stream_build_header (s->role, s->local_addr,
+                                      s->role == STREAM_INITIATOR ? s->remote_addr : s->claimed_from));
 }
 
 /* docs/protocol.md 2.6: our header if not yet sent, the stream error, the closing tag. None of it may be written
@@ -230,14 +192,7 @@ fail (Stream *s, const char *condition, const char *app_error)
       if (!s->header_sent)
         send_header (s);
       if (known != NULL)
-        {
-          g_autoptr (Stanza) error = stanza_new ("error", NS_STREAM);
-
-          stanza_add_new (error, known, NS_STREAM_ERRORS, NULL);
-          if (app_error != NULL)
-            stanza_add_new (error, app_error, NS_APP_ERRORS, NULL);
-          send_element (s, error);
-        }
+        send_built (s, stream_build_error (known, app_error));
       send_text (s, "</stream:stream>");
     }
   end (s, FALSE, FALSE, known != NULL ? known : stream_end_word (condition));
@@ -247,10 +202,7 @@ fail (Stream *s, const char *condition, const char *app_error)
 static void
 fail_auth (Stream *s, const char *condition)
 {
-  g_autoptr (Stanza) failure = stanza_new ("failure", NS_SASL);
-
-  stanza_add_new (failure, condition, NS_SASL, NULL);
-  send_element (s, failure);
+  send_built (s, stream_build_auth_failure (condition));
   send_text (s, "</stream:stream>");
   end (s, FALSE, FALSE, sasl_error_word (condition));
 }
@@ -283,7 +235,7 @@ step (Stream *s, State state)
 
 /* S-09: a new parser, a new header; what the section before said is forgotten. */
 static void
-begin_section (Stream *s, Section section)
+begin_section (Stream *s, StreamSection section)
 {
   static const XmlStreamHandlers handlers = { on_opened, on_element, on_closed };
 
@@ -319,19 +271,6 @@ become_open (Stream *s)
 }
 
 /* --- headers ----------------------------------------------------------------- */
-
-/* RFC 6120 section 4.7.5: "MAJOR.MINOR", both numbers; ours is 1.0, a higher one is answered by ours. */
-static gboolean
-is_version_low (const char *version)
-{
-  guint64 major;
-  char *rest = NULL;
-
-  if (!g_ascii_isdigit (*version))
-    return TRUE;
-  major = g_ascii_strtoull (version, &rest, 10);
-  return major < 1 || *rest != '.' || !g_ascii_isdigit (rest[1]);
-}
 
 /* Salut writes from="" (docs/protocol.md 8.2): empty is absent. */
 static const char *
@@ -369,13 +308,13 @@ check_header (Stream *s, const Stanza *header, const char *default_ns)
     }
   else if (strcmp (stanza_get_ns (header), NS_STREAM) != 0 || g_strcmp0 (default_ns, NS_CLIENT) != 0)
     fail (s, "invalid-namespace", NULL);
-  else if (version == NULL || is_version_low (version))
+  else if (version == NULL || stream_version_is_low (version))
     fail (s, "unsupported-version", NULL);
   return s->state != STATE_ENDED;
 }
 
-/* `from` of a header. In the clear it may be missing (docs/protocol.md 0.2); under TLS it is what the stream is bound to, and the
- * section after that must not say otherwise. */
+/* `from` of a header. In the clear it may be missing (docs/protocol.md 0.2); under TLS it is what the stream is
+ * bound to, and the section after that must not say otherwise. */
 static gboolean
 take_from (Stream *s, const char *from)
 {
@@ -405,38 +344,6 @@ take_from (Stream *s, const char *from)
 }
 
 static void
-send_features (Stream *s)
-{
-  g_autoptr (Stanza) features = stanza_new ("features", NS_STREAM);
-  Stanza *child;
-
-  switch (s->section)
-    {
-    case SECTION_CLEAR: /* S-02 */
-      child = stanza_add_new (features, "starttls", NS_TLS, NULL);
-      stanza_add_new (child, "required", NS_TLS, NULL);
-      break;
-    case SECTION_PROTECTED: /* S-10 */
-      child = stanza_add_new (features, "mechanisms", NS_SASL, NULL);
-      stanza_add_new (child, "mechanism", NS_SASL, "EXTERNAL");
-      break;
-    case SECTION_FINAL: /* docs/protocol.md 2.5; <sm/> takes its place here when it comes, never on a restricted stream */
-      {
-        g_autofree char *limit = g_strdup_printf ("%d", MAX_STANZA);
-
-        child = stanza_add_new (features, "limits", NS_LIMITS, NULL);
-        stanza_add_new (child, "max-bytes", NS_LIMITS, limit);
-        if (s->disco_info != NULL)
-          stanza_add_child (features, stanza_ref (s->disco_info));
-        if (s->restricted)
-          stanza_add_new (features, "restricted", NS_LL_TRUST, NULL);
-        break;
-      }
-    }
-  send_element (s, features);
-}
-
-static void
 respond_to_header (Stream *s, const Stanza *header)
 {
   const char *to = get_filled (header, "to");
@@ -449,7 +356,7 @@ respond_to_header (Stream *s, const Stanza *header)
   if (s->state == STATE_ENDED)
     return;
   send_header (s);
-  send_features (s);
+  send_built (s, stream_build_features (s->section, s->disco_info, s->restricted));
   switch (s->section)
     {
     case SECTION_CLEAR:
@@ -491,12 +398,6 @@ on_opened (gpointer user, const Stanza *header, const char *default_ns)
 
 /* --- elements, a function a state --------------------------------------------- */
 
-static gboolean
-is_stanza (const Stanza *e)
-{
-  return stanza_is (e, "message", NS_CLIENT) || stanza_is (e, "iq", NS_CLIENT) || stanza_is (e, "presence", NS_CLIENT);
-}
-
 static void
 in_features_clear (Stream *s, const Stanza *features)
 {
@@ -510,53 +411,16 @@ in_features_clear (Stream *s, const Stanza *features)
   send_text (s, "<starttls xmlns='" NS_TLS "'/>");
 }
 
-static gboolean
-offers_external (const Stanza *features)
-{
-  const Stanza *mechanisms = stanza_get_child (features, "mechanisms", NS_SASL), *m = NULL;
-
-  while (mechanisms != NULL && (m = stanza_next_child (mechanisms, m)) != NULL)
-    {
-      g_autofree char *name = stanza_dup_text (m);
-
-      if (stanza_is (m, "mechanism", NS_SASL) && strcmp (g_strstrip (name), "EXTERNAL") == 0)
-        return TRUE;
-    }
-  return FALSE;
-}
-
 static void
 in_features_protected (Stream *s, const Stanza *features)
 {
-  g_autoptr (Stanza) auth = NULL;
-  g_autofree char *authzid = NULL;
-
-  if (!offers_external (features))
+  if (!stream_offers_external (features))
     {
       fail (s, "unsupported-feature", NULL);
       return;
     }
-  /* S-11: "=" says that the certificate alone says who we are. */
-  authzid = s->self_addr_in_cert ? g_strdup ("=")
-                                 : g_base64_encode ((const guint8 *) s->local_addr, strlen (s->local_addr));
-  auth = stanza_new ("auth", NS_SASL);
-  stanza_set_attr (auth, "mechanism", "EXTERNAL");
-  stanza_add_text (auth, authzid);
   step (s, STATE_SUCCESS);
-  send_element (s, auth);
-}
-
-/* XEP-0478: a limit on what we may send; nonsense changes nothing. */
-static void
-learn_limit (Stream *s, const Stanza *features)
-{
-  const Stanza *limits = stanza_get_child (features, "limits", NS_LIMITS);
-  const Stanza *max = limits != NULL ? stanza_get_child (limits, "max-bytes", NS_LIMITS) : NULL;
-  g_autofree char *text = max != NULL ? stanza_dup_text (max) : NULL;
-  guint64 value;
-
-  if (text != NULL && g_ascii_string_to_unsigned (text, 10, MAX_STANZA_FLOOR, MAX_STANZA_CEILING, &value, NULL))
-    s->max_stanza = (gsize) value;
+  send_built (s, stream_build_auth (s->self_addr_in_cert ? NULL : s->local_addr)); /* S-11 */
 }
 
 static void
@@ -567,7 +431,7 @@ in_features_final (Stream *s, const Stanza *features)
   s->restricted = stanza_get_child (features, "restricted", NS_LL_TRUST) != NULL;
   if (disco != NULL)
     s->peer_disco = stanza_ref ((Stanza *) disco);
-  learn_limit (s, features);
+  s->max_stanza = stream_read_limit (features);
   become_open (s); /* step 9: <enable/> or <resume/> would go out before this once we speak them */
 }
 
@@ -618,30 +482,12 @@ in_proceed (Stream *s, const Stanza *e)
     fail (s, "not-authorized", NULL);
 }
 
-/* docs/protocol.md 2.4: empty, or exactly the stream's `from`. */
-static const char *
-check_auth (Stream *s, const Stanza *e)
-{
-  const char *mechanism = stanza_get_attr (e, "mechanism");
-  g_autofree char *text = stanza_dup_text (e);
-  g_autofree char *authzid = NULL;
-
-  if (g_strcmp0 (mechanism, "EXTERNAL") != 0)
-    return "invalid-mechanism";
-  authzid = sasl_decode (text);
-  if (authzid == NULL)
-    return "incorrect-encoding";
-  if (*authzid != '\0' && strcmp (authzid, s->claimed_from) != 0)
-    return "invalid-authzid";
-  return NULL;
-}
-
 static void
 in_auth (Stream *s, const Stanza *e)
 {
   if (stanza_is (e, "auth", NS_SASL))
     {
-      const char *failure = check_auth (s, e);
+      const char *failure = stream_check_auth (e, s->claimed_from);
 
       if (failure != NULL)
         fail_auth (s, failure);
@@ -680,7 +526,7 @@ in_open (Stream *s, Stanza *e)
 {
   const char *from;
 
-  if (!is_stanza (e))
+  if (!stream_is_stanza (e))
     {
       /* An initiator's (empty) features may come late. */
       if (s->role == STREAM_RESPONDER && stanza_is (e, "features", NS_STREAM))
@@ -764,15 +610,6 @@ on_closed (gpointer user)
 
 /* --- bytes ------------------------------------------------------------------- */
 
-static gboolean
-is_blank (const char *bytes, gsize len)
-{
-  for (gsize i = 0; i < len; i++)
-    if (bytes[i] != ' ' && bytes[i] != '\t' && bytes[i] != '\r' && bytes[i] != '\n')
-      return FALSE;
-  return TRUE;
-}
-
 /* `rest` is what stood behind the element that stopped the parser. */
 static void
 go_on (Stream *s, const char *rest, gsize len)
@@ -802,42 +639,16 @@ go_on (Stream *s, const char *rest, gsize len)
       break;
     case THEN_JUDGE:
       step (s, STATE_JUDGE);
-      if (!is_blank (rest, len))
+      if (!stream_is_blank (rest, len))
         fail (s, "not-authorized", NULL);
       else
         s->callbacks.judge (s->user, s->peer_addr);
       break;
     case THEN_RESTART:
-      if (!is_blank (rest, len))
+      if (!stream_is_blank (rest, len))
         fail (s, "bad-format", NULL);
       else
         begin_section (s, SECTION_FINAL);
-      break;
-    }
-}
-
-static void
-fail_parse (Stream *s, const GError *error)
-{
-  switch ((XmlStreamError) error->code)
-    {
-    case XML_STREAM_ERROR_NOT_WELL_FORMED:
-      fail (s, "not-well-formed", NULL);
-      break;
-    case XML_STREAM_ERROR_UNSUPPORTED_ENCODING:
-      fail (s, "unsupported-encoding", NULL);
-      break;
-    case XML_STREAM_ERROR_RESTRICTED_XML:
-      fail (s, "restricted-xml", NULL);
-      break;
-    case XML_STREAM_ERROR_BAD_FORMAT:
-      fail (s, "bad-format", NULL);
-      break;
-    case XML_STREAM_ERROR_POLICY_VIOLATION:
-      fail (s, "policy-violation", NULL);
-      break;
-    case XML_STREAM_ERROR_STANZA_TOO_BIG:
-      fail (s, "policy-violation", "stanza-too-big");
       break;
     }
 }
@@ -853,7 +664,8 @@ parse (Stream *s, const char *bytes, gsize len)
   ok = xml_stream_feed (s->xml, bytes, len, &consumed, &error);
   s->in_feed = FALSE;
   if (!ok)
-    fail_parse (s, error);
+    fail (s, stream_parse_word ((XmlStreamError) error->code),
+          error->code == XML_STREAM_ERROR_STANZA_TOO_BIG ? "stanza-too-big" : NULL);
   else
     go_on (s, bytes + consumed, len - consumed);
 }
@@ -878,7 +690,7 @@ stream_feed (Stream *s, const char *bytes, gsize len)
       parse (s, bytes, len);
       break;
     case STATE_JUDGE: /* S-17: nothing may be said before <success/>; whitespace says nothing */
-      if (!is_blank (bytes, len))
+      if (!stream_is_blank (bytes, len))
         fail (s, "not-authorized", NULL);
       break;
     case STATE_TLS: /* clear text that the handshake did not take: it was never protected */
@@ -944,15 +756,15 @@ stream_send (Stream *s, const Stanza *stanza)
   g_autoptr (GString) out = NULL, addresses = NULL;
 
   /* S-32: presence lives in the TXT record, never in a stanza. */
-  if (s->state != STATE_OPEN || !is_stanza (stanza) || stanza_is (stanza, "presence", NS_CLIENT))
+  if (s->state != STATE_OPEN || !stream_is_stanza (stanza) || stanza_is (stanza, "presence", NS_CLIENT))
     return FALSE;
   out = g_string_new (NULL);
   addresses = g_string_new (NULL);
   stanza_serialize (stanza, NS_CLIENT, out);
   if (stanza_get_attr (stanza, "from") == NULL)
-    append_address (addresses, "from", s->local_addr);
+    stream_append_address (addresses, "from", s->local_addr);
   if (stanza_get_attr (stanza, "to") == NULL)
-    append_address (addresses, "to", s->peer_addr);
+    stream_append_address (addresses, "to", s->peer_addr);
   /* "<message" or "<iq": written without a prefix, since their namespace is the stream's default. */
   g_string_insert (out, 1 + (gssize) strlen (stanza_get_name (stanza)), addresses->str);
   if (out->len > s->max_stanza)
