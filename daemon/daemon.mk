@@ -61,6 +61,18 @@ daemon_libmodel_a_SOURCES = \
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 
 daemon_libbus_a_SOURCES = \
+	daemon/bus/bus-access.c daemon/bus/bus-access.h \
+	daemon/bus/bus-agents.c \
+	daemon/bus/bus-call.c \
+	daemon/bus/bus-contact.c \
+	daemon/bus/bus-conversation.c \
+	daemon/bus/bus-key.c \
+	daemon/bus/bus-manager.c \
+	daemon/bus/bus-messages.c \
+	daemon/bus/bus-network.c \
+	daemon/bus/bus-objects.c \
+	daemon/bus/bus-options.c daemon/bus/bus-options.h \
+	daemon/bus/bus-request.c \
 	daemon/bus/window.c daemon/bus/window.h \
 	daemon/bus/window-private.h
 daemon_libbus_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)

@@ -1,2 +1,184 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the files of this floor share: objects on the bus, calls under way, tables of verbs. Main thread only.
+ *
+ * A call remembers *which* object it is for (a number or a fingerprint), never a pointer into a room: what vanishes
+ * while a call waits is looked up again and not found.
+ */
 #pragma once
+
+#include "daemon/bus/window.h"
+
+#include "daemon/bus/bus-access.h"
+#include "daemon/bus/bus-options.h"
+#include "dbus/earshot-dbus.h"
+
+typedef enum { BUS_ROOT, BUS_CONTACT, BUS_KEY, BUS_REQUEST, BUS_N_KINDS } BusKind;
+
+typedef struct {
+  BusKind kind;
+  guint32 contact;
+  Fingerprint key;
+  guint64 request;
+} BusId;
+
+typedef struct _BusCall BusCall;
+typedef struct _BusObject BusObject;
+typedef struct _BusAgents BusAgents;
+typedef struct _BusObjects BusObjects;
+
+/* Takes the call: answers it now or later, once. `value` is borrowed: the arguments, or the property's new value (its type
+ * has been checked). */
+typedef void (*BusFunc) (BusCall *call, GVariant *value);
+typedef struct {
+  const char *name;
+  BusFunc func;
+} BusVerb;
+
+/* One D-Bus interface: how it is made, brought up to date, called and set. */
+typedef struct {
+  GType (*skeleton_type) (void);
+  const BusVerb *methods;  /* end with a NULL name */
+  const BusVerb *setters;
+  /* Writes what the rooms say into the properties; `full` FALSE leaves out what is announced only now and then. */
+  void (*refresh) (Window *window, BusObject *object, GDBusInterfaceSkeleton *skeleton, gboolean full);
+  /* A property that signals must not carry: its value, floating, or NULL when `name` is none. May be NULL. */
+  GVariant *(*read) (Window *window, BusObject *object, const char *name);
+} BusInterface;
+
+extern const BusInterface bus_manager, bus_messages, bus_network, bus_contact, bus_conversation, bus_key, bus_request;
+
+struct _BusObject {
+  BusId id;
+  char *path;
+  const BusInterface *interfaces[3];
+  GDBusInterfaceSkeleton *skeletons[3];
+  guint n;
+  gboolean announced;      /* InterfacesAdded went out */
+  gboolean dirty;          /* a room changed: refresh */
+  gboolean has_session;    /* contact: as last told */
+  gboolean late;           /* look again in a second */
+  gboolean waiting;        /* news about a stranger waits for its turn */
+  gint64 last_seen_told;   /* contact: monotonic time when LastSeen was last written for a signal */
+  GVariant *preview;       /* request: aa{sv} or NULL */
+};
+
+struct _Window {
+  gboolean closed;
+  GDBusConnection *connection;
+  Rooms rooms;
+  BusAccess *access;
+  BusObjects *objects;
+  BusAgents *agents;
+  BusObject *root;
+  gint64 start_time;
+  char *backend, *state, *instance;
+  GTree *warnings;         /* key -> text */
+  guint64 resolved[64];    /* requests that went in this run, as a ring */
+  guint n_resolved;
+
+  GHashTable *appended;    /* set of (kind, contact, highest seq), until the end of this turn */
+  GHashTable *counted;     /* contacts whose counters changed */
+  gboolean counted_all;
+  gint64 counted_at;       /* monotonic: last announcement of counters */
+  guint turn_source, count_source, late_source;
+  guint registrations[4];
+  gboolean objects_dirty;  /* one of them besides the root */
+  gboolean watching;
+};
+
+Window *window_ref (Window *window);
+void window_unref (Window *window);
+/* Announces what changed at the end of this loop turn. */
+void window_touch (Window *window, BusObject *object);
+void window_touch_root (Window *window);
+/* LastSeen was left out: look again in a second. */
+void window_touch_later (Window *window, BusObject *object);
+
+/* --- bus-call.c: calls ----------------------------------------------------------------------------------------- */
+
+struct _BusCall {
+  Window *window;          /* held */
+  BusId id;
+  GDBusMethodInvocation *invocation;
+  GDBusInterfaceSkeleton *skeleton; /* held; NULL for the object manager */
+  const BusInterface *interface;
+  char *audit;             /* who is calling */
+  gpointer data;           /* the verb's own, freed with `data_free` */
+  GDestroyNotify data_free;
+};
+
+/* Each ends the call. */
+void bus_call_return (BusCall *call, GVariant *reply);
+void bus_call_fail (BusCall *call, EarshotError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
+/* Other domains become Failed. Takes the error. */
+void bus_call_take_error (BusCall *call, GError *error);
+void bus_call_return_error (BusCall *call, const GError *error);
+/* A DoneFunc: an empty answer or the error. */
+void bus_call_done (gpointer call, const GError *error);
+/* The same after a change of our own settings: announces the root's properties. */
+void bus_call_done_root (gpointer call, const GError *error);
+
+/* The call's object, or NULL after having failed it with NotFound. */
+Contact *bus_call_get_contact (BusCall *call);
+Key *bus_call_get_key (BusCall *call);
+/* The contact of an object path of ours; NULL with NOT_FOUND. */
+Contact *bus_contact_at (Window *window, const char *path, GError **error);
+
+/* The type of an interface's objects: the generated skeleton with our hands on its calls and properties. */
+GType bus_interface_get_type (const BusInterface *interface);
+/* Calls on `skeleton` are for `object`, until its data is taken away again. */
+void bus_call_bind (Window *window, BusObject *object, GDBusInterfaceSkeleton *skeleton);
+void bus_call_unbind (GDBusInterfaceSkeleton *skeleton);
+/* The object manager and what answers for objects that are not there. */
+gboolean bus_calls_register (Window *window, GError **error);
+void bus_calls_unregister (Window *window);
+
+/* --- bus-objects.c: the table of objects ----------------------------------------------------------------------- */
+
+BusObjects *bus_objects_new (Window *window);
+void bus_objects_free (BusObjects *objects);
+/* Exports; announcing follows window_touch(). NULL with a log line when the bus refuses. */
+BusObject *bus_objects_add (BusObjects *objects, const BusId *id);
+void bus_objects_remove (BusObjects *objects, const BusId *id);
+BusObject *bus_objects_get (BusObjects *objects, const BusId *id);
+BusObject *bus_objects_get_contact (BusObjects *objects, guint32 id);
+BusObject *bus_objects_get_request (BusObjects *objects, guint64 id);
+guint bus_objects_count (BusObjects *objects, BusKind kind);
+/* All of a kind, in no order. */
+void bus_objects_foreach (BusObjects *objects, BusKind kind, void (*func) (BusObject *object, gpointer user), gpointer user);
+void bus_object_refresh (Window *window, BusObject *object, gboolean full);
+/* Sends what changed, or the object itself, as far as strangers' news may. */
+void bus_objects_publish (BusObjects *objects, BusObject *object);
+/* Only counters changed: one interface, no ration. */
+void bus_object_emit (BusObject *object, const BusInterface *interface);
+/* a{sv} of one interface, as Get and GetManagedObjects tell it. */
+GVariant *bus_object_describe (Window *window, BusObject *object, guint index);
+/* a{oa{sa{sv}}} */
+GVariant *bus_objects_describe (BusObjects *objects);
+
+char *bus_path_contact (guint32 id);
+char *bus_path_key (const Fingerprint *fp);
+char *bus_path_request (guint64 id);
+
+/* --- bus-request.c --------------------------------------------------------------------------------------------- */
+
+/* Looks at the messages aside again. */
+void bus_request_load_preview (Window *window, guint64 id);
+GVariant *bus_request_get_details (Window *window, BusObject *object);
+
+/* --- bus-messages.c -------------------------------------------------------------------------------------------- */
+
+void bus_messages_emit_appended (Window *window, guint64 seq, const char *kind, guint32 contact);
+
+/* --- bus-agents.c ---------------------------------------------------------------------------------------------- */
+
+BusAgents *bus_agents_new (Window *window);
+/* Releases them. */
+void bus_agents_free (BusAgents *agents);
+/* Methods of the Manager. */
+void bus_agents_register (BusCall *call, GVariant *args);
+void bus_agents_unregister (BusCall *call, GVariant *args);
+/* A question became visible, was snoozed, or its details changed; and it is gone. */
+void bus_agents_request (BusAgents *agents, guint64 id);
+void bus_agents_request_gone (BusAgents *agents, guint64 id);

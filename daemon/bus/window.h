@@ -11,6 +11,7 @@
 #include "daemon/io/identity.h"
 #include "daemon/model/contacts.h"
 #include "daemon/model/delivery.h"
+#include "daemon/model/router.h"
 #include "daemon/model/self.h"
 #include "daemon/model/session.h"
 #include "daemon/model/settings.h"
@@ -23,6 +24,7 @@ typedef struct {
   Contacts *contacts;
   Trust *trust;
   Sessions *sessions;
+  Router *router;          /* for Contact.Ping */
   Delivery *delivery;
   Discovery *discovery;
   History *history;

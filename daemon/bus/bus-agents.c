@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Who shows the dialog: agents are a stack, the last registered is in charge. An agent's silence is never a decision;
+ * nothing it answers changes trust. Each open question is shown by at most one agent at a time.
+ */
+#include "earshot-config.h"
+
+#include "daemon/bus/window-private.h"
+
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+
+#define AGENTS_MAX 32
+#define AGENT_INTERFACE EARSHOT_BUS_NAME ".Agent"
+
+typedef struct {
+  char *name, *path;
+  guint watch;
+  GHashTable *shown;       /* set of guint64: questions it was given */
+} Agent;
+
+struct _BusAgents {
+  Window *window;          /* borrowed */
+  GQueue stack;            /* Agent*, the one in charge at the head */
+  guint snooze_source;
+};
+
+static void
+agent_call (BusAgents *agents, const Agent *agent, const char *method, GVariant *arguments)
+{
+  g_dbus_connection_call (agents->window->connection, agent->name, agent->path, AGENT_INTERFACE, method, arguments, NULL,
+                          G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, NULL, NULL);
+}
+
+static void
+agent_withdraw (BusAgents *agents, Agent *agent, guint64 id, const char *reason)
+{
+  g_autofree char *path = bus_path_request (id);
+
+  if (g_hash_table_remove (agent->shown, &id))
+    agent_call (agents, agent, "Withdraw", g_variant_new ("(os)", path, reason));
+}
+
+static void
+agent_free (gpointer data)
+{
+  Agent *agent = data;
+
+  g_bus_unwatch_name (agent->watch);
+  g_hash_table_unref (agent->shown);
+  g_free (agent->name);
+  g_free (agent->path);
+  g_free (agent);
+}
+
+static Agent *
+agents_find (BusAgents *agents, const char *name)
+{
+  for (GList *l = agents->stack.head; l != NULL; l = l->next)
+    if (g_str_equal (((Agent *) l->data)->name, name))
+      return l->data;
+  return NULL;
+}
+
+/* --- showing --------------------------------------------------------------------------------------------------- */
+
+static void agents_show_all (BusAgents *agents);
+
+static void
+agents_drop (BusAgents *agents, Agent *agent, gboolean release)
+{
+  g_queue_remove (&agents->stack, agent);
+  if (release)
+    agent_call (agents, agent, "Release", NULL);
+  agent_free (agent);
+}
+
+typedef struct {
+  Window *window;
+  char *name, *path;
+} Showing;
+
+/* Only a front end that is no agent at all loses its place. */
+static void
+on_presented (GObject *source, GAsyncResult *result, gpointer user)
+{
+  Showing *showing = user;
+  Window *window = showing->window;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  Agent *agent = window->closed ? NULL : agents_find (window->agents, showing->name);
+
+  if (reply == NULL && agent != NULL && g_str_equal (agent->path, showing->path)) {
+    g_autofree char *text = log_safe (error->message);
+
+    log_info ("bus", "agent %s did not take a question: %s", showing->name, text);
+    if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD) ||
+        g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT) ||
+        g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_INTERFACE)) {
+      agents_drop (window->agents, agent, FALSE);
+      agents_show_all (window->agents);
+    }
+  }
+  window_unref (window);
+  g_free (showing->name);
+  g_free (showing->path);
+  g_free (showing);
+}
+
+static gboolean
+on_snooze_over (gpointer user)
+{
+  BusAgents *agents = user;
+
+  agents->snooze_source = 0;
+  agents_show_all (agents);
+  return G_SOURCE_REMOVE;
+}
+
+/* Looks again when the snooze ends; long ones by stages. */
+static void
+agents_wake_at (BusAgents *agents, gint64 until)
+{
+  gint64 seconds = (until - g_get_real_time ()) / G_USEC_PER_SEC + 1;
+
+  if (agents->snooze_source == 0)
+    agents->snooze_source = g_timeout_add_seconds ((guint) CLAMP (seconds, 1, 3600), on_snooze_over, agents);
+}
+
+void
+bus_agents_request (BusAgents *agents, guint64 id)
+{
+  Window *window = agents->window;
+  Request *request = trust_get_request (window->rooms.trust, id);
+  BusObject *object = bus_objects_get_request (window->objects, id);
+  Agent *agent = g_queue_peek_head (&agents->stack);
+  Showing *showing;
+
+  if (agent == NULL || request == NULL || object == NULL || !object->announced)
+    return;
+  if (request_get_snoozed (request) > g_get_real_time ()) {
+    agent_withdraw (agents, agent, id, "snoozed");
+    agents_wake_at (agents, request_get_snoozed (request));
+    return;
+  }
+  if (g_hash_table_contains (agent->shown, &id))
+    return;
+  g_hash_table_add (agent->shown, g_memdup2 (&id, sizeof id));
+  showing = g_new0 (Showing, 1);
+  showing->window = window_ref (window);
+  showing->name = g_strdup (agent->name);
+  showing->path = g_strdup (agent->path);
+  g_dbus_connection_call (window->connection, agent->name, agent->path, AGENT_INTERFACE, "Present",
+                          g_variant_new ("(os@a{sv})", object->path, request_get_kind (request),
+                                         bus_request_get_details (window, object)),
+                          NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, on_presented, showing);
+}
+
+static void
+show_one (BusObject *object, gpointer user)
+{
+  bus_agents_request (user, object->id.request);
+}
+
+static void
+agents_show_all (BusAgents *agents)
+{
+  bus_objects_foreach (agents->window->objects, BUS_REQUEST, show_one, agents);
+}
+
+void
+bus_agents_request_gone (BusAgents *agents, guint64 id)
+{
+  for (GList *l = agents->stack.head; l != NULL; l = l->next)
+    agent_withdraw (agents, l->data, id, "resolved");
+}
+
+/* --- coming and going ------------------------------------------------------------------------------------------ */
+
+static void
+on_agent_vanished (GDBusConnection *connection, const char *name, gpointer user)
+{
+  BusAgents *agents = user;
+  Agent *agent = agents_find (agents, name);
+
+  if (agent == NULL)
+    return;
+  log_info ("bus", "agent %s left", name);
+  agents_drop (agents, agent, FALSE);
+  agents_show_all (agents);
+}
+
+/* The one in charge gives its open questions to the next. */
+static void
+agents_move_from (BusAgents *agents, Agent *agent)
+{
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iter;
+  gpointer id;
+
+  g_hash_table_iter_init (&iter, agent->shown);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    g_ptr_array_add (ids, g_memdup2 (id, sizeof (guint64)));
+  for (guint i = 0; i < ids->len; i++)
+    agent_withdraw (agents, agent, *(guint64 *) ids->pdata[i], "moved");
+}
+
+void
+bus_agents_register (BusCall *call, GVariant *args)
+{
+  BusAgents *agents = call->window->agents;
+  const char *sender = g_dbus_method_invocation_get_sender (call->invocation);
+  g_autoptr (GVariant) options = NULL;
+  const char *path, *role;
+  GError *error = NULL;
+  Agent *agent, *before;
+
+  g_variant_get (args, "(&o&s@a{sv})", &path, &role, &options);
+  if (!bus_options_none (options, &error)) {
+    bus_call_take_error (call, error);
+    return;
+  }
+  if (!g_str_equal (role, "interactive")) {
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the only role is interactive");
+    return;
+  }
+  agent = agents_find (agents, sender);
+  if (agent == NULL && g_queue_get_length (&agents->stack) >= AGENTS_MAX) {
+    bus_call_fail (call, EARSHOT_ERROR_QUOTA_EXCEEDED, "there are %d agents", AGENTS_MAX);
+    return;
+  }
+  if (agent != NULL && !g_str_equal (agent->path, path)) {
+    agents_drop (agents, agent, TRUE);
+    agent = NULL;
+  }
+  before = g_queue_peek_head (&agents->stack);
+  if (before != NULL && before != agent)
+    agents_move_from (agents, before);
+  if (agent != NULL) {
+    g_queue_remove (&agents->stack, agent);
+  } else {
+    agent = g_new0 (Agent, 1);
+    agent->name = g_strdup (sender);
+    agent->path = g_strdup (path);
+    agent->shown = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+    agent->watch = g_bus_watch_name_on_connection (call->window->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                   on_agent_vanished, agents, NULL);
+  }
+  g_queue_push_head (&agents->stack, agent);
+  bus_call_return (call, NULL);
+  agents_show_all (agents);
+}
+
+void
+bus_agents_unregister (BusCall *call, GVariant *args)
+{
+  BusAgents *agents = call->window->agents;
+  Agent *agent = agents_find (agents, g_dbus_method_invocation_get_sender (call->invocation));
+  const char *path;
+
+  g_variant_get (args, "(&o)", &path);
+  if (agent == NULL || !g_str_equal (agent->path, path)) {
+    bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "you have no agent there");
+    return;
+  }
+  agents_drop (agents, agent, TRUE);
+  bus_call_return (call, NULL);
+  agents_show_all (agents);
+}
+
+BusAgents *
+bus_agents_new (Window *window)
+{
+  BusAgents *agents = g_new0 (BusAgents, 1);
+
+  agents->window = window;
+  g_queue_init (&agents->stack);
+  return agents;
+}
+
+void
+bus_agents_free (BusAgents *agents)
+{
+  g_clear_handle_id (&agents->snooze_source, g_source_remove);
+  while (!g_queue_is_empty (&agents->stack))
+    agents_drop (agents, g_queue_peek_head (&agents->stack), TRUE);
+  g_free (agents);
+}

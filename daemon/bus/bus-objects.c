@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The table of objects, what is told about them, and when. Reading is always current; only signals wait.
+ *
+ * Threat: anybody on the link can appear, change and go as fast as it likes. Each stranger's first InterfacesAdded
+ * costs a token of ten a minute; further news about strangers (their keys, their requests, property changes) costs
+ * one of sixty a minute. What finds no token waits here, once per object, and is told in the state it has then.
+ *
+ * Skeletons stay frozen (g_object_freeze_notify): properties can be written at any time, and PropertiesChanged goes
+ * out only when we thaw, with the difference to what was told last.
+ */
+#include "earshot-config.h"
+
+#include "daemon/bus/window-private.h"
+
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+
+#define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
+#define STRANGERS_A_MINUTE 10
+#define STRANGER_NEWS_A_MINUTE 60
+
+typedef struct {
+  double tokens, max;      /* refilled to `max` within a minute */
+  gint64 at;
+} Bucket;
+
+struct _BusObjects {
+  Window *window;          /* borrowed */
+  GHashTable *contacts;    /* guint32 -> BusObject, owns */
+  GHashTable *keys;        /* Fingerprint -> BusObject, owns */
+  GHashTable *requests;    /* guint64 -> BusObject, owns */
+  BusObject *root;
+  GQueue waiting;          /* objects with news, in order of arrival; borrowed */
+  guint waiting_source;
+  Bucket strangers, news;
+};
+
+char *
+bus_path_contact (guint32 id)
+{
+  return g_strdup_printf (EARSHOT_BUS_ROOT "/contact/%u", id);
+}
+
+char *
+bus_path_key (const Fingerprint *fp)
+{
+  g_autofree char *hex = fingerprint_to_hex (fp);
+
+  return g_strconcat (EARSHOT_BUS_ROOT "/key/", hex, NULL);
+}
+
+char *
+bus_path_request (guint64 id)
+{
+  return g_strdup_printf (EARSHOT_BUS_ROOT "/request/%" G_GUINT64_FORMAT, id);
+}
+
+/* --- one object ------------------------------------------------------------------------------------------------ */
+
+static void
+object_add_interface (BusObject *object, const BusInterface *interface)
+{
+  object->interfaces[object->n++] = interface;
+}
+
+static BusObject *
+object_new (const BusId *id)
+{
+  BusObject *object = g_new0 (BusObject, 1);
+
+  object->id = *id;
+  switch (id->kind) {
+  case BUS_ROOT:
+    object->path = g_strdup (EARSHOT_BUS_ROOT);
+    object_add_interface (object, &bus_manager);
+    object_add_interface (object, &bus_messages);
+    object_add_interface (object, &bus_network);
+    break;
+  case BUS_CONTACT:
+    object->path = bus_path_contact (id->contact);
+    object_add_interface (object, &bus_contact);
+    object_add_interface (object, &bus_conversation);
+    break;
+  case BUS_KEY:
+    object->path = bus_path_key (&id->key);
+    object_add_interface (object, &bus_key);
+    break;
+  case BUS_REQUEST:
+  case BUS_N_KINDS:
+    object->path = bus_path_request (id->request);
+    object_add_interface (object, &bus_request);
+    break;
+  }
+  return object;
+}
+
+static void
+object_free (gpointer data)
+{
+  BusObject *object = data;
+
+  for (guint i = 0; i < object->n; i++)
+    if (object->skeletons[i] != NULL) {
+      bus_call_unbind (object->skeletons[i]);
+      if (g_dbus_interface_skeleton_get_connection (object->skeletons[i]) != NULL)
+        g_dbus_interface_skeleton_unexport (object->skeletons[i]);
+      g_object_thaw_notify (G_OBJECT (object->skeletons[i]));
+      g_object_unref (object->skeletons[i]);
+    }
+  g_clear_pointer (&object->preview, g_variant_unref);
+  g_free (object->path);
+  g_free (object);
+}
+
+static gboolean
+object_export (Window *window, BusObject *object, GError **error)
+{
+  for (guint i = 0; i < object->n; i++) {
+    object->skeletons[i] = g_object_new (bus_interface_get_type (object->interfaces[i]), NULL);
+    g_object_freeze_notify (G_OBJECT (object->skeletons[i]));
+    bus_call_bind (window, object, object->skeletons[i]);
+  }
+  bus_object_refresh (window, object, TRUE);
+  for (guint i = 0; i < object->n; i++)
+    if (!g_dbus_interface_skeleton_export (object->skeletons[i], window->connection, object->path, error))
+      return FALSE;
+  return TRUE;
+}
+
+void
+bus_object_refresh (Window *window, BusObject *object, gboolean full)
+{
+  for (guint i = 0; i < object->n; i++)
+    object->interfaces[i]->refresh (window, object, object->skeletons[i], full);
+}
+
+static void
+skeleton_emit (GDBusInterfaceSkeleton *skeleton)
+{
+  GObject *object = G_OBJECT (skeleton);
+
+  g_object_thaw_notify (object);
+  g_dbus_interface_skeleton_flush (skeleton);
+  g_object_freeze_notify (object);
+}
+
+void
+bus_object_emit (BusObject *object, const BusInterface *interface)
+{
+  for (guint i = 0; i < object->n; i++)
+    if (object->announced && (interface == NULL || object->interfaces[i] == interface))
+      skeleton_emit (object->skeletons[i]);
+}
+
+GVariant *
+bus_object_describe (Window *window, BusObject *object, guint index)
+{
+  const BusInterface *interface = object->interfaces[index];
+  g_autoptr (GVariant) all = NULL;
+  GVariantBuilder builder;
+  GVariantIter iter;
+  const char *name;
+  GVariant *value;
+
+  interface->refresh (window, object, object->skeletons[index], TRUE);
+  all = g_variant_ref_sink (g_dbus_interface_skeleton_get_properties (object->skeletons[index]));
+  if (interface->read == NULL)
+    return g_steal_pointer (&all);
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_iter_init (&iter, all);
+  while (g_variant_iter_loop (&iter, "{&sv}", &name, &value)) {
+    GVariant *other = interface->read (window, object, name);
+
+    g_variant_builder_add (&builder, "{sv}", name, other != NULL ? other : value);
+  }
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+/* a{sa{sv}}; `signal`: without what only reading may show. */
+static GVariant *
+object_describe_all (Window *window, BusObject *object, gboolean signal)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{sa{sv}}"));
+  for (guint i = 0; i < object->n; i++) {
+    g_autoptr (GVariant) properties = NULL;
+
+    if (signal)
+      properties = g_variant_ref_sink (g_dbus_interface_skeleton_get_properties (object->skeletons[i]));
+    else
+      properties = bus_object_describe (window, object, i);
+    g_variant_builder_add (&builder, "{s@a{sv}}", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name, properties);
+  }
+  return g_variant_builder_end (&builder);
+}
+
+/* --- the table ------------------------------------------------------------------------------------------------- */
+
+static BusObjects *
+objects_init (Window *window)
+{
+  BusObjects *objects = g_new0 (BusObjects, 1);
+
+  objects->window = window;
+  objects->contacts = g_hash_table_new_full (g_direct_hash, g_direct_equal, NULL, object_free);
+  objects->keys = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, NULL, object_free);
+  objects->requests = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, object_free);
+  objects->strangers.tokens = objects->strangers.max = STRANGERS_A_MINUTE;
+  objects->news.tokens = objects->news.max = STRANGER_NEWS_A_MINUTE;
+  objects->strangers.at = objects->news.at = g_get_monotonic_time ();
+  g_queue_init (&objects->waiting);
+  return objects;
+}
+
+BusObjects *
+bus_objects_new (Window *window)
+{
+  return objects_init (window);
+}
+
+void
+bus_objects_free (BusObjects *objects)
+{
+  g_clear_handle_id (&objects->waiting_source, g_source_remove);
+  g_queue_clear (&objects->waiting);
+  g_hash_table_unref (objects->requests);
+  g_hash_table_unref (objects->keys);
+  g_hash_table_unref (objects->contacts);
+  g_clear_pointer (&objects->root, object_free);
+  g_free (objects);
+}
+
+BusObject *
+bus_objects_get_contact (BusObjects *objects, guint32 id)
+{
+  return g_hash_table_lookup (objects->contacts, GUINT_TO_POINTER (id));
+}
+
+BusObject *
+bus_objects_get_request (BusObjects *objects, guint64 id)
+{
+  return g_hash_table_lookup (objects->requests, &id);
+}
+
+BusObject *
+bus_objects_get (BusObjects *objects, const BusId *id)
+{
+  switch (id->kind) {
+  case BUS_ROOT:
+    return objects->root;
+  case BUS_CONTACT:
+    return bus_objects_get_contact (objects, id->contact);
+  case BUS_KEY:
+    return g_hash_table_lookup (objects->keys, &id->key);
+  case BUS_REQUEST:
+    return bus_objects_get_request (objects, id->request);
+  case BUS_N_KINDS:
+    break;
+  }
+  return NULL;
+}
+
+static GHashTable *
+table_of (BusObjects *objects, BusKind kind)
+{
+  if (kind == BUS_CONTACT)
+    return objects->contacts;
+  return kind == BUS_KEY ? objects->keys : objects->requests;
+}
+
+guint
+bus_objects_count (BusObjects *objects, BusKind kind)
+{
+  return g_hash_table_size (table_of (objects, kind));
+}
+
+void
+bus_objects_foreach (BusObjects *objects, BusKind kind, void (*func) (BusObject *object, gpointer user), gpointer user)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, table_of (objects, kind));
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    func (value, user);
+}
+
+BusObject *
+bus_objects_add (BusObjects *objects, const BusId *id)
+{
+  BusObject *object = bus_objects_get (objects, id);
+  g_autoptr (GError) error = NULL;
+
+  if (object != NULL)
+    return object;
+  object = object_new (id);
+  /* In the table first: a refresh may ask for the object's neighbours. */
+  if (id->kind == BUS_ROOT)
+    objects->root = object;
+  else if (id->kind == BUS_CONTACT)
+    g_hash_table_insert (objects->contacts, GUINT_TO_POINTER (id->contact), object);
+  else if (id->kind == BUS_KEY)
+    g_hash_table_insert (objects->keys, &object->id.key, object);
+  else
+    g_hash_table_insert (objects->requests, &object->id.request, object);
+  if (!object_export (objects->window, object, &error)) {
+    log_warn ("bus", "%s can not be exported: %s", object->path, error->message);
+    bus_objects_remove (objects, id);
+    return NULL;
+  }
+  return object;
+}
+
+void
+bus_objects_remove (BusObjects *objects, const BusId *id)
+{
+  BusObject *object = bus_objects_get (objects, id);
+
+  if (object == NULL)
+    return;
+  if (object->waiting)
+    g_queue_remove (&objects->waiting, object);
+  if (object->announced) {
+    GVariantBuilder builder;
+
+    g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
+    for (guint i = 0; i < object->n; i++)
+      g_variant_builder_add (&builder, "s", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name);
+    g_dbus_connection_emit_signal (objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesRemoved",
+                                   g_variant_new ("(oas)", object->path, &builder), NULL);
+  }
+  if (id->kind == BUS_ROOT)
+    g_clear_pointer (&objects->root, object_free);
+  else if (id->kind == BUS_CONTACT)
+    g_hash_table_remove (objects->contacts, GUINT_TO_POINTER (id->contact));
+  else if (id->kind == BUS_KEY)
+    g_hash_table_remove (objects->keys, &object->id.key);
+  else
+    g_hash_table_remove (objects->requests, &object->id.request);
+}
+
+static void
+describe_into (BusObjects *objects, BusObject *object, GVariantBuilder *builder)
+{
+  g_variant_builder_add (builder, "{o@a{sa{sv}}}", object->path, object_describe_all (objects->window, object, FALSE));
+}
+
+GVariant *
+bus_objects_describe (BusObjects *objects)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{oa{sa{sv}}}"));
+  if (objects->root != NULL)
+    describe_into (objects, objects->root, &builder);
+  for (BusKind kind = BUS_CONTACT; kind < BUS_N_KINDS; kind++) {
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init (&iter, table_of (objects, kind));
+    while (g_hash_table_iter_next (&iter, NULL, &value))
+      describe_into (objects, value, &builder);
+  }
+  return g_variant_builder_end (&builder);
+}
+
+/* --- telling --------------------------------------------------------------------------------------------------- */
+
+static gboolean
+bucket_take (Bucket *bucket)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  bucket->tokens = MIN (bucket->max, bucket->tokens + (double) (now - bucket->at) * bucket->max / (60 * G_USEC_PER_SEC));
+  bucket->at = now;
+  if (bucket->tokens < 1)
+    return FALSE;
+  bucket->tokens -= 1;
+  return TRUE;
+}
+
+/* Whom the object is about; NULL for ourselves. */
+static Contact *
+object_get_contact (Window *window, BusObject *object)
+{
+  Request *request;
+  Key *key;
+
+  switch (object->id.kind) {
+  case BUS_CONTACT:
+    return contacts_get (window->rooms.contacts, object->id.contact);
+  case BUS_KEY:
+    key = contacts_get_key (window->rooms.contacts, &object->id.key);
+    return key != NULL ? key_get_contact (key) : NULL;
+  case BUS_REQUEST:
+    request = trust_get_request (window->rooms.trust, object->id.request);
+    return request != NULL ? request_get_contact (request) : NULL;
+  case BUS_ROOT:
+  case BUS_N_KINDS:
+    break;
+  }
+  return NULL;
+}
+
+/* Whether the news about the object may go out now; takes the token. */
+static gboolean
+object_may_speak (BusObjects *objects, BusObject *object)
+{
+  Contact *contact = object_get_contact (objects->window, object);
+  BusObject *person;
+
+  if (contact == NULL || contact_is_stored (contact))
+    return TRUE;
+  person = bus_objects_get_contact (objects, contact_get_id (contact));
+  if (person != NULL && !person->announced)
+    return person == object && bucket_take (&objects->strangers); /* whose key or request it is comes first */
+  return bucket_take (&objects->news);
+}
+
+static void
+object_speak (BusObjects *objects, BusObject *object)
+{
+  if (object->announced) {
+    bus_object_emit (object, NULL);
+    return;
+  }
+  object->announced = TRUE;
+  g_dbus_connection_emit_signal (objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
+                                 g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE)),
+                                 NULL);
+  if (object->id.kind == BUS_REQUEST)
+    bus_agents_request (objects->window->agents, object->id.request);
+}
+
+static gboolean
+on_waiting (gpointer user)
+{
+  BusObjects *objects = user;
+
+  for (guint n = g_queue_get_length (&objects->waiting); n > 0; n--) {
+    BusObject *object = g_queue_pop_head (&objects->waiting);
+
+    if (object_may_speak (objects, object)) {
+      object->waiting = FALSE;
+      object_speak (objects, object);
+    } else {
+      g_queue_push_tail (&objects->waiting, object);
+    }
+  }
+  if (!g_queue_is_empty (&objects->waiting))
+    return G_SOURCE_CONTINUE;
+  objects->waiting_source = 0;
+  return G_SOURCE_REMOVE;
+}
+
+void
+bus_objects_publish (BusObjects *objects, BusObject *object)
+{
+  if (object->waiting) {
+    Contact *contact = object_get_contact (objects->window, object);
+
+    /* It became a friend meanwhile. */
+    if (contact != NULL && !contact_is_stored (contact))
+      return;
+    g_queue_remove (&objects->waiting, object);
+    object->waiting = FALSE;
+  } else if (!object_may_speak (objects, object)) {
+    object->waiting = TRUE;
+    g_queue_push_tail (&objects->waiting, object);
+    if (objects->waiting_source == 0)
+      objects->waiting_source = g_timeout_add_seconds (1, on_waiting, objects);
+    return;
+  }
+  object_speak (objects, object);
+}

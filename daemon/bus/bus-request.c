@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * im.earshot.Earshot1.Request: a decision that waits. SECURITY CRITICAL: what a choice means and whether it is allowed is
+ * model/trust.c's; here a choice is one of those offered and the fingerprint is well-formed.
+ *
+ * Details with its preview never enters the skeleton after birth, because the skeleton's properties go into signals,
+ * and signals carry nobody's words. Reading gets them; a change is told as "invalidated".
+ */
+#include "earshot-config.h"
+
+#include "daemon/bus/window-private.h"
+
+#include "daemon/base/names.h"
+
+#define PETNAME_MAX 320          /* bytes; the room counts characters */
+#define SNOOZE_MAX (366 * G_TIME_SPAN_DAY)
+
+static void
+add_contested (GVariantBuilder *builder, Contact *old)
+{
+  Key *key = contact_get_active_key (old);
+  g_autofree char *name = contact_dup_display_name (old);
+
+  g_variant_builder_add (builder, "{sv}", "old_name", g_variant_new_string (name));
+  g_variant_builder_add (builder, "{sv}", "old_online", g_variant_new_boolean (contact_is_connected (old)));
+  if (key != NULL) {
+    g_autofree char *hex = fingerprint_to_hex (key_get_fingerprint (key));
+
+    g_variant_builder_add (builder, "{sv}", "old_fingerprint", g_variant_new_string (hex));
+  }
+}
+
+/* Floating. `preview`: aa{sv} or NULL. */
+static GVariant *
+build_details (Window *window, Request *request, GVariant *preview)
+{
+  const Fingerprint *fp = request_get_fingerprint (request);
+  Key *key = contacts_get_key (window->rooms.contacts, fp);
+  g_autofree char *hex = fingerprint_to_hex (fp);
+  g_autofree char *display = fingerprint_to_display (fp);
+  g_autofree char *name = g_utf8_make_valid (request_get_name (request) != NULL ? request_get_name (request) : "", -1);
+  const char *link = request_get_link (request);
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&builder, "{sv}", "fingerprint", g_variant_new_string (hex));
+  g_variant_builder_add (&builder, "{sv}", "display_id", g_variant_new_string (display));
+  g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
+  g_variant_builder_add (&builder, "{sv}", "link", g_variant_new_string (link != NULL ? link : ""));
+  g_variant_builder_add (&builder, "{sv}", "forgotten",
+                         g_variant_new_boolean (key != NULL && (key_is_refused (key) || key_get_level (key) == TRUST_REVOKED)));
+  if (request_get_contested (request) != NULL)
+    add_contested (&builder, request_get_contested (request));
+  if (preview != NULL)
+    g_variant_builder_add (&builder, "{sv}", "preview", preview);
+  return g_variant_builder_end (&builder);
+}
+
+GVariant *
+bus_request_get_details (Window *window, BusObject *object)
+{
+  Request *request = trust_get_request (window->rooms.trust, object->id.request);
+
+  return request != NULL ? build_details (window, request, object->preview) : g_variant_new ("a{sv}", NULL);
+}
+
+static GVariant *
+request_read (Window *window, BusObject *object, const char *name)
+{
+  return g_str_equal (name, "Details") ? bus_request_get_details (window, object) : NULL;
+}
+
+static void
+request_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interface, gboolean full)
+{
+  EarshotRequest *skeleton = EARSHOT_REQUEST (interface);
+  Request *request = trust_get_request (window->rooms.trust, object->id.request);
+  Contact *contact = request != NULL ? request_get_contact (request) : NULL;
+  g_autofree char *key = NULL;
+  g_autofree char *person = contact != NULL ? bus_path_contact (contact_get_id (contact)) : g_strdup ("/");
+
+  if (request == NULL)
+    return;
+  key = bus_path_key (request_get_fingerprint (request));
+  earshot_request_set_id (skeleton, object->id.request);
+  earshot_request_set_kind (skeleton, request_get_kind (request));
+  earshot_request_set_contact (skeleton, person);
+  earshot_request_set_key (skeleton, key);
+  earshot_request_set_created (skeleton, request_get_created (request));
+  earshot_request_set_choices (skeleton, request_get_choices (request));
+  if (!object->announced)
+    earshot_request_set_details (skeleton, build_details (window, request, NULL));
+}
+
+/* --- preview --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  Window *window;
+  guint64 id;
+} Loading;
+
+static void
+tell_invalidated (Window *window, BusObject *object)
+{
+  static const char *const names[] = { "Details", NULL };
+
+  if (object->announced)
+    g_dbus_connection_emit_signal (window->connection, NULL, object->path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                   g_variant_new ("(sa{sv}^as)", EARSHOT_BUS_NAME ".Request", NULL, names), NULL);
+}
+
+static void
+on_preview (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error)
+{
+  Loading *loading = user;
+  Window *window = loading->window;
+  BusObject *object = window->closed ? NULL : bus_objects_get_request (window->objects, loading->id);
+  GVariantBuilder builder;
+
+  if (object != NULL && error == NULL && (entries->len > 0 || object->preview != NULL)) {
+    g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
+    for (guint i = 0; i < entries->len; i++) {
+      const LogEntry *entry = entries->pdata[i];
+
+      g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
+      g_variant_builder_add (&builder, "{sv}", "id", g_variant_new_string (entry->id));
+      g_variant_builder_add (&builder, "{sv}", "body", g_variant_new_string (entry->body));
+      g_variant_builder_add (&builder, "{sv}", "time", g_variant_new_int64 (entry->time));
+      g_variant_builder_close (&builder);
+    }
+    g_clear_pointer (&object->preview, g_variant_unref);
+    object->preview = g_variant_ref_sink (g_variant_builder_end (&builder));
+    tell_invalidated (window, object);
+  }
+  window_unref (window);
+  g_free (loading);
+}
+
+void
+bus_request_load_preview (Window *window, guint64 id)
+{
+  Request *request = trust_get_request (window->rooms.trust, id);
+  Loading *loading;
+
+  if (request == NULL)
+    return;
+  loading = g_new0 (Loading, 1);
+  loading->window = window_ref (window);
+  loading->id = id;
+  history_preview (window->rooms.history, request_get_fingerprint (request), on_preview, loading);
+}
+
+/* --- methods --------------------------------------------------------------------------------------------------- */
+
+static Request *
+call_get_request (BusCall *call)
+{
+  Request *request = trust_get_request (call->window->rooms.trust, call->id.request);
+
+  if (request == NULL)
+    bus_call_fail (call, EARSHOT_ERROR_ALREADY_RESOLVED, "the request was resolved before");
+  return request;
+}
+
+static void
+resolve (BusCall *call, GVariant *args)
+{
+  g_autoptr (GVariant) options = NULL;
+  g_autofree char *hex = NULL;
+  g_autofree char *petname = NULL;
+  gboolean release = FALSE;
+  const BusOption table[] = {
+    { "fingerprint", "s", &hex }, { "petname", "s", &petname }, { "release", "b", &release }, { NULL, NULL, NULL },
+  };
+  GError *error = NULL;
+  const char *choice;
+  Request *request;
+  Fingerprint fp;
+
+  g_variant_get (args, "(&s@a{sv})", &choice, &options);
+  if (!bus_options_parse (options, table, &error) || (hex != NULL && !bus_check_fingerprint (hex, &fp, &error)) ||
+      (petname != NULL && !bus_check_line ("petname", petname, PETNAME_MAX, &error))) {
+    bus_call_take_error (call, error);
+    return;
+  }
+  request = call_get_request (call);
+  if (request == NULL)
+    return;
+  if (!g_strv_contains (request_get_choices (request), choice))
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the choices are those of the property Choices");
+  else if (hex != NULL && !fingerprint_equal (&fp, request_get_fingerprint (request)))
+    bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "that is another key's fingerprint");
+  else
+    trust_resolve (call->window->rooms.trust, call->id.request, choice, hex != NULL ? &fp : NULL, petname, release,
+                   call->audit, bus_call_done, call);
+}
+
+static void
+snooze (BusCall *call, GVariant *args)
+{
+  gint64 until;
+
+  g_variant_get (args, "(x)", &until);
+  if (until < 0 || until > g_get_real_time () + SNOOZE_MAX)
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "until is at most a year ahead");
+  else if (call_get_request (call) != NULL)
+    trust_snooze (call->window->rooms.trust, call->id.request, until, bus_call_done, call);
+}
+
+static const BusVerb methods[] = {
+  { "Resolve", resolve },
+  { "Snooze", snooze },
+  { NULL, NULL },
+};
+
+static const BusVerb setters[] = { { NULL, NULL } };
+
+const BusInterface bus_request = { earshot_request_skeleton_get_type, methods, setters, request_refresh, request_read };
