@@ -30,12 +30,26 @@ add_contested (GVariantBuilder *builder, Contact *old)
   }
 }
 
+/* The store keeps a tombstone of every key that was forgotten or blocked once. */
+static gboolean
+was_forgotten (Key *key)
+{
+  KeyRow row = { 0 };
+  gboolean forgotten;
+
+  if (key == NULL)
+    return FALSE;
+  key_to_row (key, &row);
+  forgotten = row.forgotten || row.refused || row.level == TRUST_REVOKED;
+  key_row_clear (&row);
+  return forgotten;
+}
+
 /* Floating. `preview`: aa{sv} or NULL. */
 static GVariant *
 build_details (Window *window, Request *request, GVariant *preview)
 {
   const Fingerprint *fp = request_get_fingerprint (request);
-  Key *key = contacts_get_key (window->rooms.contacts, fp);
   g_autofree char *hex = fingerprint_to_hex (fp);
   g_autofree char *display = fingerprint_to_display (fp);
   g_autofree char *name = g_utf8_make_valid (request_get_name (request) != NULL ? request_get_name (request) : "", -1);
@@ -48,7 +62,7 @@ build_details (Window *window, Request *request, GVariant *preview)
   g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
   g_variant_builder_add (&builder, "{sv}", "link", g_variant_new_string (link != NULL ? link : ""));
   g_variant_builder_add (&builder, "{sv}", "forgotten",
-                         g_variant_new_boolean (key != NULL && (key_is_refused (key) || key_get_level (key) == TRUST_REVOKED)));
+                         g_variant_new_boolean (was_forgotten (contacts_get_key (window->rooms.contacts, fp))));
   if (request_get_contested (request) != NULL)
     add_contested (&builder, request_get_contested (request));
   if (preview != NULL)
