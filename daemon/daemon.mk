@@ -27,17 +27,22 @@ daemon_libio_a_SOURCES = \
 	daemon/io/config.c daemon/io/config.h \
 	daemon/io/db.c daemon/io/db.h \
 	daemon/io/db-open.c daemon/io/db-private.h \
-	daemon/io/db-values.c daemon/io/db-values.h \
 	daemon/io/discovery.c daemon/io/discovery.h \
-	daemon/io/discovery-backend.h \
+	daemon/io/discovery-auto.c daemon/io/discovery-auto.h \
 	daemon/io/discovery-avahi.c \
+	daemon/io/discovery-backend.h \
 	daemon/io/discovery-embedded.c \
 	daemon/io/discovery-none.c \
+	daemon/io/discovery-private.h \
+	daemon/io/discovery-publish.c \
+	daemon/io/discovery-rdata.c \
+	daemon/io/discovery-resolve.c \
+	daemon/io/discovery-symbols.c daemon/io/discovery-symbols.h \
 	daemon/io/history.c daemon/io/history.h \
-	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/link.c daemon/io/link.h \
-	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-private.h \
+	daemon/io/outbox.c daemon/io/outbox.h \
+	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \
 	daemon/io/tls.c daemon/io/tls.h \
 	daemon/io/trust-store.c daemon/io/trust-store.h
@@ -79,7 +84,7 @@ daemon_libbus_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLI
 
 base_libs = daemon/libbase.a $(GLIB_LIBS)
 proto_libs = daemon/libproto.a $(base_libs) $(EXPAT_LIBS)
-io_libs = daemon/libio.a $(proto_libs) $(GNUTLS_LIBS) $(SQLITE_LIBS) $(AVAHI_LIBS)
+io_libs = daemon/libio.a $(proto_libs) $(GNUTLS_LIBS) $(SQLITE_LIBS) $(AVAHI_GLIB_LIBS)
 model_libs = daemon/libmodel.a $(io_libs)
 bus_libs = daemon/libbus.a dbus/libearshot-dbus.a $(model_libs)
 

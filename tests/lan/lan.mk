@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
+lan_tests = \
+	tests/lan/test-discovery.py
+TESTS += $(lan_tests)
+EXTRA_DIST += $(lan_tests) tests/lan/rig.py
+
+check_PROGRAMS += tests/lan/tool-discovery
+tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c
+tests_lan_tool_discovery_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+tests_lan_tool_discovery_LDADD = $(io_libs)
