@@ -214,7 +214,8 @@ def two_links(lan, kind):
     romeo.mark()
     romeo.say("resolve juliet@pronto")
     answer = romeo.wait_line("RESOLVED", LIMIT)
-    assert "%eth0" in answer and "%eth1" in answer, answer
+    scopes = {word.split("%")[1].split("]")[0] for word in answer.split(" ") if word.startswith("[fe80")}
+    assert len(scopes) == 2, "each link-local address with the scope of its link: " + answer
     a.link_down("eth1")
     b.link_down("eth1")
     romeo.wait_line("GONE juliet@pronto", LIMIT)
