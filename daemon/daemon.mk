@@ -50,6 +50,7 @@ daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLIT
 
 daemon_libmodel_a_SOURCES = \
 	daemon/model/contact.c \
+	daemon/model/contact-words.c \
 	daemon/model/contacts.c daemon/model/contacts.h daemon/model/contacts-private.h \
 	daemon/model/sightings.c \
 	daemon/model/delivery.c daemon/model/delivery.h daemon/model/delivery-private.h \
@@ -61,7 +62,8 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
 	daemon/model/sessions.c \
 	daemon/model/settings.c daemon/model/settings.h \
-	daemon/model/trust.c daemon/model/trust.h \
+	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \
+	daemon/model/trust-decide.c \
 	daemon/model/watchers.h
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 

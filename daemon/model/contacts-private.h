@@ -71,6 +71,11 @@ Contact *contacts_new_stranger (Contacts *contacts);
 void contacts_attach_key (Contact *contact, Key *key);
 gboolean contact_has_settled_key (const Contact *contact); /* a key that was ever trusted, revoked ones too */
 
+/* Deep; clear the copy with contact_row_clear(). */
+void contact_row_copy (const ContactRow *from, ContactRow *to);
+/* Keeps a static endpoint as a setting; id 0 drops it. */
+void contacts_persist_static (Contacts *contacts, const char *host, guint16 port, guint32 id);
+
 void sightings_init (Contacts *contacts);
 void sightings_assign (Contacts *contacts, Sighting *sighting);
 void sightings_move (Contact *from, Contact *to, const Fingerprint *only_hinting);

@@ -10,9 +10,6 @@
 #include "daemon/base/log.h"
 #include "daemon/model/contacts-private.h"
 
-#define PETNAME_MAX 80
-#define STATICS_MAX 256
-
 static void
 key_free (gpointer data)
 {
@@ -549,279 +546,15 @@ contacts_note_endpoint (Contact *contact, const char *ifname, const char *addres
   contact->proven_port = port;
 }
 
-/* --- the user's words ------------------------------------------------------- */
+/* --- what the store made true ----------------------------------------------- */
 
-typedef struct {
-  Contacts *contacts;
-  ContactRow row;
-  DoneFunc done;
-  gpointer user;
-} Renaming;
-
-static void
+void
 contact_row_copy (const ContactRow *from, ContactRow *to)
 {
   *to = *from;
   to->petname = g_strdup (from->petname);
   to->addrs = g_strdupv (from->addrs);
 }
-
-static void
-on_renamed (gpointer user, const GError *error)
-{
-  Renaming *renaming = user;
-
-  if (error == NULL)
-    contacts_apply_contact (renaming->contacts, &renaming->row);
-  if (renaming->done != NULL)
-    renaming->done (renaming->user, error);
-  contact_row_clear (&renaming->row);
-  g_free (renaming);
-}
-
-gboolean
-contacts_check_petname (Contacts *contacts, Contact *contact, const char *petname, GError **error)
-{
-  g_autoptr (GPtrArray) all = contacts_list (contacts);
-  g_autofree char *folded = NULL;
-
-  if (!g_utf8_validate (petname, -1, NULL) || g_utf8_strlen (petname, -1) > PETNAME_MAX)
-    {
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "The petname is longer than %d characters",
-                   PETNAME_MAX);
-      return FALSE;
-    }
-  for (const char *p = petname; *p != '\0'; p = g_utf8_next_char (p))
-    {
-      GUnicodeType type = g_unichar_type (g_utf8_get_char (p));
-
-      if (type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR
-          || type == G_UNICODE_PARAGRAPH_SEPARATOR)
-        {
-          g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
-                               "The petname contains a control or direction character");
-          return FALSE;
-        }
-    }
-  folded = g_utf8_casefold (petname, -1);
-  for (guint i = 0; *petname != '\0' && i < all->len; i++)
-    {
-      Contact *other = g_ptr_array_index (all, i);
-      g_autofree char *theirs = g_utf8_casefold (other->row.petname, -1);
-
-      if (other != contact && strcmp (theirs, folded) == 0)
-        {
-          g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
-                       "Another contact is already called \"%s\"", petname);
-          return FALSE;
-        }
-    }
-  return TRUE;
-}
-
-typedef struct {
-  DoneFunc done;
-  gpointer user;
-  GError *error;
-} Late;
-
-static gboolean
-report_late (gpointer data)
-{
-  Late *late = data;
-
-  late->done (late->user, late->error);
-  g_clear_error (&late->error);
-  g_free (late);
-  return G_SOURCE_REMOVE;
-}
-
-void
-contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpointer user)
-{
-  Renaming *renaming;
-  TrustChange *change;
-  GError *error = NULL;
-
-  if (!contacts_check_petname (contact->contacts, contact, petname, &error))
-    {
-      Late *late = g_new0 (Late, 1);
-
-      late->done = done;
-      late->user = user;
-      late->error = error;
-      if (done != NULL)
-        g_idle_add (report_late, late);
-      else
-        {
-          g_clear_error (&late->error);
-          g_free (late);
-        }
-      return;
-    }
-  renaming = g_new0 (Renaming, 1);
-  renaming->contacts = contact->contacts;
-  renaming->done = done;
-  renaming->user = user;
-  contact_row_copy (&contact->row, &renaming->row);
-  g_free (renaming->row.petname);
-  renaming->row.petname = g_strdup (petname);
-  renaming->row.stored = TRUE;
-  change = trust_change_new ();
-  trust_change_put_contact (change, &renaming->row);
-  for (guint i = 0; i < contact->keys->len; i++)
-    trust_change_put_key (change, &((Key *) g_ptr_array_index (contact->keys, i))->row);
-  trust_store_apply (contact->contacts->store, change, on_renamed, renaming);
-}
-
-/* "192.0.2.7:5298", "[fe80::1%wlan0]:5298", "host.local:5298": address and port apart. */
-gboolean
-contacts_split_endpoint (const char *endpoint, char **host, guint16 *port, GError **error)
-{
-  const char *colon = strrchr (endpoint, ':');
-  guint64 number;
-
-  if (colon == NULL || strlen (endpoint) > 255
-      || !g_ascii_string_to_unsigned (colon + 1, 10, 1, 65535, &number, NULL) || colon == endpoint
-      || (endpoint[0] == '[') != (colon[-1] == ']') || (endpoint[0] != '[' && memchr (endpoint, ':', colon - endpoint)))
-    goto bad;
-  *host = endpoint[0] == '[' ? g_strndup (endpoint + 1, colon - endpoint - 2) : g_strndup (endpoint, colon - endpoint);
-  for (const char *p = *host; *p != '\0'; p++)
-    if (!g_ascii_isgraph (*p) || strchr ("[]/@\"'\\", *p) != NULL)
-      {
-        g_clear_pointer (host, g_free);
-        goto bad;
-      }
-  if (**host == '\0')
-    {
-      g_clear_pointer (host, g_free);
-      goto bad;
-    }
-  *port = number;
-  return TRUE;
-bad:
-  g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
-                       "The endpoint is not of the form HOST:PORT or [IPV6%LINK]:PORT with a port from 1 to 65535");
-  return FALSE;
-}
-
-static Endpoint *
-find_static (Contact *contact, const char *host, guint16 port, guint *index)
-{
-  for (guint i = 0; i < contact->statics->len; i++)
-    {
-      Endpoint *endpoint = g_ptr_array_index (contact->statics, i);
-
-      if (endpoint->port == port && g_ascii_strcasecmp (endpoint->address, host) == 0)
-        {
-          *index = i;
-          return endpoint;
-        }
-    }
-  return NULL;
-}
-
-static Contact *
-owner_of_static (Contacts *contacts, const char *host, guint16 port, guint *index, guint *total)
-{
-  GHashTableIter iter;
-  gpointer value;
-  Contact *owner = NULL;
-
-  *total = 0;
-  g_hash_table_iter_init (&iter, contacts->by_id);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      *total += ((Contact *) value)->statics->len;
-      if (owner == NULL && find_static (value, host, port, index) != NULL)
-        owner = value;
-    }
-  return owner;
-}
-
-/* Kept as a setting: endpoint -> contact id. */
-static void
-persist_static (Contacts *contacts, const char *host, guint16 port, guint32 id)
-{
-  TrustChange *change = trust_change_new ();
-  g_autofree char *key = strchr (host, ':') != NULL ? g_strdup_printf (CONTACTS_STATIC_SETTING "[%s]:%u", host, port)
-                                                    : g_strdup_printf (CONTACTS_STATIC_SETTING "%s:%u", host, port);
-  g_autofree char *value = id != 0 ? g_strdup_printf ("%u", id) : NULL;
-
-  trust_change_put_setting (change, key, value);
-  trust_store_apply (contacts->store, change, NULL, NULL);
-}
-
-static Contact *
-add_static (Contacts *contacts, const char *text, guint32 id, GError **error)
-{
-  g_autofree char *host = NULL;
-  guint16 port;
-  guint index, total;
-  Contact *contact, *kept = id != 0 ? contacts_get (contacts, id) : NULL;
-  Endpoint *endpoint;
-
-  if (!contacts_split_endpoint (text, &host, &port, error))
-    return NULL;
-  contact = owner_of_static (contacts, host, port, &index, &total);
-  if (contact != NULL)
-    return contact;
-  contact = total >= STATICS_MAX ? NULL : kept != NULL ? kept : contacts_new_stranger (contacts);
-  if (contact == NULL)
-    {
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_QUOTA_EXCEEDED,
-                   "There are already %u static endpoints: remove one first", total);
-      return NULL;
-    }
-  endpoint = g_new0 (Endpoint, 1);
-  endpoint->ifname = g_strdup ("static");
-  endpoint->address = g_strdup (host);
-  endpoint->port = port;
-  g_ptr_array_add (contact->statics, endpoint);
-  contact_rebuild_endpoints (contact);
-  if (kept == NULL)
-    {
-      persist_static (contacts, host, port, contact->row.id);
-      WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
-    }
-  WATCHERS_CALL (&contacts->watchers, ContactsWatch, sighted, contact);
-  return contact;
-}
-
-Contact *
-contacts_add_static (Contacts *contacts, const char *endpoint, GError **error)
-{
-  return add_static (contacts, endpoint, 0, error);
-}
-
-void
-contacts_restore_static (Contacts *contacts, const char *endpoint, guint32 id)
-{
-  add_static (contacts, endpoint, id, NULL);
-}
-
-gboolean
-contacts_remove_static (Contacts *contacts, const char *text)
-{
-  g_autofree char *host = NULL;
-  guint16 port;
-  guint index = 0, total;
-  Contact *contact;
-
-  if (!contacts_split_endpoint (text, &host, &port, NULL))
-    return FALSE;
-  contact = owner_of_static (contacts, host, port, &index, &total);
-  if (contact == NULL)
-    return FALSE;
-  g_ptr_array_remove_index (contact->statics, index);
-  persist_static (contacts, host, port, 0);
-  contact_rebuild_endpoints (contact);
-  if (!contacts_reap (contacts, contact))
-    contact_changed (contact);
-  return TRUE;
-}
-
-/* --- what the store made true ----------------------------------------------- */
 
 void
 contact_to_row (const Contact *contact, ContactRow *row)
@@ -887,7 +620,7 @@ move_key (Contacts *contacts, Key *key, Contact *to)
       Endpoint *endpoint = g_ptr_array_steal_index (from->statics, 0);
 
       g_ptr_array_add (to->statics, endpoint);
-      persist_static (contacts, endpoint->address, endpoint->port, to->row.id);
+      contacts_persist_static (contacts, endpoint->address, endpoint->port, to->row.id);
     }
   contact_rebuild_endpoints (to);
   if (!from->row.stored && from->keys->len == 0)

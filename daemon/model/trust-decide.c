@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * SECURITY CRITICAL: the only file that raises or lowers a key's level. Disk first: rows are written in one
+ * change together with their audit record, and memory follows after the commit.
+ */
+#include "earshot-config.h"
+
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/model/trust-private.h"
+
+#define REASON_MAX 200
+
+Decision *
+decision_new (Trust *trust, DoneFunc done, gpointer user)
+{
+  Decision *decision = g_new0 (Decision, 1);
+
+  decision->trust = trust;
+  decision->change = trust_change_new ();
+  decision->contacts = g_array_new (FALSE, FALSE, sizeof (ContactRow));
+  g_array_set_clear_func (decision->contacts, (GDestroyNotify) contact_row_clear);
+  decision->keys = g_array_new (FALSE, FALSE, sizeof (KeyRow));
+  g_array_set_clear_func (decision->keys, (GDestroyNotify) key_row_clear);
+  decision->release = TRUE;
+  decision->done = done;
+  decision->user = user;
+  return decision;
+}
+
+static void
+decision_free (Decision *decision)
+{
+  g_array_unref (decision->contacts);
+  g_array_unref (decision->keys);
+  g_free (decision);
+}
+
+ContactRow *
+decide_contact (Decision *decision, const Contact *contact)
+{
+  ContactRow row;
+
+  contact_to_row (contact, &row);
+  g_array_append_val (decision->contacts, row);
+  return &g_array_index (decision->contacts, ContactRow, decision->contacts->len - 1);
+}
+
+KeyRow *
+decide_key (Decision *decision, const Key *key)
+{
+  KeyRow row;
+
+  key_to_row (key, &row);
+  g_array_append_val (decision->keys, row);
+  return &g_array_index (decision->keys, KeyRow, decision->keys->len - 1);
+}
+
+void
+key_row_set_level (KeyRow *row, TrustLevel level, const char *source)
+{
+  row->level = level;
+  row->since = g_get_real_time ();
+  g_free (row->source);
+  row->source = g_strdup (source);
+}
+
+void
+decide_subject (Decision *decision, const Fingerprint *fp)
+{
+  decision->has_subject = TRUE;
+  decision->subject = *fp;
+}
+
+/* Closes the question of a key, whoever decided it. */
+static void
+decide_request (Decision *decision, Request *request)
+{
+  if (request == NULL)
+    return;
+  request->resolving = TRUE;
+  decision->request = request->row.id;
+  trust_change_delete_request (decision->change, request->row.id);
+}
+
+static void
+report_decided (Decision *decision)
+{
+  Trust *trust = decision->trust;
+  Key *key = decision->has_subject ? contacts_get_key (trust->contacts, &decision->subject) : NULL;
+  Contact *contact = key != NULL ? key_get_contact (key) : contacts_get (trust->contacts, decision->subject_contact);
+
+  if (decision->forget != 0)
+    WATCHERS_CALL (&trust->watchers, TrustWatch, forgotten, decision->forget, NULL);
+  else if (contact != NULL)
+    WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, contact, key, decision->release);
+}
+
+static void
+on_decided (gpointer user, const GError *error)
+{
+  Decision *decision = user;
+  Trust *trust = decision->trust;
+  Request *request = decision->request != 0 ? trust_get_request (trust, decision->request) : NULL;
+
+  if (error == NULL)
+    {
+      for (guint i = 0; i < decision->contacts->len; i++)
+        contacts_apply_contact (trust->contacts, &g_array_index (decision->contacts, ContactRow, i));
+      for (guint i = 0; i < decision->keys->len; i++)
+        contacts_apply_key (trust->contacts, &g_array_index (decision->keys, KeyRow, i));
+      if (request != NULL)
+        trust_drop_request (trust, request);
+      if (decision->forget != 0)
+        contacts_apply_delete_contact (trust->contacts, decision->forget);
+      report_decided (decision);
+    }
+  else
+    {
+      log_warn ("trust", "a decision could not be stored: %s", error->message);
+      if (request != NULL)
+        request->resolving = FALSE;
+    }
+  if (decision->added != NULL)
+    decision->added (decision->user, decision->subject_contact, error);
+  else if (decision->done != NULL)
+    decision->done (decision->user, error);
+  decision_free (decision);
+}
+
+/* Audits and sends the decision to the disk. */
+void
+decide (Decision *decision, const char *event, const char *verdict, const char *caller)
+{
+  g_autofree char *hex = decision->has_subject ? fingerprint_to_hex (&decision->subject) : g_strdup ("");
+
+  for (guint i = 0; i < decision->contacts->len; i++)
+    trust_change_put_contact (decision->change, &g_array_index (decision->contacts, ContactRow, i));
+  for (guint i = 0; i < decision->keys->len; i++)
+    trust_change_put_key (decision->change, &g_array_index (decision->keys, KeyRow, i));
+  if (decision->emptied != 0)
+    trust_change_delete_contact (decision->change, decision->emptied);
+  trust_change_audit (decision->change, g_get_real_time (), event, hex, verdict, caller);
+  log_event (G_LOG_LEVEL_MESSAGE, "trust", decision->subject_contact, 0, NULL, "%s: %s, key %.16s", event, verdict, hex);
+  trust_store_apply (decision->trust->store, g_steal_pointer (&decision->change), on_decided, decision);
+}
+
+/* --- decisions -------------------------------------------------------------- */
+
+/* The key becomes `level` in its own contact, which is kept from now on. */
+static void
+decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname)
+{
+  Contact *contact = key_get_contact (key);
+  ContactRow *contact_row = decide_contact (decision, contact);
+  const char *addr = contact_get_claimed_addr (contact);
+  KeyRow *key_row = decide_key (decision, key);
+
+  contact_row->stored = TRUE;
+  if (contact_row->addrs[0] == NULL && *addr != '\0')
+    {
+      g_strfreev (contact_row->addrs);
+      contact_row->addrs = g_new0 (char *, 2);
+      contact_row->addrs[0] = g_strdup (addr);
+    }
+  if (petname != NULL && *petname != '\0')
+    {
+      g_free (contact_row->petname);
+      contact_row->petname = g_strdup (petname);
+    }
+  key_row_set_level (key_row, level, source);
+  key_row->refused = FALSE;
+  key_row->grant_owed = TRUE;
+}
+
+/* The new key takes the old contact's place; its old keys are revoked in its favour. */
+static void
+decide_replace (Decision *decision, Key *key, Contact *contested)
+{
+  const GPtrArray *old_keys = contact_get_keys (contested);
+  const Fingerprint *fp = key_get_fingerprint (key);
+  Contact *from = key_get_contact (key);
+  KeyRow *row;
+
+  decide_contact (decision, contested)->stored = TRUE;
+  for (guint i = 0; i < old_keys->len; i++)
+    {
+      Key *old = g_ptr_array_index (old_keys, i);
+
+      if (old == key || key_get_level (old) < TRUST_PINNED)
+        continue;
+      row = decide_key (decision, old);
+      key_row_set_level (row, TRUST_REVOKED, key_get_source (old));
+      row->has_replacement = TRUE;
+      row->replaced_by = *fp;
+    }
+  row = decide_key (decision, key);
+  row->contact = contact_get_id (contested);
+  row->refused = FALSE;
+  row->grant_owed = TRUE;
+  key_row_set_level (row, TRUST_PINNED, "user");
+  if (from != contested && !contact_is_stored (from) && contact_get_keys (from)->len == 1)
+    decision->emptied = contact_get_id (from);
+}
+
+static void
+decide_reject (Decision *decision, Key *key)
+{
+  KeyRow *row = decide_key (decision, key);
+
+  decide_contact (decision, key_get_contact (key));
+  row->refused = TRUE;
+  row->grant_owed = FALSE;
+}
+
+static void
+decide_block (Decision *decision, Contact *contact)
+{
+  ContactRow *row = decide_contact (decision, contact);
+  const GPtrArray *keys = contact_get_keys (contact);
+
+  row->blocked = TRUE;
+  row->stored = TRUE;
+  for (guint i = 0; i < keys->len; i++)
+    {
+      Key *key = g_ptr_array_index (keys, i);
+      Request *request = trust_find_request (decision->trust, key_get_fingerprint (key));
+
+      decide_key (decision, key)->grant_owed = FALSE;
+      if (request != NULL && decision->request == 0)
+        decide_request (decision, request);
+    }
+}
+
+static gboolean
+is_offered (const Request *request, const char *choice)
+{
+  return g_strv_contains (request_get_choices (request), choice);
+}
+
+void
+trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
+               gboolean release, const char *caller, DoneFunc done, gpointer user)
+{
+  Request *request = trust_get_request (trust, id);
+  Key *key = request != NULL ? contacts_get_key (trust->contacts, &request->row.fp) : NULL;
+  Contact *contact = key != NULL ? key_get_contact (key) : NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean raises;
+  Decision *decision;
+
+  if (request == NULL || request->resolving)
+    {
+      trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This request was already resolved");
+      return;
+    }
+  if (!is_offered (request, choice) || key == NULL)
+    {
+      g_autofree char *offered = g_strjoinv (", ", (char **) request_get_choices (request));
+
+      trust_report (done, user, EARSHOT_ERROR_INVALID_ARGUMENT, "choice is not one of: %s", offered);
+      return;
+    }
+  if (petname != NULL && *petname != '\0' && !contacts_check_petname (trust->contacts, contact, petname, &error))
+    {
+      trust_report (done, user, error->code, "%s", error->message);
+      return;
+    }
+  raises = strcmp (choice, "reject") != 0 && strcmp (choice, "block") != 0;
+  if (raises && fp == NULL)
+    {
+      trust_report (done, user, EARSHOT_ERROR_INVALID_ARGUMENT,
+              "option fingerprint is missing: a choice that raises trust names the full key");
+      return;
+    }
+  if (fp != NULL && !fingerprint_equal (fp, &request->row.fp))
+    {
+      trust_report (done, user, EARSHOT_ERROR_MISMATCH, "the fingerprint given is not the one this request is about");
+      return;
+    }
+  decision = decision_new (trust, done, user);
+  decide_subject (decision, &request->row.fp);
+  decide_request (decision, request);
+  decision->subject_contact = contact_get_id (contact);
+  if (strcmp (choice, "replace") == 0)
+    {
+      decide_replace (decision, key, request_get_contested (request));
+      decision->release = release;
+    }
+  else if (raises)
+    decide_accept (decision, key, TRUST_PINNED, "user", petname);
+  else if (strcmp (choice, "reject") == 0)
+    decide_reject (decision, key);
+  else
+    decide_block (decision, contact);
+  decide (decision, "resolve", choice, caller);
+}
+
+static void
+on_snoozed (gpointer user, const GError *error)
+{
+  Late *late = user;
+
+  late->done (late->user, error);
+  g_free (late);
+}
+
+void
+trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user)
+{
+  Request *request = trust_get_request (trust, id);
+  TrustChange *change;
+  Late *late;
+
+  if (request == NULL || request->resolving)
+    {
+      trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This request was already resolved");
+      return;
+    }
+  request->row.snoozed_until = until;
+  change = trust_change_new ();
+  trust_change_put_request (change, &request->row);
+  late = g_new0 (Late, 1);
+  late->done = done;
+  late->user = user;
+  trust_store_apply (trust->store, change, on_snoozed, late);
+  WATCHERS_CALL (&trust->watchers, TrustWatch, request_changed, request);
+}
+
+void
+trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const char *caller, DoneFunc done, gpointer user)
+{
+  Key *key = contacts_get_key (trust->contacts, fp);
+  Decision *decision;
+  Request *request;
+
+  if (key == NULL)
+    {
+      trust_report (done, user, EARSHOT_ERROR_NOT_FOUND, "No such key has been seen");
+      return;
+    }
+  if (contact_is_blocked (key_get_contact (key)))
+    {
+      trust_report (done, user, EARSHOT_ERROR_BLOCKED, "The contact of this key is blocked: unblock it first");
+      return;
+    }
+  request = trust_find_request (trust, fp);
+  if (request != NULL && request->resolving)
+    {
+      trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This key is being decided about right now");
+      return;
+    }
+  decision = decision_new (trust, done, user);
+  decide_subject (decision, fp);
+  decision->subject_contact = contact_get_id (key_get_contact (key));
+  decide_request (decision, request);
+  decide_accept (decision, key, MAX (key_get_level (key), TRUST_PINNED), source, NULL);
+  decide (decision, "accept", "pinned", caller);
+}
+
+void
+trust_revoke (Trust *trust, const Fingerprint *fp, const char *reason, const char *caller, DoneFunc done, gpointer user)
+{
+  Key *key = contacts_get_key (trust->contacts, fp);
+  Decision *decision;
+  g_autofree char *short_reason = NULL;
+
+  if (key == NULL)
+    {
+      trust_report (done, user, EARSHOT_ERROR_NOT_FOUND, "No such key has been seen");
+      return;
+    }
+  if (!g_utf8_validate (reason, -1, NULL) || strlen (reason) > REASON_MAX)
+    {
+      trust_report (done, user, EARSHOT_ERROR_INVALID_ARGUMENT, "reason is longer than %d bytes", REASON_MAX);
+      return;
+    }
+  decision = decision_new (trust, done, user);
+  decide_subject (decision, fp);
+  decision->subject_contact = contact_get_id (key_get_contact (key));
+  decide_request (decision, trust_find_request (trust, fp));
+  decide_contact (decision, key_get_contact (key))->stored = TRUE;
+  key_row_set_level (decide_key (decision, key), TRUST_REVOKED, key_get_source (key));
+  short_reason = g_strconcat ("revoked: ", reason, NULL);
+  decide (decision, "revoke", short_reason, caller);
+}
+
+void
+trust_set_blocked (Trust *trust, Contact *contact, gboolean blocked, const char *caller, DoneFunc done, gpointer user)
+{
+  Key *active = contact_get_active_key (contact);
+  Decision *decision = decision_new (trust, done, user);
+
+  decision->subject_contact = contact_get_id (contact);
+  if (active != NULL)
+    decide_subject (decision, key_get_fingerprint (active));
+  if (blocked)
+    decide_block (decision, contact);
+  else
+    decide_contact (decision, contact)->blocked = FALSE;
+  decide (decision, blocked ? "block" : "unblock", blocked ? "blocked" : "unblocked", caller);
+}
+
+void
+trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done, gpointer user)
+{
+  Key *active = contact_get_active_key (contact);
+  Decision *decision = decision_new (trust, done, user);
+
+  decision->forget = contact_get_id (contact);
+  decision->subject_contact = decision->forget;
+  if (active != NULL)
+    decide_subject (decision, key_get_fingerprint (active));
+  trust_change_delete_contact (decision->change, decision->forget);
+  decide (decision, "forget", "forgotten", caller);
+}
+
+typedef struct {
+  TrustAdded done;
+  gpointer user;
+  GError *error;
+} LateAdded;
+
+static gboolean
+on_late_added (gpointer data)
+{
+  LateAdded *late = data;
+
+  late->done (late->user, 0, late->error);
+  g_error_free (late->error);
+  g_free (late);
+  return G_SOURCE_REMOVE;
+}
+
+void
+trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const char *caller, TrustAdded done,
+                   gpointer user)
+{
+  Key *key = contacts_get_key (trust->contacts, fp);
+  Decision *decision;
+  GError *error = NULL;
+
+  if (!contacts_check_petname (trust->contacts, key != NULL ? key_get_contact (key) : NULL, petname, &error)
+      || (key != NULL && contact_is_blocked (key_get_contact (key))))
+    {
+      LateAdded *late = g_new0 (LateAdded, 1);
+
+      late->done = done;
+      late->user = user;
+      late->error = error != NULL ? error
+                                  : g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_BLOCKED,
+                                                         "The contact of this key is blocked: unblock it first");
+      g_idle_add (on_late_added, late);
+      return;
+    }
+  decision = decision_new (trust, NULL, user);
+  decision->added = done;
+  decide_subject (decision, fp);
+  if (key != NULL)
+    {
+      decision->subject_contact = contact_get_id (key_get_contact (key));
+      decide_request (decision, trust_find_request (trust, fp));
+      decide_accept (decision, key, MAX (key_get_level (key), TRUST_PINNED), "fingerprint", petname);
+    }
+  else
+    {
+      ContactRow contact_row = { .id = contacts_new_id (trust->contacts), .petname = g_strdup (petname), .stored = TRUE,
+                                 .created = g_get_real_time (), .addrs = g_new0 (char *, 1) };
+      KeyRow key_row = { .fp = *fp, .contact = contact_row.id, .first_seen = contact_row.created, .grant_owed = TRUE };
+
+      key_row_set_level (&key_row, TRUST_PINNED, "fingerprint");
+      decision->subject_contact = contact_row.id;
+      g_array_append_val (decision->contacts, contact_row);
+      g_array_append_val (decision->keys, key_row);
+    }
+  decide (decision, "add-contact", "pinned", caller);
+}
+
+void
+trust_keep (Trust *trust, Contact *contact, DoneFunc done, gpointer user)
+{
+  const GPtrArray *keys = contact_get_keys (contact);
+  const char *addr = contact_get_claimed_addr (contact);
+  Decision *decision;
+  ContactRow *row;
+
+  if (contact_is_stored (contact))
+    {
+      trust_report (done, user, -1, "%s", "");
+      return;
+    }
+  decision = decision_new (trust, done, user);
+  decision->subject_contact = contact_get_id (contact);
+  row = decide_contact (decision, contact);
+  row->stored = TRUE;
+  if (row->addrs[0] == NULL && *addr != '\0')
+    {
+      g_strfreev (row->addrs);
+      row->addrs = g_new0 (char *, 2);
+      row->addrs[0] = g_strdup (addr);
+    }
+  for (guint i = 0; i < keys->len; i++)
+    decide_key (decision, g_ptr_array_index (keys, i));
+  decide (decision, "keep", "kept, no key trusted by it", "user");
+}
+
+void
+trust_grant_done (Trust *trust, Key *key)
+{
+  TrustChange *change;
+  KeyRow row;
+
+  if (!key_is_grant_owed (key))
+    return;
+  key_to_row (key, &row);
+  row.grant_owed = FALSE;
+  change = trust_change_new ();
+  trust_change_put_key (change, &row);
+  contacts_apply_key (trust->contacts, &row); /* no level in it */
+  trust_store_apply (trust->store, change, NULL, NULL);
+  key_row_clear (&row);
+}

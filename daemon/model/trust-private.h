@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What trust.c (questions) and trust-decide.c (decisions) share. Nobody else includes it.
+ */
+#pragma once
+
+#include "daemon/model/trust.h"
+#include "daemon/model/watchers.h"
+
+struct _Request {
+  Trust *trust;
+  RequestRow row;
+  gboolean resolving; /* the first Resolve is on its way to the disk */
+  gboolean kept;      /* its row was committed */
+};
+
+struct _Trust {
+  Contacts *contacts;
+  TrustStore *store;
+  TrustMode mode;
+  GHashTable *requests;   /* &row.id -> Request* (owned) */
+  Watchers watchers;
+  guint refused_strict;
+};
+
+/* One decision on its way to the disk: what becomes true when it got there. */
+typedef struct {
+  Trust *trust;
+  TrustChange *change;
+  GArray *contacts;        /* ContactRow */
+  GArray *keys;            /* KeyRow */
+  guint64 request;         /* resolved by it, 0 = none */
+  guint32 forget;          /* contact deleted by it, 0 = none */
+  guint32 emptied;         /* stranger whose last key moves away, 0 = none */
+  gboolean release;
+  gboolean has_subject;
+  Fingerprint subject;     /* the key it is about */
+  guint32 subject_contact; /* or the contact, when it is about no key */
+  char *old_names;
+  DoneFunc done;
+  gpointer user;
+  TrustAdded added;
+} Decision;
+
+Request *trust_find_request (Trust *trust, const Fingerprint *fp);
+void trust_drop_request (Trust *trust, Request *request);
+/* Reports from the loop, never from inside the verb; a negative `code` is success. */
+void trust_report (DoneFunc done, gpointer user, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
+
+Decision *decision_new (Trust *trust, DoneFunc done, gpointer user);
+/* Rows of the decision, to be changed in place before decide(). Owned by it. */
+ContactRow *decide_contact (Decision *decision, const Contact *contact);
+KeyRow *decide_key (Decision *decision, const Key *key);
+void key_row_set_level (KeyRow *row, TrustLevel level, const char *source);
+void decide_subject (Decision *decision, const Fingerprint *fp);
+/* Audits it and sends it to the disk; takes it. */
+void decide (Decision *decision, const char *event, const char *verdict, const char *caller);
