@@ -297,13 +297,18 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
   decide (decision, "resolve", choice, caller);
 }
 
+typedef struct {
+  DoneFunc done;
+  gpointer user;
+} Snoozing;
+
 static void
 on_snoozed (gpointer user, const GError *error)
 {
-  Late *late = user;
+  Snoozing *snoozing = user;
 
-  late->done (late->user, error);
-  g_free (late);
+  snoozing->done (snoozing->user, error);
+  g_free (snoozing);
 }
 
 void
@@ -311,7 +316,7 @@ trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer us
 {
   Request *request = trust_get_request (trust, id);
   TrustChange *change;
-  Late *late;
+  Snoozing *snoozing;
 
   if (request == NULL || request->resolving)
     {
@@ -321,10 +326,10 @@ trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer us
   request->row.snoozed_until = until;
   change = trust_change_new ();
   trust_change_put_request (change, &request->row);
-  late = g_new0 (Late, 1);
-  late->done = done;
-  late->user = user;
-  trust_store_apply (trust->store, change, on_snoozed, late);
+  snoozing = g_new0 (Snoozing, 1);
+  snoozing->done = done;
+  snoozing->user = user;
+  trust_store_apply (trust->store, change, on_snoozed, snoozing);
   WATCHERS_CALL (&trust->watchers, TrustWatch, request_changed, request);
 }
 
