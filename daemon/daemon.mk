@@ -27,6 +27,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/config.c daemon/io/config.h \
 	daemon/io/db.c daemon/io/db.h \
 	daemon/io/db-open.c daemon/io/db-private.h \
+	daemon/io/db-values.c daemon/io/db-values.h \
 	daemon/io/discovery.c daemon/io/discovery.h \
 	daemon/io/discovery-auto.c daemon/io/discovery-auto.h \
 	daemon/io/discovery-avahi.c \
@@ -39,9 +40,10 @@ daemon_libio_a_SOURCES = \
 	daemon/io/discovery-resolve.c \
 	daemon/io/discovery-symbols.c daemon/io/discovery-symbols.h \
 	daemon/io/history.c daemon/io/history.h \
+	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/link.c daemon/io/link.h \
-	daemon/io/outbox.c daemon/io/outbox.h \
+	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-private.h \
 	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \
 	daemon/io/tls.c daemon/io/tls.h \

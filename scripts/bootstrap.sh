@@ -112,7 +112,8 @@ quietly () {
 build () {
   build_dir=$1; shift
   mkdir -p "$build_dir" || return 1
-  if [ ! -x "$top/configure" ] || [ "$top/configure.ac" -nt "$top/configure" ]; then
+  # What is older than its sources later on, make's own rules prepare anew.
+  if [ ! -x "$top/configure" ] || [ ! -f "$top/Makefile.in" ]; then
     say "preparing (autoreconf)"
     (cd "$top" && quietly "$build_dir/autoreconf.log" autoreconf -fi) || return 1
   fi

@@ -100,7 +100,7 @@ case $(($(date +%s) % 5)) in
 esac
 exec "$1" -q send Juliet "$text"
 END
-  on romeo "$built/xmppctl" receive --consumer romeo --follow --exec "sh $dir/answer.sh $built/xmppctl" >/dev/null 2>"$dir/romeo/answers.log" </dev/null &
+  exec_on romeo "$built/xmppctl" receive --consumer romeo --follow --exec "sh $dir/answer.sh $built/xmppctl" >/dev/null 2>"$dir/romeo/answers.log" </dev/null &
   children="$children $!"
   on juliet "$built/xmppctl" chat Romeo
   ok=yes

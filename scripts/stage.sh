@@ -34,21 +34,28 @@ host () {
   pids="$pids $holder"
 }
 
-# on PERSON COMMAND...: runs it on that host, as that person.
-on () {
+# exec_on PERSON COMMAND...: becomes that command, on that host, as that person. In the background, $! is the command itself.
+exec_on () {
   person=$1; shift
   eval "holder=\$holder_$person"
   # shellcheck disable=SC2154
-  nsenter --target "$holder" --net --uts env -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u XDG_STATE_HOME -u XDG_CACHE_HOME \
-    HOME="$dir/$person/home" XDG_RUNTIME_DIR="$dir/$person/runtime" DBUS_SESSION_BUS_ADDRESS="unix:path=$dir/$person/bus" "$@"
+  exec nsenter --target "$holder" --net --uts env -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u XDG_STATE_HOME -u XDG_CACHE_HOME \
+    HOME="$dir/$person/home" XDG_RUNTIME_DIR="$dir/$person/runtime" DBUS_SESSION_BUS_ADDRESS="unix:path=$dir/$person/bus" \
+    DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent/earshot "$@"
 }
+on () { (exec_on "$@"); }
 
 start_daemon () {
   private_bus "$dir/$1" || fail "dbus-daemon does not start"
   pids="$pids $bus_pid"
-  on "$1" "$built/earshotd" --discovery=embedded --name="$1" >"$dir/$1/earshotd.log" 2>&1 </dev/null &
-  children="$children $!"
-  on "$1" gdbus wait --session --timeout 30 im.earshot.Earshot1 || fail "the daemon of $1 did not start"
+  exec_on "$1" "$built/earshotd" --discovery=embedded --name="$1" >"$dir/$1/earshotd.log" 2>&1 </dev/null &
+  daemon_pid=$!
+  children="$children $daemon_pid"
+  n=0
+  until on "$1" gdbus wait --session --timeout 1 im.earshot.Earshot1 2>/dev/null; do
+    n=$((n + 1))
+    if ! kill -0 $daemon_pid 2>/dev/null || [ $n -gt 30 ]; then fail "the daemon of $1 did not start"; fi
+  done
 }
 
 property () { # property PERSON NAME, of the Manager

@@ -45,19 +45,23 @@ Db *history_get_db (History *history);
 
 /* Appends inside somebody else's job (outbox): writer thread only. Fills entry->seq. */
 gboolean history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error);
-/* Updates the state columns of a message's own row and appends the `state` entry; *seq may be NULL. Writer thread only. */
+/* Updates the state columns of our message's own row and appends the `state` entry; *seq may be NULL. Where the message
+ * is not in the log (any more) nothing happens and *seq is 0. Writer thread only. */
 gboolean history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const char *state, const char *reason,
                                gint64 time, guint64 *seq, GError **error);
 
 /* Stores one received message unless (contact, id) was seen in the last 30 days or is among its last 10 000: then
- * `duplicate`, nothing stored. `seq` is the entry's. `conflict`: same id, another body: nothing stored. */
+ * `duplicate`, nothing stored. `seq` is the entry's (the first one's). `conflict`: same id, another body: nothing stored.
+ * What the log still holds counts as seen whatever its age. An empty id is never a duplicate. */
 typedef enum { RECEIVED_NEW, RECEIVED_DUPLICATE, RECEIVED_CONFLICT } ReceivedResult;
 typedef void (*HistoryReceived) (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error);
 void history_receive (History *history, LogEntry *entry_take, HistoryReceived done, gpointer user);
 
-/* A stranger's message, aside (docs/protocol.md 3.4): at most `max` a key, else QUOTA_EXCEEDED; a repeat of an id is RECEIVED_DUPLICATE. */
+/* A stranger's message, aside (docs/protocol.md 3.4): at most `max` a key and 4096 of all, else QUOTA_EXCEEDED; a repeat of
+ * an id is RECEIVED_DUPLICATE. The entry has its key. */
 void history_set_aside (History *history, LogEntry *entry_take, guint max, HistoryReceived done, gpointer user);
-/* Moves a key's messages into the log under `contact` in order of arrival (dedup applies); reports them as entries. */
+/* Moves a key's messages into the log under `contact` in order of arrival (dedup applies); reports those that are new
+ * there as entries. Their time stays that of their arrival. */
 typedef void (*HistoryEntries) (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error);
 void history_admit (History *history, const Fingerprint *key, guint32 contact, HistoryEntries done, gpointer user);
 void history_discard (History *history, const Fingerprint *key, DoneFunc done, gpointer user);
@@ -70,20 +74,23 @@ gboolean history_list_aside (History *history, GArray **keys, GError **error);
 void history_list (History *history, guint32 contact, guint64 before, guint limit, const char *const *kinds,
                    HistoryEntries done, gpointer user);   /* newest first below `before` (0 = head) */
 void history_fetch (History *history, const char *consumer, guint limit, guint32 contact, const char *const *kinds,
-                    HistoryEntries done, gpointer user);  /* oldest first after the cursor; NOT_FOUND, CURSOR_EXPIRED */
+                    HistoryEntries done, gpointer user);  /* oldest first after the cursor; NOT_FOUND, CURSOR_EXPIRED. `last`: what
+                                                             to ack; without `more` that is the head, whatever the filter left out */
 /* The message with that id; NULL entry and NOT_FOUND. An id both sent and received gives the newest. */
 typedef void (*HistoryGot) (gpointer user, const LogEntry *entry, const GError *error);
 void history_get (History *history, const char *id, HistoryGot done, gpointer user);
-/* Appends an entry of kind trust or request. `done` may be NULL. */
+/* Appends an entry of kind trust, request or read. `done` may be NULL, here and everywhere. */
 typedef void (*HistoryAppended) (gpointer user, guint64 seq, const GError *error);
 void history_note (History *history, LogEntry *entry_take, HistoryAppended done, gpointer user);
-/* Deletes messages by id with their state entries. */
+/* Deletes messages by id with their state entries, all or none: FAILED while one is queued or held (cancel first), NOT_FOUND
+ * when none of them exists. Their ids stay seen. */
 void history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user);
-/* Deletes a whole conversation: log, aside, reading state. */
+/* Deletes a whole conversation: log, aside, reading state, and what is owed to it. */
 void history_delete_contact (History *history, guint32 contact, DoneFunc done, gpointer user);
-/* Moves a conversation's rows from one contact to another. */
+/* Moves a conversation's rows from one contact to another, with what is owed; nothing unread becomes read. */
 void history_move_contact (History *history, guint32 from, guint32 to, DoneFunc done, gpointer user);
 
+/* One that exists reports its cursor and stays as it is. INVALID_ARGUMENT (a name of 1 to 64 bytes of UTF-8), QUOTA_EXCEEDED. */
 typedef void (*HistoryCursor) (gpointer user, guint64 cursor, const GError *error);
 void history_create_consumer (History *history, const char *name, gboolean from_start, HistoryCursor done, gpointer user);
 void history_delete_consumer (History *history, const char *name, DoneFunc done, gpointer user);
@@ -103,9 +110,10 @@ typedef struct {
 } ConversationRow;
 void conversation_row_clear (ConversationRow *row);
 gboolean history_load_conversations (History *history, GArray **rows, guint64 *head, guint64 *tail, GError **error);
-/* Forward only; reports the unread count that remains. */
+/* Forward only, up to the conversation's last entry; reports what is read now and the unread count that remains. */
 typedef void (*HistoryRead) (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error);
 void history_mark_read (History *history, guint32 contact, guint64 seq, HistoryRead done, gpointer user);
 void history_set_conversation (History *history, guint32 contact, gboolean muted, const char *require, DoneFunc done, gpointer user);
-/* Drops seen-ids past their time and what retention allows; cheap, run once a day and at start. */
+/* Drops seen-ids past their time and, oldest first, the entries of a conversation beyond `max_per_contact` (0 = no limit),
+ * never what a consumer seen in the last 30 days has not acked nor what is owed; cheap, run once a day and at start. */
 void history_prune (History *history, gint64 now, guint64 max_per_contact, DoneFunc done, gpointer user);

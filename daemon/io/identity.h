@@ -20,7 +20,7 @@ void identity_free (Identity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Identity, identity_free)
 
 const Fingerprint *identity_get_fingerprint (const Identity *identity);
-/* The certificate's only xmppAddr. */
+/* The certificate's only xmppAddr; NULL when it has none or several (a CA-issued one may). */
 const char *identity_get_xmpp_addr (const Identity *identity);
 /* For tls.c: credentials that live as long as the identity. */
 gnutls_certificate_credentials_t identity_get_credentials (const Identity *identity);

@@ -11,7 +11,6 @@ trap clear_stage EXIT
 trap 'exit 143' TERM INT HUP
 
 set_stage
-address_juliet=juliet@pronto
 key () { property "$1" Fingerprint; }
 
 # What the README leaves to the reader: the other screen's fingerprint, a printer, something to build.

@@ -33,12 +33,11 @@ wait_for grep -q 'Live view' "$scratch/second.log"
 kill $second; wait $second 2>/dev/null
 ok '/run/second-leaves-it-alone' "$built/xmppctl" status
 
-daemons () { ps -eo args | grep -F "$built/earshotd" | grep -v grep; }
 kill -TERM $run_pid
 wait $run_pid
 status=$?
 ok '/run/stops-when-told' [ $status = 143 ]
-gone () { ! "$built/xmppctl" --timeout 2 status; }
+gone () { ! running "$scratch/"; }
 ok '/run/stops-what-it-started' gone
 ok '/run/leaves-no-files' sh -c "! ls -d $scratch/earshot-run.* 2>/dev/null"
 ok '/run/unknown-word-is-usage' sh -c "'$top/run' dmeo; [ \$? = 2 ]"

@@ -81,7 +81,7 @@ tests_unit_test_history_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_history_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-identity
-tests_unit_test_identity_SOURCES = tests/unit/test-identity.c
+tests_unit_test_identity_SOURCES = tests/unit/test-identity.c tests/unit/test-certs.h
 tests_unit_test_identity_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_identity_LDADD = $(io_libs)
 
@@ -101,7 +101,7 @@ tests_unit_test_poller_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_poller_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-tls
-tests_unit_test_tls_SOURCES = tests/unit/test-tls.c
+tests_unit_test_tls_SOURCES = tests/unit/test-tls.c tests/unit/test-certs.h
 tests_unit_test_tls_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tls_LDADD = $(io_libs)
 

@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What is kept and for whom: deleting, retention, consumers' cursors, reading state.
+ */
+#include "earshot-config.h"
+
+#include "daemon/io/history-private.h"
+#include "daemon/io/outbox-private.h"
+
+#include <string.h>
+
+#define CONSUMERS_MAX 256
+#define CONSUMER_NAME_MAX 64
+#define DAYS_30 (30 * G_TIME_SPAN_DAY)
+#define SEEN_KEPT 10000   /* docs/protocol.md 4.1: (contact, id) kept >= 30 days and >= 10 000 ids */
+#define PRUNE_MAX 20000   /* entries a run: the writer has other things to do */
+#define OWED "(kind = 0 AND direction = 1 AND state IN ('queued', 'held'))"
+
+/* Runs a statement whose parameters are numbers. */
+static gboolean
+run_numbers (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
+
+  if (stmt == NULL)
+    return FALSE;
+  for (int i = 0; i < n; i++)
+    sqlite3_bind_int64 (stmt, i + 1, numbers[i]);
+  return db_step_done (handle, stmt, error);
+}
+
+/* The first column of the only row; `otherwise` without a row or for NULL. */
+static gboolean
+ask_number (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, gint64 otherwise, gint64 *value, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
+  gboolean row;
+
+  if (stmt == NULL)
+    return FALSE;
+  for (int i = 0; i < n; i++)
+    sqlite3_bind_int64 (stmt, i + 1, numbers[i]);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  *value = row && sqlite3_column_type (stmt, 0) != SQLITE_NULL ? sqlite3_column_int64 (stmt, 0) : otherwise;
+  return TRUE;
+}
+
+gboolean
+history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error)
+{
+  static const char sql[] = "UPDATE conversation SET unread = (SELECT count(*) FROM log INDEXED BY log_contact WHERE"
+                            " log.contact = ?1 AND seq > conversation.read_seq AND kind = 0 AND direction = 0)"
+                            " WHERE contact = ?1";
+
+  return run_numbers (handle, sql, (gint64[]){ contact }, 1, error);
+}
+
+/* --- deleting ------------------------------------------------------------- */
+
+/* Contacts with a message of that id into `contacts`; refuses what is owed. */
+static gboolean
+find_doomed (sqlite3 *handle, Job *job, const char *id, GHashTable *contacts, GError **error)
+{
+  static const char sql[] = "SELECT contact, " OWED " FROM log INDEXED BY log_id WHERE id = ?1 AND kind = 0";
+  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+  gboolean row;
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, id);
+  while (db_step_row (handle, stmt, &row, error))
+    {
+      if (!row)
+        return TRUE;
+      if (sqlite3_column_int (stmt, 1) != 0)
+        job_refuse (job, EARSHOT_ERROR_FAILED, "still queued: cancel it first");
+      g_hash_table_add (contacts, GUINT_TO_POINTER ((guint) sqlite3_column_int64 (stmt, 0)));
+    }
+  return FALSE;
+}
+
+static gboolean
+delete_id (sqlite3 *handle, const char *id, GError **error)
+{
+  static const char *const sql[] = {
+    "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_id"
+    " WHERE id = ?1 AND kind = 0 AND direction = 0",
+    "DELETE FROM log INDEXED BY log_id WHERE id = ?1 AND kind IN (0, 1)",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
+    {
+      sqlite3_stmt *stmt = db_prepare (handle, sql[i], error);
+
+      if (stmt == NULL)
+        return FALSE;
+      db_bind_text (stmt, 1, id);
+      if (!db_step_done (handle, stmt, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+work_delete (sqlite3 *handle, gpointer data, GError **error)
+{
+  g_autoptr (GHashTable) contacts = g_hash_table_new (NULL, NULL);
+  Job *job = data;
+  GHashTableIter iter;
+  gpointer contact;
+
+  job_reset (job);
+  for (guint i = 0; job->ids[i] != NULL; i++)
+    if (job->ids[i][0] != '\0' && !find_doomed (handle, job, job->ids[i], contacts, error))
+      return FALSE;
+  if (job->refusal != NULL)
+    return TRUE;
+  if (g_hash_table_size (contacts) == 0)
+    return job_refuse (job, EARSHOT_ERROR_NOT_FOUND, "no message has that id");
+  for (guint i = 0; job->ids[i] != NULL; i++)
+    if (job->ids[i][0] != '\0' && !delete_id (handle, job->ids[i], error))
+      return FALSE;
+  g_hash_table_iter_init (&iter, contacts);
+  while (g_hash_table_iter_next (&iter, &contact, NULL))
+    if (!history_recount_in_job (handle, GPOINTER_TO_UINT (contact), error))
+      return FALSE;
+  return TRUE;
+}
+
+void
+history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->ids = ids != NULL ? g_strdupv ((char **) ids) : g_new0 (char *, 1);
+  job->report.done = done;
+  db_submit (history->db, TRUE, work_delete, job_done, job, job_free);
+}
+
+static gboolean
+work_delete_contact (sqlite3 *handle, gpointer data, GError **error)
+{
+  static const char *const sql[] = {
+    "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_contact"
+    " WHERE contact = ?1 AND kind = 0 AND direction = 0 AND id <> ''",
+    "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1",
+    "DELETE FROM aside WHERE contact = ?1",
+    "DELETE FROM conversation WHERE contact = ?1",
+  };
+  Job *job = data;
+
+  job_reset (job);
+  if (job->contact == 0)
+    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "no contact");
+  for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
+    if (!run_numbers (handle, sql[i], (gint64[]){ job->contact }, 1, error))
+      return FALSE;
+  return outbox_drop_in_job (handle, job->contact, error);
+}
+
+void
+history_delete_contact (History *history, guint32 contact, DoneFunc done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->contact = contact;
+  job->report.done = done;
+  db_submit (history->db, TRUE, work_delete_contact, job_done, job, job_free);
+}
+
+/* --- moving --------------------------------------------------------------- */
+
+/* Two reading states become one: what was unread in either stays unread, so the lower mark of those that have unread counts. */
+static gboolean
+merge_conversations (sqlite3 *handle, guint32 from, guint32 to, GError **error)
+{
+  static const char *const sql[] = {
+    "INSERT OR IGNORE INTO conversation (contact, last_seq, read_seq, unread, muted, require)"
+    " SELECT ?2, last_seq, read_seq, unread, muted, require FROM conversation WHERE contact = ?1",
+    "UPDATE conversation SET read_seq = CASE"
+    " WHEN unread > 0 AND f.funread > 0 THEN min(read_seq, f.fread)"
+    " WHEN unread > 0 THEN read_seq WHEN f.funread > 0 THEN f.fread ELSE max(read_seq, f.fread) END,"
+    " last_seq = max(last_seq, f.flast)"
+    " FROM (SELECT last_seq AS flast, read_seq AS fread, unread AS funread FROM conversation WHERE contact = ?1) AS f"
+    " WHERE contact = ?2",
+    "DELETE FROM conversation WHERE contact = ?1 AND ?2 <> ?1",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
+    if (!run_numbers (handle, sql[i], (gint64[]){ from, to }, 2, error))
+      return FALSE;
+  return history_recount_in_job (handle, to, error);
+}
+
+static gboolean
+work_move (sqlite3 *handle, gpointer data, GError **error)
+{
+  static const char *const sql[] = {
+    "UPDATE log INDEXED BY log_contact SET contact = ?2 WHERE contact = ?1",
+    "UPDATE OR REPLACE seen SET contact = ?2 WHERE contact = ?1",
+    "UPDATE aside SET contact = ?2 WHERE contact = ?1",
+  };
+  Job *job = data;
+
+  job_reset (job);
+  if (job->contact == job->other)
+    return TRUE;
+  if (job->contact == 0 || job->other == 0 || job->other > CONTACT_ID_MAX)
+    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "no contact");
+  for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
+    if (!run_numbers (handle, sql[i], (gint64[]){ job->contact, job->other }, 2, error))
+      return FALSE;
+  return merge_conversations (handle, job->contact, job->other, error)
+         && outbox_move_in_job (handle, job->contact, job->other, error);
+}
+
+void
+history_move_contact (History *history, guint32 from, guint32 to, DoneFunc done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->contact = from;
+  job->other = to;
+  job->report.done = done;
+  db_submit (history->db, TRUE, work_move, job_done, job, job_free);
+}
+
+/* --- consumers ------------------------------------------------------------ */
+
+static gboolean
+is_consumer_name (const char *name)
+{
+  gsize length = strlen (name);
+
+  return length >= 1 && length <= CONSUMER_NAME_MAX && g_utf8_validate (name, (gssize) length, NULL);
+}
+
+static gboolean
+find_consumer (sqlite3 *handle, const char *name, gboolean *found, guint64 *cursor, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, "SELECT cursor FROM consumer WHERE name = ?1", error);
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, name);
+  if (!db_step_row (handle, stmt, found, error))
+    return FALSE;
+  if (*found)
+    *cursor = (guint64) db_column_positive (stmt, 0);
+  return TRUE;
+}
+
+static gboolean
+work_create_consumer (sqlite3 *handle, gpointer data, GError **error)
+{
+  Job *job = data;
+  sqlite3_stmt *stmt;
+  gboolean found;
+  guint64 tail;
+  gint64 count;
+
+  job_reset (job);
+  if (!is_consumer_name (job->name))
+    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "a consumer has a name of 1 to 64 bytes");
+  if (!find_consumer (handle, job->name, &found, &job->last, error))
+    return FALSE;
+  if (found)
+    return TRUE;
+  if (!ask_number (handle, "SELECT count(*) FROM consumer", NULL, 0, 0, &count, error))
+    return FALSE;
+  if (count >= CONSUMERS_MAX)
+    return job_refuse (job, EARSHOT_ERROR_QUOTA_EXCEEDED, "too many consumers");
+  if (!history_head_in_job (handle, &job->last, error) || !history_tail_in_job (handle, &tail, error))
+    return FALSE;
+  if (job->flag)
+    job->last = tail - 1;
+  stmt = db_prepare (handle, "INSERT INTO consumer (name, cursor, last_seen) VALUES (?1, ?2, ?3)", error);
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, job->name);
+  db_bind_seq (stmt, 2, job->last);
+  sqlite3_bind_int64 (stmt, 3, job->now);
+  return db_step_done (handle, stmt, error);
+}
+
+static void
+done_cursor (gpointer data, const GError *error)
+{
+  Job *job = data;
+
+  if (error == NULL)
+    error = job->refusal;
+  if (job->report.cursor != NULL)
+    job->report.cursor (job->user, error == NULL ? job->last : 0, error);
+}
+
+void
+history_create_consumer (History *history, const char *name, gboolean from_start, HistoryCursor done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->name = g_strdup (name);
+  job->flag = from_start;
+  job->now = g_get_real_time ();
+  job->report.cursor = done;
+  db_submit (history->db, TRUE, work_create_consumer, done_cursor, job, job_free);
+}
+
+static gboolean
+work_delete_consumer (sqlite3 *handle, gpointer data, GError **error)
+{
+  Job *job = data;
+  sqlite3_stmt *stmt = db_prepare (handle, "DELETE FROM consumer WHERE name = ?1", error);
+
+  job_reset (job);
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, job->name);
+  if (!db_step_done (handle, stmt, error))
+    return FALSE;
+  return sqlite3_changes (handle) > 0 || job_refuse (job, EARSHOT_ERROR_NOT_FOUND, "no such consumer");
+}
+
+void
+history_delete_consumer (History *history, const char *name, DoneFunc done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->name = g_strdup (name);
+  job->report.done = done;
+  db_submit (history->db, TRUE, work_delete_consumer, job_done, job, job_free);
+}
+
+static gboolean
+work_ack (sqlite3 *handle, gpointer data, GError **error)
+{
+  Job *job = data;
+  sqlite3_stmt *stmt;
+  guint64 cursor, head;
+  gboolean found;
+
+  job_reset (job);
+  if (!find_consumer (handle, job->name, &found, &cursor, error) || !history_head_in_job (handle, &head, error))
+    return FALSE;
+  if (!found)
+    return job_refuse (job, EARSHOT_ERROR_NOT_FOUND, "no such consumer");
+  if (job->seq > head)
+    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "beyond the head of the log");
+  if (job->seq <= cursor)
+    return TRUE;
+  stmt = db_prepare (handle, "UPDATE consumer SET cursor = ?2, last_seen = ?3 WHERE name = ?1", error);
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, job->name);
+  db_bind_seq (stmt, 2, job->seq);
+  sqlite3_bind_int64 (stmt, 3, job->now);
+  return db_step_done (handle, stmt, error);
+}
+
+void
+history_ack (History *history, const char *consumer, guint64 seq, DoneFunc done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->name = g_strdup (consumer);
+  job->seq = seq;
+  job->now = g_get_real_time ();
+  job->report.done = done;
+  db_submit (history->db, TRUE, work_ack, job_done, job, job_free);
+}
+
+static void
+consumer_row_free (gpointer data)
+{
+  ConsumerRow *row = data;
+
+  g_free (row->name);
+  g_free (row);
+}
+
+static gboolean
+work_list_consumers (sqlite3 *handle, gpointer data, GError **error)
+{
+  Job *job = data;
+  sqlite3_stmt *stmt = db_prepare (handle, "SELECT name, cursor, last_seen FROM consumer ORDER BY name", error);
+  gboolean row;
+
+  job_reset (job);
+  job->items = g_ptr_array_new_with_free_func (consumer_row_free);
+  if (stmt == NULL)
+    return FALSE;
+  while (db_step_row (handle, stmt, &row, error))
+    {
+      ConsumerRow *item;
+
+      if (!row)
+        return TRUE;
+      item = g_new0 (ConsumerRow, 1);
+      item->name = db_column_dup_or_empty (stmt, 0);
+      item->cursor = (guint64) db_column_positive (stmt, 1);
+      item->last_seen = db_column_positive (stmt, 2);
+      g_ptr_array_add (job->items, item);
+    }
+  return FALSE;
+}
+
+static void
+done_consumers (gpointer data, const GError *error)
+{
+  Job *job = data;
+
+  if (job->report.consumers != NULL)
+    job->report.consumers (job->user, error == NULL ? g_steal_pointer (&job->items) : NULL, error);
+}
+
+void
+history_list_consumers (History *history, HistoryConsumers done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->report.consumers = done;
+  db_submit (history->db, FALSE, work_list_consumers, done_consumers, job, job_free);
+}
+
+/* --- reading state -------------------------------------------------------- */
+
+static gboolean
+work_mark_read (sqlite3 *handle, gpointer data, GError **error)
+{
+  static const char ask[] = "SELECT last_seq, read_seq, unread FROM conversation WHERE contact = ?1";
+  Job *job = data;
+  sqlite3_stmt *stmt = db_prepare (handle, ask, error);
+  guint64 last, read, seq;
+  gboolean row;
+
+  job_reset (job);
+  if (stmt == NULL)
+    return FALSE;
+  sqlite3_bind_int64 (stmt, 1, job->contact);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  if (!row)
+    return TRUE; /* nothing was ever said: nothing is unread */
+  last = (guint64) db_column_positive (stmt, 0);
+  read = (guint64) db_column_positive (stmt, 1);
+  job->count = (guint) MIN (db_column_positive (stmt, 2), G_MAXINT32);
+  job->last = read;
+  seq = MIN (job->seq, last); /* what is not there yet cannot be read */
+  if (seq <= read)
+    return TRUE;
+  job->last = seq;
+  if (!run_numbers (handle, "UPDATE conversation SET read_seq = ?2 WHERE contact = ?1",
+                    (gint64[]){ job->contact, (gint64) seq }, 2, error)
+      || !history_recount_in_job (handle, job->contact, error))
+    return FALSE;
+  stmt = db_prepare (handle, ask, error);
+  if (stmt == NULL)
+    return FALSE;
+  sqlite3_bind_int64 (stmt, 1, job->contact);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  job->count = row ? (guint) MIN (db_column_positive (stmt, 2), G_MAXINT32) : 0;
+  return TRUE;
+}
+
+static void
+done_read (gpointer data, const GError *error)
+{
+  Job *job = data;
+
+  if (error == NULL)
+    error = job->refusal;
+  if (job->report.read != NULL)
+    job->report.read (job->user, job->contact, job->last, job->count, error);
+}
+
+void
+history_mark_read (History *history, guint32 contact, guint64 seq, HistoryRead done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->contact = contact;
+  job->seq = seq;
+  job->report.read = done;
+  db_submit (history->db, TRUE, work_mark_read, done_read, job, job_free);
+}
+
+static gboolean
+work_set_conversation (sqlite3 *handle, gpointer data, GError **error)
+{
+  static const char sql[] = "INSERT INTO conversation (contact, last_seq, read_seq, unread, muted, require)"
+                            " VALUES (?1, 0, 0, 0, ?2, ?3) ON CONFLICT (contact)"
+                            " DO UPDATE SET muted = excluded.muted, require = excluded.require";
+  Job *job = data;
+  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+
+  job_reset (job);
+  if (stmt == NULL)
+    return FALSE;
+  if (job->contact == 0 || job->contact > CONTACT_ID_MAX)
+    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "no contact");
+  sqlite3_bind_int64 (stmt, 1, job->contact);
+  sqlite3_bind_int (stmt, 2, job->flag ? 1 : 0);
+  db_bind_text (stmt, 3, job->name);
+  return db_step_done (handle, stmt, error);
+}
+
+void
+history_set_conversation (History *history, guint32 contact, gboolean muted, const char *require, DoneFunc done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->contact = contact;
+  job->flag = muted;
+  job->name = g_strdup (require != NULL ? require : "");
+  job->report.done = done;
+  db_submit (history->db, TRUE, work_set_conversation, job_done, job, job_free);
+}
+
+/* --- retention ------------------------------------------------------------ */
+
+/* Contacts (and 0, entries of nobody) whose number `static_sql` counts above ?1. */
+static GArray *
+list_contacts_above (sqlite3 *handle, const char *static_sql, gint64 limit, GError **error)
+{
+  g_autoptr (GArray) contacts = g_array_new (FALSE, FALSE, sizeof (gint64));
+  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
+  gboolean row;
+
+  if (stmt == NULL)
+    return NULL;
+  sqlite3_bind_int64 (stmt, 1, limit);
+  while (db_step_row (handle, stmt, &row, error))
+    {
+      gint64 contact;
+
+      if (!row)
+        return g_steal_pointer (&contacts);
+      contact = sqlite3_column_int64 (stmt, 0);
+      g_array_append_val (contacts, contact);
+    }
+  return NULL;
+}
+
+/* Takes the oldest entries of one conversation, at most *budget, none above `slowest`. */
+static gboolean
+prune_log (sqlite3 *handle, gint64 contact, gint64 keep, gint64 slowest, gint64 *budget, gint64 *tail, GError **error)
+{
+  static const char cut[] = "SELECT seq FROM log INDEXED BY log_contact WHERE contact = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2";
+  static const char upper[] = "SELECT max(seq) FROM (SELECT seq FROM log INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2"
+                              " AND NOT " OWED " ORDER BY seq LIMIT ?3)";
+  static const char remember[] = "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log"
+                                 " INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2 AND kind = 0 AND direction = 0"
+                                 " AND id <> ''";
+  static const char drop[] = "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2 AND NOT " OWED;
+  gint64 last;
+
+  if (!ask_number (handle, cut, (gint64[]){ contact, keep }, 2, 0, &last, error)
+      || !ask_number (handle, upper, (gint64[]){ contact, MIN (last, slowest), *budget }, 3, 0, &last, error))
+    return FALSE;
+  if (last <= 0)
+    return TRUE;
+  if (!run_numbers (handle, remember, (gint64[]){ contact, last }, 2, error)
+      || !run_numbers (handle, drop, (gint64[]){ contact, last }, 2, error))
+    return FALSE;
+  *budget -= sqlite3_changes (handle);
+  *tail = MAX (*tail, last + 1);
+  return contact == 0 || history_recount_in_job (handle, (guint32) contact, error);
+}
+
+static gboolean
+prune_logs (sqlite3 *handle, gint64 now, guint64 keep, GError **error)
+{
+  g_autoptr (GArray) contacts = NULL;
+  gint64 slowest, budget = PRUNE_MAX, tail = 0;
+  guint64 old_tail;
+
+  /* Retention never passes the slowest consumer seen in the last 30 days. */
+  if (!ask_number (handle, "SELECT min(cursor) FROM consumer WHERE last_seen > ?1", (gint64[]){ now - DAYS_30 }, 1,
+                   G_MAXINT64, &slowest, error))
+    return FALSE;
+  contacts = list_contacts_above (handle, "SELECT contact FROM log INDEXED BY log_contact GROUP BY contact HAVING count(*) > ?1",
+                                  (gint64) MIN (keep, (guint64) G_MAXINT64), error);
+  if (contacts == NULL || !history_tail_in_job (handle, &old_tail, error))
+    return FALSE;
+  for (guint i = 0; i < contacts->len && budget > 0; i++)
+    if (!prune_log (handle, g_array_index (contacts, gint64, i), (gint64) keep, slowest, &budget, &tail, error))
+      return FALSE;
+  if (tail <= (gint64) old_tail)
+    return TRUE;
+  return run_numbers (handle, "INSERT OR REPLACE INTO meta (name, value) VALUES ('tail', ?1)", &tail, 1, error);
+}
+
+static gboolean
+prune_seen (sqlite3 *handle, gint64 now, GError **error)
+{
+  static const char drop[] = "DELETE FROM seen WHERE contact = ?1 AND time < ?2 AND seq <"
+                             " (SELECT seq FROM seen WHERE contact = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?3)";
+  static const char drop_gone[] = "DELETE FROM seen WHERE time < ?1"
+                                  " AND contact NOT IN (SELECT contact FROM conversation)";
+  g_autoptr (GArray) contacts = list_contacts_above (handle, "SELECT contact FROM seen GROUP BY contact HAVING count(*) > ?1",
+                                                     SEEN_KEPT, error);
+
+  if (contacts == NULL)
+    return FALSE;
+  for (guint i = 0; i < contacts->len; i++)
+    if (!run_numbers (handle, drop, (gint64[]){ g_array_index (contacts, gint64, i), now - DAYS_30, SEEN_KEPT - 1 }, 3, error))
+      return FALSE;
+  return run_numbers (handle, drop_gone, (gint64[]){ now - DAYS_30 }, 1, error);
+}
+
+static gboolean
+work_prune (sqlite3 *handle, gpointer data, GError **error)
+{
+  Job *job = data;
+
+  job_reset (job);
+  if (job->max > 0 && !prune_logs (handle, job->now, job->max, error))
+    return FALSE;
+  return prune_seen (handle, job->now, error);
+}
+
+void
+history_prune (History *history, gint64 now, guint64 max_per_contact, DoneFunc done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->now = now;
+  job->max = MIN (max_per_contact, (guint64) G_MAXINT32);
+  job->report.done = done;
+  db_submit (history->db, TRUE, work_prune, job_done, job, job_free);
+}

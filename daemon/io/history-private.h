@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Between history.c (what comes in, opening), history-read.c (what is asked) and history-keep.c (deleting, consumers,
+ * reading state). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
+ */
+#pragma once
+
+#include "daemon/io/db-values.h"
+#include "daemon/io/history.h"
+
+extern const DbSchema messages_schema;
+
+struct _History
+{
+  Db *db;
+};
+
+/* How kinds are written to disk; never renumbered. 5 to 7 are kept for edit, retract and transfer. */
+typedef enum { KIND_MESSAGE, KIND_STATE, KIND_READ, KIND_TRUST, KIND_REQUEST, KIND_N } Kind;
+
+typedef struct
+{
+  /* arguments */
+  LogEntry *entry;
+  Fingerprint key;
+  guint32 contact, other;
+  guint64 seq;
+  guint64 max;
+  gint64 now;
+  guint limit;
+  guint kinds; /* bits 1 << Kind */
+  gboolean flag;
+  char *name;
+  char **ids;
+  /* results */
+  GError *refusal;
+  ReceivedResult received;
+  GPtrArray *items;
+  gboolean more;
+  guint64 last;
+  guint count;
+  /* who asked */
+  union
+  {
+    DoneFunc done;
+    HistoryReceived received;
+    HistoryEntries entries;
+    HistoryGot got;
+    HistoryAppended appended;
+    HistoryCursor cursor;
+    HistoryConsumers consumers;
+    HistoryRead read;
+  } report;
+  gpointer user;
+} Job;
+
+Job *job_new (gpointer user);
+void job_free (gpointer job);
+/* Clears the results: first line of each work function. */
+void job_reset (Job *job);
+/* Says no without failing the transaction; nothing has been changed. Returns TRUE. */
+gboolean job_refuse (Job *job, EarshotError code, const char *message);
+/* DbDone for verbs that report a DoneFunc. */
+void job_done (gpointer job, const GError *error);
+/* DbDone for verbs that report entries. */
+void job_done_entries (gpointer job, const GError *error);
+
+/* The columns of `log` in the order log_entry_read() wants them. */
+#define LOG_COLUMNS \
+  "seq, time, kind, contact, id, direction, insecure, sent_time, key, trust, thread, reply_to, state, reason, body"
+/* A row, checked; NULL: not sane. */
+LogEntry *log_entry_read (sqlite3_stmt *stmt);
+gboolean kind_from_string (const char *text, Kind *kind);
+/* FALSE: a word that is no kind. NULL or empty means all. */
+gboolean kinds_from_strings (const char *const *words, guint *kinds);
+
+/* Counts a conversation's unread messages anew. */
+gboolean history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error);
+/* Highest seq ever given. */
+gboolean history_head_in_job (sqlite3 *handle, guint64 *head, GError **error);
+/* Lowest seq a consumer can still ask for. */
+gboolean history_tail_in_job (sqlite3 *handle, guint64 *tail, GError **error);
