@@ -29,7 +29,7 @@ typedef struct {
   gint64 since, last_used, first_seen;
   gboolean refused;        /* the user rejected it */
   gboolean grant_owed;     /* accepted, <granted/> not yet acknowledged by the peer */
-  gboolean forgotten;      /* tombstone: was forgotten or blocked once */
+  gboolean forgotten;      /* was forgotten or blocked once; see trust_store_was_forgotten() */
   gboolean has_replacement;
   Fingerprint replaced_by;
 } KeyRow;
@@ -60,16 +60,25 @@ void trust_store_close (TrustStore *store);
 gboolean trust_store_load (TrustStore *store, GArray **contacts, GArray **keys, GArray **requests,
                            GHashTable **settings, GError **error);
 
-/* One atomic change: fill it, apply it. The rows are copied. */
+/* Tombstones: a key deleted by trust_change_delete_key() or with its contact leaves one, so does putting a row with
+ * `forgotten`, and nothing takes it away again. A key that comes back has `forgotten` when loaded, whatever was put.
+ * For a key without a row this answers from memory; it knows what is applied as soon as that was reported. */
+gboolean trust_store_was_forgotten (TrustStore *store, const Fingerprint *fp);
+
+/* One atomic change: fill it, apply it. The rows are copied; the steps are done in the order given. */
 TrustChange *trust_change_new (void);
+void trust_change_free (TrustChange *change);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrustChange, trust_change_free)
 void trust_change_put_contact (TrustChange *change, const ContactRow *row);
 void trust_change_delete_contact (TrustChange *change, guint32 id); /* its keys and requests go too, tombstones stay */
+/* The same without tombstones: a stranger that only knocked makes room for another. Nobody forgot it. */
+void trust_change_drop_contact (TrustChange *change, guint32 id);
 void trust_change_put_key (TrustChange *change, const KeyRow *row);
 void trust_change_delete_key (TrustChange *change, const Fingerprint *fp);
 void trust_change_put_request (TrustChange *change, const RequestRow *row);
 void trust_change_delete_request (TrustChange *change, guint64 id);
 void trust_change_put_setting (TrustChange *change, const char *key, const char *value); /* NULL deletes */
-/* Every trust change and refusal, appended: who, what, verdict. */
+/* Every trust change and refusal, appended: who, what, verdict. The last 100 000 are kept. */
 void trust_change_audit (TrustChange *change, gint64 time, const char *event, const char *fp_hex,
                          const char *verdict, const char *caller);
 /* Takes the change. `done` may be NULL. */
