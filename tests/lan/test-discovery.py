@@ -25,11 +25,12 @@ def seen(process, instance, txt=None):
     for line in process.lines:
         words = line.split(" ")
         if words[0] == "SIGHTED" and words[1] == instance:
-            on.add(words[4])
-            text[words[4]] = words[6:]
+            where = (words[4], words[5])
+            on.add(where)
+            text[where] = words[7:]
         elif words[0] == "GONE" and words[1] == instance:
-            on.discard(words[4])
-    return bool(on) and (txt is None or any(txt in text[family] for family in on))
+            on.discard((words[3], words[4]))
+    return bool(on) and (txt is None or any(txt in text[where] for where in on))
 
 
 def timed(predicate, what):

@@ -51,7 +51,7 @@ on_sighted (gpointer user, const DiscoveryRecord *record)
 {
   g_autofree char *instance = g_strescape (record->instance, NULL);
 
-  printf ("SIGHTED %s %s %s %d %s", instance, record->domain, record->ifname, record->family == AF_INET6 ? 6 : 4,
+  printf ("SIGHTED %s %s %s %d %d %s", instance, record->domain, record->ifname, record->ifindex, record->family == AF_INET6 ? 6 : 4,
           record->txt ? "txt" : "-");
   for (guint i = 0; record->txt && i < record->txt->len; i++)
     {
