@@ -1,2 +1,53 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # cli/: xmppctl, on the generated proxies only; links nothing of daemon/.
+noinst_LIBRARIES += cli/libcli.a
+# What knows neither bus nor terminal; the unit tests link it alone.
+cli_libcli_a_SOURCES = \
+	cli/escape.c cli/escape.h \
+	cli/exit-code.c cli/exit-code.h \
+	cli/line-edit.c cli/line-edit.h \
+	cli/model.c cli/model.h \
+	cli/selector.c cli/selector.h \
+	cli/time-text.c cli/time-text.h
+cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+
+bin_PROGRAMS += xmppctl
+xmppctl_SOURCES = \
+	cli/cmd-block.c \
+	cli/cmd-chat.c \
+	cli/cmd-completion.c \
+	cli/cmd-config.c \
+	cli/cmd-id.c \
+	cli/cmd-log.c \
+	cli/cmd-net.c \
+	cli/cmd-peers.c \
+	cli/cmd-receive.c \
+	cli/cmd-send.c \
+	cli/cmd-show.c \
+	cli/cmd-status.c \
+	cli/cmd-trust.c \
+	cli/cmd-wait.c \
+	cli/cmd-watch.c \
+	cli/commands.h \
+	cli/ctl.c cli/ctl.h \
+	cli/entry.c cli/entry.h \
+	cli/live.c cli/live.h \
+	cli/main.c \
+	cli/out.c cli/out.h \
+	cli/peer.c cli/peer.h \
+	cli/trust-requests.c cli/trust-requests.h
+nodist_xmppctl_SOURCES = cli/completion-bash.h
+xmppctl_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JSON_CFLAGS)
+xmppctl_LDADD = cli/libcli.a dbus/libearshot-dbus.a $(JSON_LIBS) $(GLIB_LIBS)
+
+# The completion script as a C string: the binary prints what data/ installs.
+cli/completion-bash.h: data/xmppctl.bash
+	$(AM_V_GEN)$(MKDIR_P) cli && { \
+	  echo '/* Made from data/xmppctl.bash. */'; \
+	  echo 'static const char completion_bash[] ='; \
+	  $(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/  "/' -e 's/$$/\\n"/' $(srcdir)/data/xmppctl.bash; \
+	  echo '  ;'; } >$@.tmp && mv $@.tmp $@
+# BUILT_SOURCES alone would not help `make xmppctl`.
+cli/xmppctl-cmd-completion.$(OBJEXT): cli/completion-bash.h
+BUILT_SOURCES += cli/completion-bash.h
+CLEANFILES += cli/completion-bash.h

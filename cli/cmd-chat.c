@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A line chat: history, then what is said above the line being typed. On a pipe the lines of stdin are sent as they come.
+ */
+#include "earshot-config.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/entry.h"
+#include "cli/escape.h"
+#include "cli/line-edit.h"
+#include "cli/live.h"
+#include "cli/peer.h"
+
+#define HISTORY_DEFAULT 20
+#define HISTORY_WINDOW 1000   /* entries looked through for it */
+#define PENDING_MAX 32        /* own messages whose state is followed */
+#define PROMPT "> "
+
+static int option_number = HISTORY_DEFAULT;
+
+static const GOptionEntry options[] = {
+  { "number", 'n', 0, G_OPTION_ARG_INT, &option_number, "Lines of history on entry (20)", "N" },
+  G_OPTION_ENTRY_NULL
+};
+
+typedef struct {
+  guint number;
+  char *id, *state;
+} Own;
+
+typedef struct {
+  char *path;
+  char *reach;
+  guint64 seen, read;
+  gboolean raw;          /* a prompt is on the terminal */
+  LineEdit *edit;
+  GQueue own;            /* Own, newest first */
+  guint count;
+  guint input_id;
+} Chat;
+
+static void
+own_free (gpointer data)
+{
+  Own *own = data;
+
+  g_free (own->id);
+  g_free (own->state);
+  g_free (own);
+}
+
+/* --- the prompt ---------------------------------------------------------------------------- */
+
+static void
+hide_prompt (Chat *chat)
+{
+  if (chat->raw)
+    fputs ("\r\033[K", stdout);
+}
+
+/* The tail of the line when it is longer than the terminal is wide. */
+static void
+show_prompt (Ctl *ctl, Chat *chat)
+{
+  if (!chat->raw)
+    return;
+  g_autofree char *valid = g_utf8_make_valid (line_edit_get_text (chat->edit), -1);
+  g_autofree char *safe = escape_text (valid);
+  guint columns = out_columns (ctl), room = columns > 8 ? columns - 4 : 4;
+  const char *tail = safe;
+
+  while (escape_columns (tail) > room)
+    tail = g_utf8_next_char (tail);
+  printf ("\r\033[K%s%s", PROMPT, tail);
+  fflush (stdout);
+}
+
+static void
+say (Ctl *ctl, Chat *chat, const char *format, ...) G_GNUC_PRINTF (3, 4);
+
+/* A line of our own, not of the peer: marked, and quiet on pipes. */
+static void
+say (Ctl *ctl, Chat *chat, const char *format, ...)
+{
+  va_list args;
+
+  if (ctl->quiet || ctl->json)
+    return;
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  hide_prompt (chat);
+  printf ("%s", out_color (ctl->color_out, "2"));
+  out_line (ctl, "* %s", text);
+  printf ("%s", out_color (ctl->color_out, ""));
+  show_prompt (ctl, chat);
+}
+
+/* --- what is said --------------------------------------------------------------------------- */
+
+static gboolean
+is_own (Chat *chat, const char *id)
+{
+  for (GList *l = chat->own.head; l != NULL; l = l->next)
+    if (g_str_equal (((Own *) l->data)->id, id))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+on_entry (Ctl *ctl, const Entry *entry, gpointer user, GError **error)
+{
+  Chat *chat = user;
+
+  chat->seen = entry->seq;
+  if (!g_str_equal (entry->kind, "message") || is_own (chat, entry->id))
+    return TRUE;
+  if (!entry->outgoing)
+    chat->read = entry->seq;
+  hide_prompt (chat);
+  if (ctl->json)
+    entry_print_json (ctl, entry, NULL);
+  else
+    entry_print (ctl, entry, NULL);
+  show_prompt (ctl, chat);
+  return TRUE;
+}
+
+static gboolean
+mark_read (Ctl *ctl, Chat *chat, GError **error)
+{
+  g_autoptr (EarshotConversation) conversation = NULL;
+
+  if (chat->read <= (guint64) model_number (ctl->model, chat->path, "Conversation", "ReadSeq") || !out_flush ())
+    return TRUE;
+  conversation = ctl_conversation (ctl, chat->path, error);
+  return conversation != NULL && earshot_conversation_call_mark_read_sync (conversation, chat->read, NULL, error);
+}
+
+/* Follows the states of what was typed here; a mark is one line naming the message by its number. */
+static gboolean
+look_at_own (Ctl *ctl, Chat *chat, GError **error)
+{
+  g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
+
+  for (GList *l = chat->own.tail; messages != NULL && l != NULL; l = l->prev) {
+    Own *own = l->data;
+    g_autoptr (GVariant) message = NULL;
+
+    if (g_str_equal (own->state, "delivered") || g_str_equal (own->state, "displayed"))
+      continue;
+    if (!earshot_messages_call_get_sync (messages, own->id, &message, NULL, error))
+      return FALSE;
+    const char *state = dict_string (message, "state"), *reason = dict_string (message, "reason");
+
+    if (g_str_equal (own->state, state))
+      continue;
+    g_free (own->state);
+    own->state = g_strdup (state);
+    say (ctl, chat, "[%u] %s%s%s", own->number, state, *reason != '\0' ? ": " : "", reason);
+  }
+  return messages != NULL;
+}
+
+static void
+on_appended (Ctl *ctl, guint64 seq, const char *kind, const char *conversation, gpointer user)
+{
+  Chat *chat = user;
+  g_autoptr (GError) error = NULL;
+
+  if (!entries_forward (ctl, chat->path, chat->seen, seq, on_entry, chat, &error) || !mark_read (ctl, chat, &error) ||
+      !look_at_own (ctl, chat, &error))
+    live_fail (ctl, error);
+  else
+    chat->seen = MAX (chat->seen, seq);
+}
+
+static void
+on_changed (Ctl *ctl, const char *path, const char *interface, gpointer user)
+{
+  Chat *chat = user;
+
+  if (!g_str_equal (path, chat->path) || !g_str_equal (interface, "Contact"))
+    return;
+  const char *reach = peer_get_reach (ctl, path);
+
+  if (g_strcmp0 (reach, chat->reach) == 0)
+    return;
+  g_free (chat->reach);
+  chat->reach = g_strdup (reach);
+  g_autofree char *label = peer_dup_label (ctl, path);
+
+  say (ctl, chat, "%s is %s", label, reach);
+}
+
+static void
+on_resync (Ctl *ctl, gpointer user)
+{
+  Chat *chat = user;
+
+  if (!model_has (ctl->model, chat->path, "Contact"))
+    return;
+  on_changed (ctl, chat->path, "Contact", chat);
+  on_appended (ctl, (guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq"), "message", chat->path, chat);
+}
+
+/* --- what is typed --------------------------------------------------------------------------- */
+
+static void
+send_line (Ctl *ctl, Chat *chat, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (EarshotMessages) messages = ctl_messages (ctl, &error);
+  g_autofree char *id = NULL;
+  guint64 seq;
+
+  if (messages == NULL ||
+      !earshot_messages_call_send_sync (messages, chat->path, text, ctl_no_options (), &id, &seq, NULL, &error)) {
+    hide_prompt (chat);
+    int code = ctl_fail (ctl, error);
+
+    /* A text that cannot go ends no conversation; a daemon that is gone does, on a pipe where nobody sees it return. */
+    if (!chat->raw)
+      live_quit (ctl, code);
+    show_prompt (ctl, chat);
+    return;
+  }
+  Own *own = g_new0 (Own, 1);
+
+  own->number = ++chat->count;
+  own->id = g_steal_pointer (&id);
+  own->state = g_strdup ("queued");
+  g_queue_push_head (&chat->own, own);
+  if (g_queue_get_length (&chat->own) > PENDING_MAX)
+    own_free (g_queue_pop_tail (&chat->own));
+  if (ctl->json)
+    return;
+  g_autofree char *line = g_strdup_printf ("[%u] %s", own->number, text);
+  g_auto (GStrv) folded = escape_lines (line, 0);
+
+  hide_prompt (chat);
+  for (guint i = 0; folded[i] != NULL; i++)
+    printf ("%*s  %s\n", OUT_TRUST_WIDTH, i == 0 ? "me" : "", folded[i]);
+  show_prompt (ctl, chat);
+}
+
+static void
+handle_line (Ctl *ctl, Chat *chat, const char *line)
+{
+  if (*line == '\0')
+    return;
+  if (*line != '/')
+    send_line (ctl, chat, line);
+  else if (line[1] == '/')
+    send_line (ctl, chat, line + 1);
+  else if (g_str_equal (line, "/quit"))
+    live_quit (ctl, EXIT_DONE);
+  else if (g_str_equal (line, "/help"))
+    say (ctl, chat, "/quit ends; //text sends a line that begins with /; [n] marks follow your lines");
+  else
+    say (ctl, chat, "there is no %s here; /help lists what there is", line);
+}
+
+static gboolean
+on_typed (int fd, GIOCondition condition, gpointer user)
+{
+  Ctl *ctl = ((gpointer *) user)[0];
+  Chat *chat = ((gpointer *) user)[1];
+  guchar bytes[256];
+  ssize_t n = read (fd, bytes, sizeof bytes);
+
+  if (n < 0 && (errno == EINTR || errno == EAGAIN))
+    return G_SOURCE_CONTINUE;
+  for (ssize_t i = 0; i < n; i++) {
+    LineEditEvent event = line_edit_feed (chat->edit, bytes[i]);
+
+    if (event == LINE_EDIT_LINE) {
+      g_autofree char *line = line_edit_take (chat->edit);
+
+      handle_line (ctl, chat, line);
+    } else if (event == LINE_EDIT_END) {
+      n = 0;
+    } else if (event == LINE_EDIT_INTERRUPT) {
+      live_quit (ctl, EXIT_INTERRUPTED);
+    }
+  }
+  if (n <= 0) {
+    /* The last line of a file may lack its newline. */
+    g_autofree char *line = line_edit_take (chat->edit);
+
+    handle_line (ctl, chat, line);
+    live_quit (ctl, EXIT_DONE);
+    chat->input_id = 0;
+    return G_SOURCE_REMOVE;
+  }
+  show_prompt (ctl, chat);
+  return G_SOURCE_CONTINUE;
+}
+
+/* --- the command -------------------------------------------------------------------------------- */
+
+static gboolean
+keep_entry (Ctl *ctl, const Entry *entry, gpointer user, GError **error)
+{
+  GArray *seqs = user;
+
+  if (g_str_equal (entry->kind, "message"))
+    g_array_append_val (seqs, entry->seq);
+  return TRUE;
+}
+
+/* The last lines said; a long silence in a busy log shows fewer of them. */
+static gboolean
+print_history (Ctl *ctl, Chat *chat, GError **error)
+{
+  g_autoptr (GArray) seqs = g_array_new (FALSE, FALSE, sizeof (guint64));
+  guint64 head = (guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq");
+  guint64 last = (guint64) model_number (ctl->model, chat->path, "Conversation", "LastSeq");
+  guint64 from = last > HISTORY_WINDOW ? last - HISTORY_WINDOW : 0;
+
+  if (option_number > 0 && last > 0) {
+    if (!entries_forward (ctl, chat->path, from, last, keep_entry, seqs, error))
+      return FALSE;
+    if (seqs->len > (guint) option_number)
+      from = g_array_index (seqs, guint64, seqs->len - (guint) option_number) - 1;
+    if (!entries_forward (ctl, chat->path, from, last, on_entry, chat, error))
+      return FALSE;
+  }
+  chat->seen = MAX (head, last);
+  return mark_read (ctl, chat, error);
+}
+
+static int
+converse (Ctl *ctl, Chat *chat)
+{
+  gpointer both[] = { ctl, chat };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *label = peer_dup_label (ctl, chat->path);
+
+  if (!print_history (ctl, chat, &error))
+    return ctl_fail (ctl, error);
+  say (ctl, chat, "chat with %s (%s, %s); /quit ends, /help lists more", label, peer_get_trust (ctl, chat->path), chat->reach);
+  chat->raw = ctl->tty_out && !ctl->json && line_edit_raw_terminal ();
+  show_prompt (ctl, chat);
+  chat->input_id = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_typed, both);
+  int code = live_run (ctl);
+
+  g_clear_handle_id (&chat->input_id, g_source_remove);
+  hide_prompt (chat);
+  line_edit_restore_terminal ();
+  return code;
+}
+
+static int
+run_chat (Ctl *ctl, int argc, char **argv)
+{
+  static const LiveHandlers handlers = { .appended = on_appended, .changed = on_changed, .resync = on_resync };
+  g_autoptr (GError) error = NULL;
+  Chat chat = { .edit = line_edit_new () };
+  int code;
+
+  if (option_number < 0)
+    code = ctl_usage (ctl, "-n takes a number");
+  else if (!live_start (ctl, &handlers, &chat, &error) ||
+           (chat.path = peer_select (ctl, argv[0], SELECTOR_ANY, &error)) == NULL) {
+    code = ctl_fail (ctl, error);
+  } else {
+    chat.reach = g_strdup (peer_get_reach (ctl, chat.path));
+    code = converse (ctl, &chat);
+  }
+  g_queue_clear_full (&chat.own, own_free);
+  line_edit_free (chat.edit);
+  g_free (chat.reach);
+  g_free (chat.path);
+  return code;
+}
+
+const Command command_chat = {
+  .name = "chat",
+  .args = "PEER",
+  .summary = "Line chat: history, what comes in, what you type",
+  .detail = "What you type gets a number; marks such as \"[3] delivered\" tell how far it got. Lines on a pipe are sent as\n"
+            "they come. /quit or Ctrl-D ends.",
+  .examples = "xmppctl chat juliet\n"
+              "xmppctl chat juliet -n 100\n"
+              "printf '%s\\n' 'one' 'two' | xmppctl chat juliet",
+  .options = options,
+  .min_args = 1,
+  .max_args = 1,
+  .run = run_chat,
+};

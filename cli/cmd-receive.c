@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The consumer loop: subscribe, fetch, handle, acknowledge, follow. At least once: an entry counts as handled only after
+ * the output is written or the program said 0.
+ */
+#include "earshot-config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/entry.h"
+#include "cli/escape.h"
+#include "cli/live.h"
+#include "cli/out.h"
+#include "cli/peer.h"
+#include "cli/time-text.h"
+
+#define BATCH 100
+
+static char *option_consumer, *option_from, *option_exec;
+static gboolean option_follow, option_from_start;
+
+static const GOptionEntry options[] = {
+  { "consumer", 0, 0, G_OPTION_ARG_STRING, &option_consumer, "The durable cursor to read with (cli)", "NAME" },
+  { "follow", 'f', 0, G_OPTION_ARG_NONE, &option_follow, "Wait for more", NULL },
+  { "from", 0, 0, G_OPTION_ARG_STRING, &option_from, "Only messages of that peer; others are skipped", "PEER" },
+  { "exec", 0, 0, G_OPTION_ARG_STRING, &option_exec, "Run sh -c CMD for each, the body on its stdin", "CMD" },
+  { "from-start", 0, 0, G_OPTION_ARG_NONE, &option_from_start, "A new or expired cursor begins at the oldest entry", NULL },
+  G_OPTION_ENTRY_NULL
+};
+
+typedef struct {
+  const char *consumer;
+  char *from;           /* contact path or NULL */
+  guint64 acked;
+  guint handled;
+} Receiver;
+
+/* --- one message ------------------------------------------------------------------- */
+
+/* An unnamed file with the body: unlike a pipe it cannot block, and a program that does not read it breaks nothing. */
+static int
+body_file (const char *body, GError **error)
+{
+  FILE *file = tmpfile ();
+  int fd = -1;
+
+  if (file != NULL && fputs (body, file) >= 0 && fflush (file) == 0 && lseek (fileno (file), 0, SEEK_SET) == 0)
+    fd = dup (fileno (file));
+  if (file != NULL)
+    fclose (file);
+  if (fd < 0)
+    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write a temporary file for --exec");
+  return fd;
+}
+
+static void
+set_environment (Ctl *ctl, GSubprocessLauncher *launcher, const Entry *entry)
+{
+  g_autofree char *seq = g_strdup_printf ("%" G_GUINT64_FORMAT, entry->seq);
+  g_autofree char *when = time_format_utc (entry->time);
+  g_autofree char *sent = time_format_utc (entry->sent_time);
+  g_autofree char *claimed = escape_text (model_string (ctl->model, entry->conversation, "Contact", "ClaimedName"));
+  g_autofree char *address = escape_text (model_string (ctl->model, entry->conversation, "Contact", "ClaimedAddress"));
+  g_autofree char *thread = escape_text (entry->thread);
+  g_autofree char *reply_to = escape_text (entry->reply_to);
+  const struct {
+    const char *name, *value;
+  } variables[] = {
+    { "EARSHOT_ID", entry->id },
+    { "EARSHOT_SEQ", seq },
+    { "EARSHOT_TIME", when },
+    { "EARSHOT_SENT_TIME", sent },
+    { "EARSHOT_TRUST", entry_get_trust (entry) },
+    { "EARSHOT_FINGERPRINT", *entry->key != '\0' ? entry->key : peer_get_fingerprint (ctl, entry->conversation) },
+    { "EARSHOT_PETNAME", peer_get_petname (ctl, entry->conversation) },
+    { "EARSHOT_CLAIMED_NAME", claimed },
+    { "EARSHOT_CLAIMED_ADDRESS", address },
+    { "EARSHOT_INSECURE", entry->insecure ? "1" : "0" },
+    { "EARSHOT_THREAD", thread },
+    { "EARSHOT_REPLY_TO", reply_to },
+    { "EARSHOT_CONSUMER", option_consumer != NULL ? option_consumer : "cli" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (variables); i++)
+    g_subprocess_launcher_setenv (launcher, variables[i].name, variables[i].value, TRUE);
+}
+
+static gboolean
+run_program (Ctl *ctl, const Entry *entry, GError **error)
+{
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  g_autoptr (GSubprocess) child = NULL;
+  int fd = body_file (entry->body, error);
+
+  if (fd < 0)
+    return FALSE;
+  g_subprocess_launcher_take_stdin_fd (launcher, fd);
+  set_environment (ctl, launcher, entry);
+  child = g_subprocess_launcher_spawn (launcher, error, "/bin/sh", "-c", option_exec, NULL);
+  if (child == NULL || !g_subprocess_wait (child, NULL, error))
+    return FALSE;
+  if (g_subprocess_get_if_exited (child) && g_subprocess_get_exit_status (child) == 0)
+    return TRUE;
+  ctl_hint (ctl, "the message stays unread for consumer %s; run again to retry", option_consumer != NULL ? option_consumer : "cli");
+  g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "--exec ended with %s %d for message %s",
+               g_subprocess_get_if_exited (child) ? "exit code" : "signal",
+               g_subprocess_get_if_exited (child) ? g_subprocess_get_exit_status (child) : g_subprocess_get_term_sig (child),
+               entry->id);
+  return FALSE;
+}
+
+static gboolean
+handle_entry (Ctl *ctl, Receiver *receiver, const Entry *entry, GError **error)
+{
+  if (!entry_is_incoming (entry) || (receiver->from != NULL && !g_str_equal (receiver->from, entry->conversation)))
+    return TRUE;
+  receiver->handled++;
+  if (option_exec != NULL)
+    return run_program (ctl, entry, error);
+  if (ctl->json)
+    entry_print_json (ctl, entry, NULL);
+  else
+    entry_print (ctl, entry, NULL);
+  return TRUE;
+}
+
+/* --- the loop ------------------------------------------------------------------------ */
+
+static gboolean
+ack (EarshotMessages *messages, Receiver *receiver, guint64 seq, GError **error)
+{
+  if (seq <= receiver->acked)
+    return TRUE;
+  if (!out_flush ()) {
+    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write the output; nothing was acknowledged");
+    return FALSE;
+  }
+  if (!earshot_messages_call_ack_sync (messages, receiver->consumer, seq, NULL, error))
+    return FALSE;
+  receiver->acked = seq;
+  return TRUE;
+}
+
+static gboolean
+handle_batch (Ctl *ctl, Receiver *receiver, EarshotMessages *messages, GVariant *entries, guint64 last, GError **error)
+{
+  gsize n = g_variant_n_children (entries);
+
+  for (gsize i = 0; i < n; i++) {
+    g_auto (Entry) entry = { 0 };
+
+    entry_read (&entry, entries, i);
+    if (!handle_entry (ctl, receiver, &entry, error))
+      return FALSE;
+    /* A program's work is worth an acknowledgement of its own; lines are acknowledged together. */
+    if (option_exec != NULL && !ack (messages, receiver, entry.seq, error))
+      return FALSE;
+  }
+  return ack (messages, receiver, last, error);
+}
+
+/* Makes a consumer that is new, or begins anew where entries were pruned before it read them. FALSE: no cure, `error` is set. */
+static gboolean
+mend_cursor (Receiver *receiver, EarshotMessages *messages, GError **error)
+{
+  const char *name;
+  g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
+  guint64 cursor = 0;
+
+  exit_code_of_error (*error, &name, NULL);
+  if (g_str_equal (name, "CursorExpired") && option_from_start) {
+    g_clear_error (error);
+    receiver->acked = 0;
+    if (!earshot_messages_call_delete_consumer_sync (messages, receiver->consumer, NULL, error))
+      return FALSE;
+  } else if (!g_str_equal (name, "NotFound")) {
+    return FALSE;
+  }
+  g_clear_error (error);
+  if (option_from_start)
+    g_variant_builder_add (builder, "{sv}", "from_start", g_variant_new_boolean (TRUE));
+  return earshot_messages_call_create_consumer_sync (messages, receiver->consumer, g_variant_builder_end (builder), &cursor,
+                                                     NULL, error);
+}
+
+static gboolean
+drain (Ctl *ctl, Receiver *receiver, GError **error)
+{
+  g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
+  gboolean more = TRUE, mended = FALSE;
+
+  while (messages != NULL && more) {
+    g_autoptr (GVariant) entries = NULL;
+    g_autoptr (GError) local = NULL;
+    guint64 last = 0;
+
+    if (!earshot_messages_call_fetch_sync (messages, receiver->consumer, BATCH, ctl_no_options (), &entries, &last, &more,
+                                           NULL, &local)) {
+      if (mended || !mend_cursor (receiver, messages, &local)) {
+        g_propagate_error (error, g_steal_pointer (&local));
+        return FALSE;
+      }
+      mended = TRUE;
+      continue;
+    }
+    if (!handle_batch (ctl, receiver, messages, entries, last, error))
+      return FALSE;
+    /* No progress, no further asking. */
+    if (g_variant_n_children (entries) == 0)
+      break;
+  }
+  return messages != NULL;
+}
+
+static void
+on_resync (Ctl *ctl, gpointer user)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!drain (ctl, user, &error))
+    live_fail (ctl, error);
+}
+
+static void
+on_appended (Ctl *ctl, guint64 seq, const char *kind, const char *conversation, gpointer user)
+{
+  on_resync (ctl, user);
+}
+
+static int
+run_receive (Ctl *ctl, int argc, char **argv)
+{
+  static const LiveHandlers handlers = { .appended = on_appended, .resync = on_resync };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *from = NULL;
+  Receiver receiver = { .consumer = option_consumer != NULL ? option_consumer : "cli" };
+
+  if (!live_start (ctl, &handlers, &receiver, &error) ||
+      (option_from != NULL && (from = peer_select (ctl, option_from, SELECTOR_ANY, &error)) == NULL))
+    return ctl_fail (ctl, error);
+  receiver.from = from;
+  if (!drain (ctl, &receiver, &error))
+    return ctl_fail (ctl, error);
+  if (option_follow)
+    return live_run (ctl);
+  if (receiver.handled == 0)
+    ctl_note (ctl, "nothing new for consumer %s", receiver.consumer);
+  return EXIT_DONE;
+}
+
+const Command command_receive = {
+  .name = "receive",
+  .args = "",
+  .summary = "Consume incoming messages, each acknowledged once handled",
+  .detail = "A consumer is a cursor with a name that the daemon keeps; a new one begins now. What was not acknowledged is\n"
+            "delivered again. --exec gets the body on stdin and EARSHOT_ID, EARSHOT_SEQ, EARSHOT_TIME, EARSHOT_SENT_TIME,\n"
+            "EARSHOT_TRUST, EARSHOT_FINGERPRINT, EARSHOT_PETNAME, EARSHOT_CLAIMED_NAME, EARSHOT_CLAIMED_ADDRESS,\n"
+            "EARSHOT_INSECURE, EARSHOT_THREAD, EARSHOT_REPLY_TO and EARSHOT_CONSUMER in the environment; any exit code\n"
+            "but 0 leaves the message unacknowledged and ends xmppctl with 1.",
+  .examples = "xmppctl receive --consumer printer --follow --exec lp\n"
+              "xmppctl receive --from juliet --json\n"
+              "xmppctl receive --consumer bot --from-start --follow --exec './answer \"$EARSHOT_PETNAME\"'",
+  .options = options,
+  .run = run_receive,
+};

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * trust: decisions about keys. SECURITY: what raises trust names the full fingerprint to the daemon, and a person has
+ * seen it (the prompt) or a script has brought it (--fingerprint); a claimed name never selects whom.
+ */
+#include "earshot-config.h"
+
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "cli/peer.h"
+#include "cli/time-text.h"
+#include "cli/trust-requests.h"
+
+static char *option_fingerprint, *option_name, *option_reason;
+static gboolean option_release, option_separate, option_yes;
+
+#define FINGERPRINT_ENTRY \
+  { "fingerprint", 0, 0, G_OPTION_ARG_STRING, &option_fingerprint, "The key meant, 16 to 64 digits; asks nothing then", "FP" }
+
+/* --- ls, pending ------------------------------------------------------------------------------ */
+
+static void
+print_key_json (Ctl *ctl, const char *path)
+{
+  JsonObject *object = json_line_new ("key");
+  g_autofree const char **warnings = model_strv (ctl->model, path, "Key", "Warnings");
+
+  json_object_set_string_member (object, "fingerprint", model_string (ctl->model, path, "Key", "Fingerprint"));
+  json_object_set_string_member (object, "trust", model_string (ctl->model, path, "Key", "Trust"));
+  json_object_set_string_member (object, "source", model_string (ctl->model, path, "Key", "TrustSource"));
+  json_set_time (object, "since", model_number (ctl->model, path, "Key", "TrustSince"));
+  json_set_time (object, "last_used", model_number (ctl->model, path, "Key", "LastUsed"));
+  json_set_strv (object, "warnings", warnings);
+  json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, model_string (ctl->model, path, "Key", "Contact"), NULL));
+  json_line_print (stdout, object);
+}
+
+static int
+run_ls (Ctl *ctl, int argc, char **argv)
+{
+  static const char *const headers[] = { "TRUST", "NAME", "KEY", "SOURCE", "SINCE", "USED", "WARNINGS", NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) keys = NULL;
+  g_autoptr (Table) table = table_new (headers);
+
+  if (!ctl_load (ctl, &error))
+    return ctl_fail (ctl, error);
+  keys = model_list (ctl->model, "Key");
+  for (guint i = 0; i < keys->len; i++) {
+    const char *key = g_ptr_array_index (keys, i);
+    g_autofree char *label = peer_dup_label (ctl, model_string (ctl->model, key, "Key", "Contact"));
+    g_autofree char *digits = g_strndup (model_string (ctl->model, key, "Key", "Fingerprint"), SELECTOR_PREFIX_MIN_TRUST);
+    g_autofree char *since = time_format_local (model_number (ctl->model, key, "Key", "TrustSince"));
+    g_autofree char *used = time_format_age (model_number (ctl->model, key, "Key", "LastUsed"), g_get_real_time ());
+    g_autofree const char **warnings = model_strv (ctl->model, key, "Key", "Warnings");
+    g_autofree char *list = g_strjoinv (", ", (char **) warnings);
+
+    if (ctl->json)
+      print_key_json (ctl, key);
+    else
+      table_add (table, model_string (ctl->model, key, "Key", "Trust"), label, digits,
+                 model_string (ctl->model, key, "Key", "TrustSource"), since, used, list, NULL);
+  }
+  if (keys->len > 0 && !ctl->json)
+    table_print (table, ctl);
+  if (keys->len == 0)
+    ctl_note (ctl, "no key is known yet");
+  return EXIT_DONE;
+}
+
+static int
+run_pending (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) requests = NULL;
+
+  if (!ctl_load (ctl, &error))
+    return ctl_fail (ctl, error);
+  requests = model_list (ctl->model, "Request");
+  for (guint i = 0; i < requests->len; i++) {
+    if (ctl->json)
+      request_print_json (ctl, g_ptr_array_index (requests, i));
+    else
+      request_print (ctl, g_ptr_array_index (requests, i));
+  }
+  if (requests->len == 0)
+    ctl_note (ctl, "nothing waits for a decision");
+  return EXIT_DONE;
+}
+
+/* --- asking ------------------------------------------------------------------------------------- */
+
+/* Has somebody seen the fingerprint? Scripts bring it, people are shown it. */
+static int
+confirm (Ctl *ctl, const Decision *decision, const char *verb)
+{
+  g_autofree char *label = peer_dup_label (ctl, decision->contact);
+  g_autofree char *groups = fingerprint_dup_groups (decision->fingerprint != NULL ? decision->fingerprint : "");
+  g_autofree char *question = g_strdup_printf ("%s this key?", verb);
+
+  if (option_fingerprint != NULL)
+    return EXIT_DONE;
+  if (!ctl->can_ask) {
+    ctl_hint (ctl, "compare the fingerprint by another way than this network, then pass it: --fingerprint FP");
+    return ctl_usage (ctl, "without a terminal the decision needs --fingerprint");
+  }
+  if (decision->request != NULL)
+    request_print (ctl, decision->request);
+  out_field (ctl, "peer", label);
+  out_field (ctl, "address", model_string (ctl->model, decision->contact, "Contact", "ClaimedAddress"));
+  out_field (ctl, "fingerprint", groups);
+  if (ctl_ask (ctl, question))
+    return EXIT_DONE;
+  ctl_note (ctl, "nothing was changed");
+  return EXIT_FAILED;
+}
+
+static void
+report (Ctl *ctl, const Decision *decision, const char *choice)
+{
+  g_autofree char *label = peer_dup_label (ctl, decision->contact);
+
+  if (ctl->json) {
+    JsonObject *object = json_line_new ("decision");
+
+    json_object_set_string_member (object, "choice", choice);
+    json_object_set_string_member (object, "fingerprint", decision->fingerprint != NULL ? decision->fingerprint : "");
+    json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, decision->contact, NULL));
+    json_line_print (stdout, object);
+  } else {
+    ctl_note (ctl, "%s: %s", choice, label);
+  }
+}
+
+static gboolean
+resolve (Ctl *ctl, const Decision *decision, const char *choice, gboolean raises, GError **error)
+{
+  g_autoptr (EarshotRequest) request = ctl_request (ctl, decision->request, error);
+  g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
+
+  if (raises && decision->fingerprint != NULL)
+    g_variant_builder_add (builder, "{sv}", "fingerprint", g_variant_new_string (decision->fingerprint));
+  if (option_name != NULL)
+    g_variant_builder_add (builder, "{sv}", "petname", g_variant_new_string (option_name));
+  if (option_release)
+    g_variant_builder_add (builder, "{sv}", "release", g_variant_new_boolean (TRUE));
+  return request != NULL && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, error);
+}
+
+/* --- accept, reject, replace ------------------------------------------------------------------ */
+
+/* NULL = the question takes no such answer. */
+static const char *
+accepting_choice (Ctl *ctl, const Decision *decision)
+{
+  if (option_separate)
+    return request_offers (ctl, decision->request, "separate") ? "separate" : NULL;
+  if (request_offers (ctl, decision->request, "accept"))
+    return "accept";
+  return request_offers (ctl, decision->request, "allow") ? "allow" : NULL;
+}
+
+static gboolean
+accept_key (Ctl *ctl, const Decision *decision, GError **error)
+{
+  g_autofree char *path = g_strconcat (EARSHOT_ROOT "/key/", decision->fingerprint, NULL);
+  g_autoptr (EarshotKey) key = ctl_key (ctl, path, error);
+
+  return key != NULL && earshot_key_call_accept_sync (key, decision->fingerprint, ctl_no_options (), NULL, error) &&
+         (option_name == NULL ||
+          ctl_set_property (ctl, decision->contact, "Contact", "Petname", g_variant_new_string (option_name), error));
+}
+
+static int
+run_accept (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (Decision) decision = { 0 };
+  const char *choice = "accept";
+  int code;
+
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+    return ctl_fail (ctl, error);
+  if (decision.request != NULL && (choice = accepting_choice (ctl, &decision)) == NULL) {
+    ctl_hint (ctl, "xmppctl trust replace %s makes it the new key of that person; accept --separate keeps two people", argv[0]);
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_TRUSTED, "this question takes no plain yes: %s",
+                         model_string (ctl->model, decision.request, "Request", "Kind"));
+    return ctl_fail (ctl, error);
+  }
+  if (decision.request == NULL && decision.fingerprint == NULL) {
+    ctl_hint (ctl, "a key is seen at the first handshake; see: xmppctl show %s", argv[0]);
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of this peer is known yet");
+    return ctl_fail (ctl, error);
+  }
+  if ((code = confirm (ctl, &decision, "Accept")) != EXIT_DONE)
+    return code;
+  if (!(decision.request != NULL ? resolve (ctl, &decision, choice, TRUE, &error) : accept_key (ctl, &decision, &error)))
+    return ctl_fail (ctl, error);
+  report (ctl, &decision, choice);
+  return EXIT_DONE;
+}
+
+static int
+run_reject (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (Decision) decision = { 0 };
+
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+    return ctl_fail (ctl, error);
+  if (decision.request == NULL) {
+    ctl_hint (ctl, "take back a trust given earlier with: xmppctl trust revoke %s", argv[0]);
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "nothing about %s waits for a decision", argv[0]);
+    return ctl_fail (ctl, error);
+  }
+  const char *choice = request_offers (ctl, decision.request, "reject") ? "reject" : "refuse";
+
+  if (!resolve (ctl, &decision, choice, FALSE, &error))
+    return ctl_fail (ctl, error);
+  report (ctl, &decision, choice);
+  return EXIT_DONE;
+}
+
+static int
+run_replace (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (Decision) decision = { 0 };
+  int code;
+
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+    return ctl_fail (ctl, error);
+  if (decision.request == NULL || !request_offers (ctl, decision.request, "replace")) {
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no new key contests the name of %s", argv[0]);
+    return ctl_fail (ctl, error);
+  }
+  if ((code = confirm (ctl, &decision, "Replace the old key, which becomes revoked, by")) != EXIT_DONE)
+    return code;
+  if (!resolve (ctl, &decision, "replace", TRUE, &error))
+    return ctl_fail (ctl, error);
+  report (ctl, &decision, "replace");
+  return EXIT_DONE;
+}
+
+/* --- revoke, forget --------------------------------------------------------------------------- */
+
+static int
+run_revoke (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (Decision) decision = { 0 };
+  g_autoptr (EarshotKey) key = NULL;
+  g_autofree char *path = NULL;
+  int code;
+
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+    return ctl_fail (ctl, error);
+  if (decision.fingerprint == NULL) {
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of %s is known", argv[0]);
+    return ctl_fail (ctl, error);
+  }
+  if ((code = confirm (ctl, &decision, "Never trust again")) != EXIT_DONE)
+    return code;
+  path = g_strconcat (EARSHOT_ROOT "/key/", decision.fingerprint, NULL);
+  key = ctl_key (ctl, path, &error);
+  if (key == NULL ||
+      !earshot_key_call_revoke_sync (key, decision.fingerprint, option_reason != NULL ? option_reason : "", NULL, &error))
+    return ctl_fail (ctl, error);
+  report (ctl, &decision, "revoke");
+  return EXIT_DONE;
+}
+
+static int
+run_forget (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (Decision) decision = { 0 };
+  g_autoptr (EarshotContact) contact = NULL;
+
+  if (!ctl_load (ctl, &error))
+    return ctl_fail (ctl, error);
+  decision.contact = peer_select (ctl, argv[0], SELECTOR_TRUST, &error);
+  if (decision.contact == NULL)
+    return ctl_fail (ctl, error);
+  decision.fingerprint = g_strdup (peer_get_fingerprint (ctl, decision.contact));
+  if (!option_yes && !ctl->can_ask)
+    return ctl_usage (ctl, "without a terminal forgetting needs --yes");
+  if (!option_yes) {
+    g_autofree char *label = peer_dup_label (ctl, decision.contact);
+
+    out_field (ctl, "peer", label);
+    if (!ctl_ask (ctl, "Forget this peer, its keys and all that was said?")) {
+      ctl_note (ctl, "nothing was changed");
+      return EXIT_FAILED;
+    }
+  }
+  contact = ctl_contact (ctl, decision.contact, &error);
+  if (contact == NULL || !earshot_contact_call_forget_sync (contact, ctl_no_options (), NULL, &error))
+    return ctl_fail (ctl, error);
+  report (ctl, &decision, "forget");
+  return EXIT_DONE;
+}
+
+/* --- the table ------------------------------------------------------------------------------------ */
+
+static const GOptionEntry accept_options[] = {
+  FINGERPRINT_ENTRY,
+  { "name", 0, 0, G_OPTION_ARG_STRING, &option_name, "Give it this petname at once", "PETNAME" },
+  { "separate", 0, 0, G_OPTION_ARG_NONE, &option_separate, "In a name conflict: another person of the same name", NULL },
+  G_OPTION_ENTRY_NULL
+};
+static const GOptionEntry reject_options[] = { FINGERPRINT_ENTRY, G_OPTION_ENTRY_NULL };
+static const GOptionEntry replace_options[] = {
+  FINGERPRINT_ENTRY,
+  { "release", 0, 0, G_OPTION_ARG_NONE, &option_release, "Send what was written for the old key to the new one", NULL },
+  G_OPTION_ENTRY_NULL
+};
+static const GOptionEntry revoke_options[] = {
+  FINGERPRINT_ENTRY,
+  { "reason", 0, 0, G_OPTION_ARG_STRING, &option_reason, "Why, for the record", "TEXT" },
+  G_OPTION_ENTRY_NULL
+};
+static const GOptionEntry forget_options[] = {
+  { "yes", 0, 0, G_OPTION_ARG_NONE, &option_yes, "Do not ask", NULL },
+  G_OPTION_ENTRY_NULL
+};
+
+static const Command command_trust_ls = {
+  .name = "ls", .args = "", .summary = "Every key we know and what it is worth",
+  .examples = "xmppctl trust ls\nxmppctl trust ls --json", .run = run_ls,
+};
+static const Command command_trust_pending = {
+  .name = "pending", .args = "", .summary = "What waits for your decision",
+  .detail = "With the messages that unknown keys left, and the command that answers.",
+  .examples = "xmppctl trust pending\nxmppctl trust pending --json | jq -r .fingerprint", .run = run_pending,
+};
+static const Command command_trust_accept = {
+  .name = "accept", .args = "PEER", .summary = "Accept a key: it becomes pinned",
+  .detail = "PEER is a petname or 16 digits of the fingerprint. Shows the whole fingerprint and asks; scripts bring it.",
+  .examples = "xmppctl trust accept b1946ac92492d234\n"
+              "xmppctl trust accept b1946ac92492d234 --name romeo --fingerprint b1946ac92492d2347c6235b4d2611184",
+  .options = accept_options, .min_args = 1, .max_args = 1, .run = run_accept,
+};
+static const Command command_trust_reject = {
+  .name = "reject", .args = "PEER", .summary = "Refuse a key that knocks; its messages are deleted",
+  .examples = "xmppctl trust reject b1946ac92492d234", .options = reject_options, .min_args = 1, .max_args = 1,
+  .run = run_reject,
+};
+static const Command command_trust_replace = {
+  .name = "replace", .args = "PEER", .summary = "Take the new key of a person whose name it claims",
+  .detail = "The old key becomes revoked. Messages written for it stay held unless --release.",
+  .examples = "xmppctl trust replace juliet\n"
+              "xmppctl trust replace juliet --release --fingerprint b1946ac92492d234",
+  .options = replace_options, .min_args = 1, .max_args = 1, .run = run_replace,
+};
+static const Command command_trust_revoke = {
+  .name = "revoke", .args = "PEER", .summary = "Never trust this key again",
+  .examples = "xmppctl trust revoke romeo --reason 'phone stolen'", .options = revoke_options, .min_args = 1, .max_args = 1,
+  .run = run_revoke,
+};
+static const Command command_trust_forget = {
+  .name = "forget", .args = "PEER", .summary = "Forget a peer, its keys and its history",
+  .detail = "A note stays that this key was forgotten, so that it cannot come back unseen.",
+  .examples = "xmppctl trust forget romeo\nxmppctl trust forget romeo --yes", .options = forget_options, .min_args = 1,
+  .max_args = 1, .run = run_forget,
+};
+
+static const Command *const subcommands[] = {
+  &command_trust_ls,      &command_trust_pending, &command_trust_accept, &command_trust_reject,
+  &command_trust_replace, &command_trust_revoke,  &command_trust_forget, NULL
+};
+
+const Command command_trust = {
+  .name = "trust",
+  .args = "ls|pending|accept|reject|replace|revoke|forget",
+  .summary = "Decide whose keys to trust",
+  .detail = "Without a subcommand: ls.",
+  .examples = "xmppctl trust pending\n"
+              "xmppctl trust accept b1946ac92492d234",
+  .max_args = 0,
+  .run = run_ls,
+  .subcommands = subcommands,
+};

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "earshot-config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/ctl.h"
+#include "cli/escape.h"
+#include "cli/out.h"
+
+#define CALL_TIMEOUT_MS 30000
+
+/* Without the round trips of loading properties, matching signals or starting the service: ctl_load() did that. */
+#define PROXY_FLAGS \
+  (G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS | G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START)
+
+static char *
+bus_address (Ctl *ctl, GError **error)
+{
+  if (ctl->bus == NULL || g_str_equal (ctl->bus, "session"))
+    return g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SESSION, NULL, error);
+  if (g_str_equal (ctl->bus, "system"))
+    return g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, error);
+  if (!g_dbus_is_address (ctl->bus)) {
+    g_set_error (error, CLI_ERROR, CLI_ERROR_USAGE, "--bus takes session, system or a D-Bus address, not %s", ctl->bus);
+    return NULL;
+  }
+  return g_strdup (ctl->bus);
+}
+
+gboolean
+ctl_connect (Ctl *ctl, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autofree char *address = NULL;
+
+  if (ctl->connection != NULL)
+    return TRUE;
+  address = bus_address (ctl, &local);
+  if (address != NULL)
+    ctl->connection = g_dbus_connection_new_for_address_sync (
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL,
+      &local);
+  if (ctl->connection == NULL) {
+    if (local->domain == CLI_ERROR) {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+    ctl_hint (ctl, "log in to a session that has a bus, set DBUS_SESSION_BUS_ADDRESS, or name the daemon's bus with --bus=ADDRESS");
+    g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "no message bus: %s", local->message);
+    return FALSE;
+  }
+  /* GIO ignores SIGPIPE; a pipe that is closed early shall end us as it ends every filter. */
+  signal (SIGPIPE, SIG_DFL);
+  g_dbus_connection_set_exit_on_close (ctl->connection, FALSE);
+  ctl_trace (ctl, "bus %s, our name %s", address, g_dbus_connection_get_unique_name (ctl->connection));
+  return TRUE;
+}
+
+int
+ctl_call_timeout (Ctl *ctl)
+{
+  if (ctl->deadline == 0)
+    return CALL_TIMEOUT_MS;
+  gint64 left = (ctl->deadline - g_get_monotonic_time ()) / 1000;
+
+  return (int) CLAMP (left, 1, 24 * 3600 * 1000);
+}
+
+/* Says which of the two is missing: the bus answers, the daemon does not. */
+static void
+explain_absence (Ctl *ctl, GError **error)
+{
+  const char *name = NULL;
+
+  if (exit_code_of_error (*error, &name, NULL) != EXIT_UNAVAILABLE || !g_str_equal (name, "Unavailable"))
+    return;
+  g_autoptr (GError) was = g_steal_pointer (error);
+
+  g_dbus_error_strip_remote_error (was);
+  ctl_hint (ctl, "start it with: systemctl --user start earshotd (or run earshotd in another terminal)");
+  g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "the daemon earshotd is not running: %s", was->message);
+}
+
+gboolean
+ctl_load (Ctl *ctl, GError **error)
+{
+  g_autoptr (GDBusMessage) call = NULL;
+  g_autoptr (GDBusMessage) reply = NULL;
+  GError *local = NULL;
+
+  if (!ctl_connect (ctl, error))
+    return FALSE;
+  call = g_dbus_message_new_method_call (EARSHOT_NAME, EARSHOT_ROOT, "org.freedesktop.DBus.ObjectManager",
+                                         "GetManagedObjects");
+  if (ctl->no_autostart)
+    g_dbus_message_set_flags (call, G_DBUS_MESSAGE_FLAGS_NO_AUTO_START);
+  reply = g_dbus_connection_send_message_with_reply_sync (ctl->connection, call, G_DBUS_SEND_MESSAGE_FLAGS_NONE,
+                                                          ctl_call_timeout (ctl), NULL, NULL, &local);
+  if (reply != NULL)
+    g_dbus_message_to_gerror (reply, &local);
+  if (local != NULL) {
+    explain_absence (ctl, &local);
+    g_propagate_error (error, local);
+    return FALSE;
+  }
+  GVariant *body = g_dbus_message_get_body (reply);
+
+  if (body == NULL || !g_variant_is_of_type (body, G_VARIANT_TYPE ("(a{oa{sa{sv}}})"))) {
+    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "what owns %s on this bus is not earshotd", EARSHOT_NAME);
+    return FALSE;
+  }
+  g_autoptr (GVariant) managed = g_variant_get_child_value (body, 0);
+
+  if (ctl->model == NULL)
+    ctl->model = model_new ();
+  model_load (ctl->model, managed);
+  g_free (ctl->owner);
+  ctl->owner = g_strdup (g_dbus_message_get_sender (reply));
+  if (ctl->owner == NULL)
+    ctl->owner = g_strdup (EARSHOT_NAME);
+  ctl_trace (ctl, "daemon %s, version %s", ctl->owner, model_string (ctl->model, EARSHOT_ROOT, "Manager", "Version"));
+  return TRUE;
+}
+
+void
+ctl_clear (Ctl *ctl)
+{
+  if (ctl->connection != NULL)
+    g_dbus_connection_close_sync (ctl->connection, NULL, NULL);
+  g_clear_object (&ctl->connection);
+  g_clear_pointer (&ctl->model, model_free);
+  g_clear_pointer (&ctl->owner, g_free);
+  g_clear_pointer (&ctl->hint, g_free);
+  g_clear_pointer (&ctl->bus, g_free);
+  g_clear_pointer (&ctl->color, g_free);
+  g_clear_pointer (&ctl->timeout_text, g_free);
+}
+
+#define DEFINE_PROXY(Type, type)                                                                                         \
+  static Earshot##Type *new_##type (Ctl *ctl, const char *path, GError **error)                                          \
+  {                                                                                                                      \
+    Earshot##Type *proxy =                                                                                               \
+      earshot_##type##_proxy_new_sync (ctl->connection, PROXY_FLAGS, ctl->owner, path, NULL, error);                     \
+    if (proxy != NULL)                                                                                                   \
+      g_dbus_proxy_set_default_timeout (G_DBUS_PROXY (proxy), ctl_call_timeout (ctl));                                   \
+    return proxy;                                                                                                        \
+  }
+
+DEFINE_PROXY (Manager, manager)
+DEFINE_PROXY (Messages, messages)
+DEFINE_PROXY (Network, network)
+DEFINE_PROXY (Contact, contact)
+DEFINE_PROXY (Conversation, conversation)
+DEFINE_PROXY (Key, key)
+DEFINE_PROXY (Request, request)
+
+EarshotManager *
+ctl_manager (Ctl *ctl, GError **error)
+{
+  return new_manager (ctl, EARSHOT_ROOT, error);
+}
+
+EarshotMessages *
+ctl_messages (Ctl *ctl, GError **error)
+{
+  return new_messages (ctl, EARSHOT_ROOT, error);
+}
+
+EarshotNetwork *
+ctl_network (Ctl *ctl, GError **error)
+{
+  return new_network (ctl, EARSHOT_ROOT, error);
+}
+
+EarshotContact *
+ctl_contact (Ctl *ctl, const char *path, GError **error)
+{
+  return new_contact (ctl, path, error);
+}
+
+EarshotConversation *
+ctl_conversation (Ctl *ctl, const char *path, GError **error)
+{
+  return new_conversation (ctl, path, error);
+}
+
+EarshotKey *
+ctl_key (Ctl *ctl, const char *path, GError **error)
+{
+  return new_key (ctl, path, error);
+}
+
+EarshotRequest *
+ctl_request (Ctl *ctl, const char *path, GError **error)
+{
+  return new_request (ctl, path, error);
+}
+
+gboolean
+ctl_set_property (Ctl *ctl, const char *path, const char *interface, const char *property, GVariant *value, GError **error)
+{
+  g_autofree char *full = g_strconcat (EARSHOT_NAME, ".", interface, NULL);
+  g_autoptr (GVariant) done =
+    g_dbus_connection_call_sync (ctl->connection, ctl->owner, path, "org.freedesktop.DBus.Properties", "Set",
+                                 g_variant_new ("(ssv)", full, property, value), NULL, G_DBUS_CALL_FLAGS_NONE,
+                                 ctl_call_timeout (ctl), NULL, error);
+
+  return done != NULL;
+}
+
+GVariant *
+ctl_no_options (void)
+{
+  return g_variant_new ("a{sv}", NULL);
+}
+
+void
+ctl_hint (Ctl *ctl, const char *format, ...)
+{
+  va_list args;
+
+  g_free (ctl->hint);
+  va_start (args, format);
+  ctl->hint = g_strdup_vprintf (format, args);
+  va_end (args);
+}
+
+static void
+print_error_json (const char *name, int code, const char *message, const char *hint)
+{
+  JsonObject *object = json_line_new ("error");
+
+  json_object_set_string_member (object, "error", name);
+  json_object_set_int_member (object, "exit", code);
+  json_object_set_string_member (object, "message", message);
+  if (hint != NULL)
+    json_object_set_string_member (object, "hint", hint);
+  json_line_print (stderr, object);
+}
+
+int
+ctl_fail (Ctl *ctl, const GError *error)
+{
+  return ctl_fail_for (ctl, NULL, error);
+}
+
+int
+ctl_fail_for (Ctl *ctl, const char *whom, const GError *error)
+{
+  const char *name, *hint;
+  int code = exit_code_of_error (error, &name, &hint);
+  g_autoptr (GError) copy = g_error_copy (error);
+  g_autofree char *own_hint = g_steal_pointer (&ctl->hint);
+
+  fflush (stdout);
+  g_dbus_error_strip_remote_error (copy);
+  if (whom != NULL)
+    g_prefix_error (&copy, "%s: ", whom);
+  if (own_hint != NULL)
+    hint = own_hint;
+  if (ctl->json) {
+    print_error_json (name, code, copy->message, hint);
+    return code;
+  }
+  g_autofree char *message = escape_text (copy->message);
+
+  fprintf (stderr, "%sxmppctl: %s%s\n", out_color (ctl->color_err, "31"), message, out_color (ctl->color_err, ""));
+  if (hint != NULL) {
+    g_autofree char *safe = escape_text (hint);
+
+    fprintf (stderr, "  hint: %s\n", safe);
+  }
+  return code;
+}
+
+int
+ctl_usage (Ctl *ctl, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  g_autofree char *own_hint = g_steal_pointer (&ctl->hint);
+  const char *command = ctl->command_line != NULL ? ctl->command_line : "";
+  const char *space = *command != '\0' ? " " : "";
+  const char *args = ctl->command != NULL ? ctl->command->args : "COMMAND";
+  va_list list;
+
+  va_start (list, format);
+  text = g_strdup_vprintf (format, list);
+  va_end (list);
+  if (ctl->json) {
+    if (own_hint == NULL)
+      own_hint = g_strdup_printf ("xmppctl %s%s--help", command, space);
+    print_error_json ("InvalidArgument", EXIT_USAGE, text, own_hint);
+    return EXIT_USAGE;
+  }
+  g_autofree char *safe = escape_text (text);
+
+  fprintf (stderr, "xmppctl%s%s: %s\n", space, command, safe);
+  if (own_hint != NULL) {
+    g_autofree char *safe_hint = escape_text (own_hint);
+
+    fprintf (stderr, "  hint: %s\n", safe_hint);
+  }
+  fprintf (stderr, "Usage: xmppctl%s%s [OPTION...]%s%s\n", space, command, *args != '\0' ? " " : "", args);
+  fprintf (stderr, "Try 'xmppctl%s%s --help'.\n", space, command);
+  return EXIT_USAGE;
+}
+
+static void
+print_note (const char *format, va_list args)
+{
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  g_autofree char *safe = escape_text (text);
+
+  fflush (stdout);
+  fprintf (stderr, "xmppctl: %s\n", safe);
+}
+
+void
+ctl_note (Ctl *ctl, const char *format, ...)
+{
+  va_list args;
+
+  if (ctl->quiet || ctl->json)
+    return;
+  va_start (args, format);
+  print_note (format, args);
+  va_end (args);
+}
+
+void
+ctl_trace (Ctl *ctl, const char *format, ...)
+{
+  va_list args;
+
+  if (!ctl->verbose)
+    return;
+  va_start (args, format);
+  print_note (format, args);
+  va_end (args);
+}
+
+gboolean
+ctl_ask (Ctl *ctl, const char *question)
+{
+  char answer[16];
+
+  g_return_val_if_fail (ctl->can_ask, FALSE);
+  fflush (stdout);
+  fprintf (stderr, "%s [y/N] ", question);
+  fflush (stderr);
+  if (fgets (answer, sizeof answer, stdin) == NULL)
+    return FALSE;
+  return answer[0] == 'y' || answer[0] == 'Y';
+}

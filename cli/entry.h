@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Entries of the daemon's log, a(txsosa{sv}), read one way for log, inbox, receive, watch and chat.
+ */
+#pragma once
+
+#include "cli/ctl.h"
+#include "cli/out.h"
+
+typedef struct {
+  guint64 seq;
+  gint64 time;
+  const char *kind;          /* message, state, read, trust, request, ... */
+  const char *conversation;  /* contact path */
+  const char *id;            /* message id or "" */
+  GVariant *data;            /* a{sv} */
+  /* from data, "" where unset */
+  gboolean outgoing, insecure;
+  const char *from, *key, *body, *trust, *state, *reason, *thread, *reply_to;
+  gint64 sent_time;
+} Entry;
+
+/* Item `index` of an a(txsosa{sv}); the strings live as long as `entries` does. `entry` is cleared first. */
+void entry_read (Entry *entry, GVariant *entries, gsize index);
+void entry_clear (Entry *entry);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Entry, entry_clear)
+/* Kind "message" that somebody else wrote. */
+gboolean entry_is_incoming (const Entry *entry);
+/* The word for the trust column: what the sender's key was worth when it arrived; "insecure" for clear text. */
+const char *entry_get_trust (const Entry *entry);
+
+/* One line, more when the body has more; further lines are indented past the trust column. `state` overrides the entry's
+ * own and may be NULL. */
+void entry_print (Ctl *ctl, const Entry *entry, const char *state);
+void entry_print_json (Ctl *ctl, const Entry *entry, const char *state);
+
+/* Calls `each` for every entry with after < seq <= head, oldest first, in pages, whatever the size of the log.
+ * `conversation` "/" = all. FALSE when a call failed or `each` said stop with an error. */
+typedef gboolean (*EntryFunc) (Ctl *ctl, const Entry *entry, gpointer user, GError **error);
+gboolean entries_forward (Ctl *ctl, const char *conversation, guint64 after, guint64 head, EntryFunc each, gpointer user,
+                          GError **error);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * xmppctl: the front end that ships with Earshot. Options, the table of subcommands, help; the rest is in cmd-*.c.
+ */
+#include "earshot-config.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/escape.h"
+#include "cli/line-edit.h"
+#include "cli/live.h"
+#include "cli/out.h"
+#include "cli/time-text.h"
+
+static gboolean option_help, option_version;
+static Ctl ctl_of_process;
+
+static const GOptionEntry global_options[] = {
+  { "json", 0, 0, G_OPTION_ARG_NONE, &ctl_of_process.json, "One JSON object per line", NULL },
+  { "timeout", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.timeout_text, "Give up after that time (exit 6)", "SEC" },
+  { "color", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.color, "auto, always or never", "WHEN" },
+  { "bus", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.bus, "session, system or a D-Bus address", "BUS" },
+  { "quiet", 'q', 0, G_OPTION_ARG_NONE, &ctl_of_process.quiet, "Only data and errors", NULL },
+  { "verbose", 'v', 0, G_OPTION_ARG_NONE, &ctl_of_process.verbose, "Say more on stderr", NULL },
+  { "help", 'h', 0, G_OPTION_ARG_NONE, &option_help, "Show help with examples", NULL },
+  G_OPTION_ENTRY_NULL
+};
+
+static const GOptionEntry version_option[] = {
+  { "version", 0, 0, G_OPTION_ARG_NONE, &option_version, "Show the version", NULL },
+  G_OPTION_ENTRY_NULL
+};
+
+const Command *const all_commands[] = {
+  &command_status,  &command_peers, &command_show,  &command_send,  &command_inbox,   &command_log,  &command_receive,
+  &command_wait,    &command_watch, &command_chat,  &command_trust, &command_block,   &command_unblock,
+  &command_name,    &command_id,    &command_net,   &command_config, &command_completion, NULL
+};
+
+static const Command command_root = {
+  .name = "",
+  .args = "COMMAND",
+  .summary = "Talk to the people within earshot.",
+  .detail = "Without a COMMAND: status. PEER is a petname, a full address, or at least 8 digits of a fingerprint;\n"
+            "decisions about trust take a petname or at least 16 digits.\n"
+            "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 ambiguous, 5 not reachable, 6 time ran out,\n"
+            "7 trust says no, 8 refused over there, 9 no daemon or no access, 10 some of several failed.",
+  .examples = "xmppctl peers\n"
+              "xmppctl send juliet 'Wherefore art thou?'\n"
+              "make 2>&1 | xmppctl send juliet -\n"
+              "xmppctl wait juliet --for online --timeout 300",
+  .options = version_option,
+  .max_args = -1,
+  .subcommands = all_commands,
+};
+
+/* --- help ------------------------------------------------------------------------ */
+
+static void
+print_options (const GOptionEntry *options)
+{
+  for (; options->long_name != NULL; options++) {
+    g_autofree char *text =
+      g_strdup_printf ("%s--%s%s%s", options->short_name != 0 ? "-x, " : "    ", options->long_name,
+                       options->arg_description != NULL ? "=" : "",
+                       options->arg_description != NULL ? options->arg_description : "");
+
+    if (options->short_name != 0)
+      text[1] = options->short_name;
+    printf ("  %-26s %s\n", text, options->description);
+  }
+}
+
+static void
+print_help (const Command *command, const char *line)
+{
+  g_auto (GStrv) examples = g_strsplit (command->examples, "\n", -1);
+  const char *space = *line != '\0' ? " " : "";
+
+  printf ("Usage: xmppctl%s%s [OPTION...]%s%s\n\n%s\n", space, line, *command->args != '\0' ? " " : "", command->args,
+          command->summary);
+  if (command->detail != NULL)
+    printf ("\n%s\n", command->detail);
+  if (command->subcommands != NULL) {
+    printf ("\nCommands:\n");
+    for (guint i = 0; command->subcommands[i] != NULL; i++)
+      printf ("  %-12s %s\n", command->subcommands[i]->name, command->subcommands[i]->summary);
+  }
+  printf ("\nOptions:\n");
+  if (command->options != NULL)
+    print_options (command->options);
+  print_options (global_options);
+  printf ("\nExamples:\n");
+  for (guint i = 0; examples[i] != NULL; i++)
+    printf ("  %s\n", examples[i]);
+}
+
+/* --- options --------------------------------------------------------------------- */
+
+static gboolean
+settle_options (Ctl *ctl)
+{
+  const char *no_color = g_getenv ("NO_COLOR");
+  gboolean wanted = no_color == NULL || *no_color == '\0';
+  const char *when = ctl->color != NULL ? ctl->color : "auto";
+  gint64 span;
+
+  ctl->tty_out = isatty (STDOUT_FILENO);
+  ctl->can_ask = isatty (STDIN_FILENO) && isatty (STDERR_FILENO) && !ctl->json;
+  if (g_str_equal (when, "auto")) {
+    ctl->color_out = wanted && ctl->tty_out;
+    ctl->color_err = wanted && isatty (STDERR_FILENO);
+  } else if (g_str_equal (when, "always")) {
+    ctl->color_out = ctl->color_err = TRUE;
+  } else if (!g_str_equal (when, "never")) {
+    ctl_usage (ctl, "--color takes auto, always or never, not %s", when);
+    return FALSE;
+  }
+  if (ctl->timeout_text != NULL) {
+    if (!time_parse_duration (ctl->timeout_text, &span)) {
+      ctl_usage (ctl, "--timeout takes seconds, or 5m, 2h; not %s", ctl->timeout_text);
+      return FALSE;
+    }
+    ctl->deadline = g_get_monotonic_time () + span;
+  }
+  return TRUE;
+}
+
+/* Options may stand anywhere in a leaf's arguments; before a subcommand's name only until that name. */
+static gboolean
+parse_options (Ctl *ctl, const Command *command, gboolean strict, int *argc, char ***argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_set_help_enabled (context, FALSE);
+  g_option_context_set_strict_posix (context, strict);
+  if (command->options != NULL)
+    g_option_context_add_main_entries (context, command->options, NULL);
+  g_option_context_add_main_entries (context, global_options, NULL);
+  if (!g_option_context_parse (context, argc, argv, &error)) {
+    ctl_usage (ctl, "%s", error->message);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static const Command *
+find_command (const Command *const *commands, const char *name)
+{
+  for (guint i = 0; commands[i] != NULL; i++)
+    if (g_str_equal (commands[i]->name, name))
+      return commands[i];
+  return NULL;
+}
+
+/* --- running ---------------------------------------------------------------------- */
+
+static int
+run_leaf (Ctl *ctl, const Command *command, int argc, char **argv)
+{
+  /* GOption leaves the first "--" where something behind it begins with a dash. */
+  for (int i = 0; i < argc; i++)
+    if (g_str_equal (argv[i], "--")) {
+      memmove (argv + i, argv + i + 1, sizeof *argv * (gsize) (argc - i));
+      argc--;
+      break;
+    }
+  for (int i = 0; i < argc; i++)
+    if (!g_utf8_validate (argv[i], -1, NULL))
+      return ctl_usage (ctl, "argument %d is not UTF-8 text", i + 1);
+  if (argc < command->min_args)
+    return ctl_usage (ctl, "something is missing: %s", command->args);
+  if (command->max_args >= 0 && argc > command->max_args)
+    return ctl_usage (ctl, "one argument too many: %s", argv[command->max_args]);
+  int code = command->run (ctl, argc, argv);
+
+  live_stop (ctl);
+  if (!out_flush () && code == EXIT_DONE) {
+    ctl_note (ctl, "cannot write the output");
+    code = EXIT_FAILED;
+  }
+  return code;
+}
+
+static int
+run (Ctl *ctl, const Command *command, GString *line, int argc, char **argv)
+{
+  for (;;) {
+    gboolean group = command->subcommands != NULL;
+
+    ctl->command = command;
+    ctl->command_line = line->str;
+    if (!parse_options (ctl, command, group, &argc, &argv))
+      return EXIT_USAGE;
+    if (option_help) {
+      print_help (command, line->str);
+      return out_flush () ? EXIT_DONE : EXIT_FAILED;
+    }
+    if (option_version) {
+      printf ("xmppctl %s\n", PACKAGE_VERSION);
+      return EXIT_DONE;
+    }
+    if (!group || argc < 2)
+      break;
+    const Command *next = find_command (command->subcommands, argv[1]);
+
+    if (next == NULL)
+      return ctl_usage (ctl, "there is no command '%s'", argv[1]);
+    command = next;
+    g_string_append_printf (line, "%s%s", line->len > 0 ? " " : "", next->name);
+    argc--;
+    argv++;
+  }
+  if (command->run == NULL && line->len > 0)
+    return ctl_usage (ctl, "which one?");
+  if (command->run == NULL) {
+    ctl->command = command = &command_status;
+    ctl->command_line = command->name;
+  }
+  if (!settle_options (ctl))
+    return EXIT_USAGE;
+  return run_leaf (ctl, command, argc - 1, argv + 1);
+}
+
+/* Ctrl-C: documented as exit 130, with the terminal as it was. */
+static void
+on_interrupt (int number)
+{
+  line_edit_restore_terminal ();
+  _exit (EXIT_INTERRUPTED);
+}
+
+int
+main (int argc, char **argv)
+{
+  struct sigaction action = { .sa_handler = on_interrupt };
+  g_autoptr (GString) line = g_string_new (NULL);
+  g_autofree char **arguments = g_memdup2 (argv, sizeof *argv * ((gsize) argc + 1));
+
+  setlocale (LC_ALL, "");
+  sigaction (SIGINT, &action, NULL);
+  int code = run (&ctl_of_process, &command_root, line, argc, arguments);
+
+  ctl_clear (&ctl_of_process);
+  return code;
+}

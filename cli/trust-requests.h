@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Requests of the model: the questions that wait for a person, and which of them a peer's name means.
+ */
+#pragma once
+
+#include "cli/ctl.h"
+
+/* The a{sv} Details; NULL = none. Borrowed. */
+GVariant *request_get_details (Ctl *ctl, const char *path);
+const char *request_detail (Ctl *ctl, const char *path, const char *key);
+/* 64 digits of the key it asks about, "" = it is not about a key. */
+const char *request_get_fingerprint (Ctl *ctl, const char *path);
+gboolean request_offers (Ctl *ctl, const char *path, const char *choice);
+
+void request_print (Ctl *ctl, const char *path);
+void request_print_json (Ctl *ctl, const char *path);
+
+/* What a decision is about. Cleared with decision_clear(). */
+typedef struct {
+  char *contact;       /* path */
+  char *request;       /* path, or NULL: nothing is pending */
+  char *fingerprint;   /* 64 digits, or NULL: no key */
+} Decision;
+
+void decision_clear (Decision *decision);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Decision, decision_clear)
+
+/* Finds contact, pending request and key for `peer`; `fingerprint` (--fingerprint, NULL = not given) narrows and must
+ * match. Errors: NOT_FOUND, AMBIGUOUS, USAGE, MISMATCH. */
+gboolean decision_find (Ctl *ctl, const char *peer, const char *fingerprint, Decision *decision, GError **error);

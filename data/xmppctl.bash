@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for xmppctl(1)
+#
+# Names of peers are strangers' text. They are read line by line, compared as strings and quoted with printf %q; they
+# never pass through compgen -W, eval or an unquoted expansion, all of which would run $(...) found in a name.
+
+_xmppctl_words() {
+    local word
+    for word in $1; do
+        [[ $word == "$cur"* ]] && COMPREPLY+=("$word")
+    done
+}
+
+_xmppctl_peers() {
+    local name plain=${cur//\\/}
+    plain=${plain#[\"\']}
+    while IFS= read -r name; do
+        if [[ -n $name && $name == "$plain"* ]]; then
+            COMPREPLY+=("$(printf '%q' "$name")")
+        fi
+    done < <(xmppctl completion peers 2>/dev/null)
+}
+
+_xmppctl_options() {
+    local global='--json --timeout --color --bus --quiet --verbose --help -q -v -h'
+    case $1 in
+        '') _xmppctl_words "--version $global" ;;
+        peers) _xmppctl_words "--all -a $global" ;;
+        send) _xmppctl_words "--wait --require --expires --token --lines --to $global" ;;
+        inbox) _xmppctl_words "--mark-read $global" ;;
+        log) _xmppctl_words "--number --since -n $global" ;;
+        receive) _xmppctl_words "--consumer --follow --from --exec --from-start -f $global" ;;
+        wait) _xmppctl_words "--for $global" ;;
+        watch) _xmppctl_words "--since --kinds $global" ;;
+        chat) _xmppctl_words "--number -n $global" ;;
+        'trust accept') _xmppctl_words "--fingerprint --name --separate $global" ;;
+        'trust reject') _xmppctl_words "--fingerprint $global" ;;
+        'trust replace') _xmppctl_words "--fingerprint --release $global" ;;
+        'trust revoke') _xmppctl_words "--fingerprint --reason $global" ;;
+        'trust forget') _xmppctl_words "--yes $global" ;;
+        'config ls') _xmppctl_words "--describe $global" ;;
+        *) _xmppctl_words "$global" ;;
+    esac
+}
+
+# The value of an option; 1 = the word before is no option that takes one.
+_xmppctl_value() {
+    case $1 in
+        --color) _xmppctl_words 'auto always never' ;;
+        --bus) _xmppctl_words 'session system' ;;
+        --wait) _xmppctl_words 'queued sent delivered displayed' ;;
+        --require) _xmppctl_words 'encrypted pinned vouched ca verified' ;;
+        --for) _xmppctl_words 'sighted online pinned verified message' ;;
+        --kinds) _xmppctl_words 'message state read trust request reach' ;;
+        --from|--to) _xmppctl_peers ;;
+        --timeout|--expires|--token|--number|-n|--since|--consumer|--exec|--fingerprint|--name|--reason) ;;
+        *) return 1 ;;
+    esac
+}
+
+_xmppctl_arguments() {
+    case $1 in
+        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust block unblock name id net config completion' ;;
+        trust) _xmppctl_words 'ls pending accept reject replace revoke forget' ;;
+        id) _xmppctl_words 'show' ;;
+        net) _xmppctl_words 'links static probe rescan' ;;
+        'net static') _xmppctl_words 'ls add rm' ;;
+        config) _xmppctl_words 'ls get set' ;;
+        'config get'|'config set')
+            _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode share-name share-jid share-email' ;;
+        completion) _xmppctl_words 'bash peers' ;;
+        show|send|log|wait|chat|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust forget')
+            _xmppctl_peers ;;
+    esac
+}
+
+_xmppctl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' i word skip=
+    COMPREPLY=()
+
+    # "--for=onl": bash splits at the equals sign.
+    if [[ $cur == '=' ]]; then
+        cur=''
+    elif [[ $prev == '=' ]]; then
+        prev=${COMP_WORDS[COMP_CWORD-2]}
+    fi
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ -n $skip ]]; then
+            skip=
+            continue
+        fi
+        case $word in
+            --timeout|--color|--bus) skip=yes ;;
+            -*|=) ;;
+            *)
+                case "$command $word" in
+                    ' trust'|' id'|' net'|' config'|' completion'|'net static') command=${command:+$command }$word ;;
+                    trust\ *|id\ *|net\ *|config\ *|completion\ *)
+                        [[ $command == *' '* && $command != 'net static' ]] || command="$command $word" ;;
+                    *) [[ -n $command ]] || command=$word ;;
+                esac ;;
+        esac
+    done
+    _xmppctl_value "$prev" && return
+    if [[ $cur == -* ]]; then
+        _xmppctl_options "$command"
+    else
+        _xmppctl_arguments "$command"
+    fi
+}
+complete -F _xmppctl xmppctl
