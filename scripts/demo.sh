@@ -37,6 +37,8 @@ ctl () {
 
 quiet_ctl () { who=$1; shift; on "$who" "$built/xmppctl" "$@" </dev/null; }
 
+short () { printf %.16s "$1"; }
+
 # question PERSON: waits until somebody knocks.
 question () {
   n=0
@@ -70,14 +72,12 @@ question romeo
 ctl romeo trust pending
 tell "They hold their screens side by side and compare. It is her key: he accepts it, and calls her Juliet"
 ctl juliet id
-ctl romeo trust accept --fingerprint "$key_juliet"
-ctl romeo name juliet@pronto Juliet
+ctl romeo trust accept "$(short "$key_juliet")" --fingerprint "$key_juliet" --name Juliet
 
 tell "Now she is asked: a stranger left a message, and it waits aside until she decides"
 question juliet
 ctl juliet trust pending
-ctl juliet trust accept --fingerprint "$key_romeo"
-ctl juliet name romeo@forza Romeo
+ctl juliet trust accept "$(short "$key_romeo")" --fingerprint "$key_romeo" --name Romeo
 arrives juliet Romeo yonder
 arrives romeo Juliet yonder
 

@@ -20,7 +20,7 @@ printf '#!/bin/sh\ncat >>"%s/printed"\n' "$dir" >"$dir/bin/lp"; chmod +x "$dir/b
 printf 'all:\n\t@echo "built, and nothing is wrong"\n' >"$dir/work/Makefile"
 
 readme () { # the command lines of a section: indented, comments off, FP filled in
-  sed -n "/^## $1/,/^## /p" "$top/README.md" | sed -n 's/^    \(.*xmppctl.*\)/\1/p' | sed "s/ *#.*//; s/ FP\$/ $(key romeo)/"
+  sed -n "/^## $1/,/^## /p" "$top/README.md" | sed -n 's/^    \(.*xmppctl.*\)/\1/p' | sed "s/ *#.*//; s/ FP\$/ $(key romeo | cut -c1-16)/"
 }
 # type PERSON LINE: as typed at a prompt there. What never ends by itself is ended after a while, and that is success.
 type_line () {
@@ -28,6 +28,14 @@ type_line () {
   on "$1" env PATH="$dir/bin:$PATH" timeout $limit sh -c "cd '$dir/work' && $2" </dev/null
   status=$?
   [ $status = 124 ] && [ $limit = 6 ] || return $status
+}
+
+type_yes () { # on a terminal of its own where there is script(1), else as a script would
+  if command -v script >/dev/null; then
+    { echo y; sleep 5; } | on "$1" env PATH="$dir/bin:$PATH" timeout 60 script -qec "$2" /dev/null
+  else
+    type_line "$1" "$2 --fingerprint $(key romeo)"
+  fi
 }
 
 # Two who know each other's key; the question for trust accept is made by an earlier send.
@@ -40,9 +48,9 @@ while read -r line <&3; do
   case $line in
     *--json*|*'make 2>&1'*|*'wait juliet'*|*'--consumer'*)  # the lines for scripts: Romeo's side
       ok "/readme/romeo: $line" type_line romeo "$line" ;;
-    *'trust accept'*)
+    *'trust accept'*)  # a person at a terminal, who compares and says yes
       n=0; until [ "$(property juliet PendingRequests)" -gt 0 ]; do n=$((n + 1)); [ $n -le 300 ] || break; sleep 0.1; done
-      ok "/readme/juliet: $line" type_line juliet "$line" ;;
+      ok "/readme/juliet: $line" type_yes juliet "$line" ;;
     *) ok "/readme/juliet: $line" type_line juliet "$line" ;;
   esac
 done 3<"$dir/every-day"
