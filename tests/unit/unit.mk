@@ -145,3 +145,7 @@ tests_unit_test_trust_SOURCES = tests/unit/test-trust.c
 tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_LDADD = $(model_libs)
 
+
+# For tests of the model floor: add $(fake_discovery) to the sources and discovery.h has no network behind it.
+fake_discovery = tests/unit/fake-discovery.c tests/unit/fake-discovery.h
+EXTRA_DIST += $(fake_discovery)
