@@ -138,7 +138,7 @@ log_init (gboolean verbose)
   g_log_set_writer_func (log_writer, NULL, NULL);
 }
 
-static void
+static void G_GNUC_PRINTF (6, 0)
 emit (GLogLevelFlags level, const char *topic, guint32 contact, guint64 session, const char *rule,
       const char *format, va_list args)
 {

@@ -159,9 +159,10 @@ stanza_set_attr_ns (Stanza *s, const char *name, const char *ns, const char *val
     }
   else if (attr != NULL)
     {
-      g_autofree char *old = attr->value; /* `value` may be it */
+      char *old = attr->value; /* `value` may be it */
 
       attr->value = dup_legal (value);
+      g_free (old);
     }
   else
     append_attr (s, g_ref_string_new (name), ns != NULL ? g_ref_string_new (ns) : NULL, dup_legal (value));

@@ -50,7 +50,8 @@ struct _XmlStream {
   guint64 fed;       /* bytes given to expat */
   guint64 settled;   /* up to here everything is done with: an element in progress begins at or behind it */
   guint64 stop_at;   /* where parsing stopped for good */
-  guint8 start[4];   /* first bytes of the section, to know an encoding by */
+  guint8 first_byte; /* of the section: with the second it tells the encoding */
+  guint fed_start;   /* how many of the two were seen */
 
   GError *failure;   /* found in a callback of expat, reported by feed */
   gboolean stopped;
@@ -464,29 +465,36 @@ code_of (enum XML_Error error)
   return XML_STREAM_ERROR_NOT_WELL_FORMED;
 }
 
-/* XML 1.0 appendix F: the first bytes betray UTF-16 and UTF-32, with a mark or without. A section
- * that begins with a mark of UTF-8 is no stream either (RFC 6120 section 11.6). */
+/* XML 1.0 appendix F: the first bytes betray UTF-16 and UTF-32, with a mark or without. expat would follow them in
+ * spite of the encoding it was told, so they are looked at before. A document begins with '<' or white space; a mark
+ * of UTF-8 begins no stream (RFC 6120 section 11.6). */
+static gboolean
+check_start (XmlStream *xs, guint8 byte)
+{
+  guint8 first = xs->first_byte;
+
+  if (xs->fed_start == 0)
+    {
+      xs->first_byte = byte;
+      if (byte == 0)
+        fail (xs, XML_STREAM_ERROR_UNSUPPORTED_ENCODING, "only UTF-8 is supported");
+      else if (byte != 0xfe && byte != 0xff && strchr ("< \t\r\n", byte) == NULL)
+        fail (xs, XML_STREAM_ERROR_NOT_WELL_FORMED, "this begins no XML");
+    }
+  else if (byte == 0 || (first == 0xfe && byte == 0xff) || (first == 0xff && byte == 0xfe))
+    fail (xs, XML_STREAM_ERROR_UNSUPPORTED_ENCODING, "only UTF-8 is supported");
+  else if (first >= 0xfe)
+    fail (xs, XML_STREAM_ERROR_NOT_WELL_FORMED, "this begins no XML");
+  xs->fed_start++;
+  return xs->failure == NULL;
+}
+
 static gboolean
 check_encoding (XmlStream *xs, const char *bytes, gsize len)
 {
-  const guint8 *b = xs->start;
-
-  for (gsize i = 0; i < len && xs->fed + i < sizeof xs->start; i++)
-    {
-      guint64 at = xs->fed + i;
-
-      xs->start[at] = (guint8) bytes[i];
-      if (xs->start[at] == 0 || (at == 1 && ((b[0] == 0xfe && b[1] == 0xff) || (b[0] == 0xff && b[1] == 0xfe))))
-        {
-          fail (xs, XML_STREAM_ERROR_UNSUPPORTED_ENCODING, "only UTF-8 is supported");
-          return FALSE;
-        }
-      if (at == 2 && b[0] == 0xef && b[1] == 0xbb && b[2] == 0xbf)
-        {
-          fail (xs, XML_STREAM_ERROR_NOT_WELL_FORMED, "a byte order mark begins the stream");
-          return FALSE;
-        }
-    }
+  for (gsize i = 0; i < len && xs->fed_start < 2; i++)
+    if (!check_start (xs, (guint8) bytes[i]))
+      return FALSE;
   return TRUE;
 }
 

@@ -160,6 +160,7 @@ test_not_well_formed (void)
 
   expect ("GET / HTTP/1.0\r\n\r\n", "", code);
   expect ("\x16\x03\x01", "", code);
+  expect ("\xfe<", "", code);
   expect (HEADER "<a></b>", OPEN, code);
   expect (HEADER "<a b='1' b='2'/>", OPEN, code);
   expect (HEADER "<a b=1/>", OPEN, code);
@@ -186,6 +187,8 @@ test_other_encoding (void)
 
   expect ("<?xml version='1.0' encoding='ISO-8859-1'?>" HEADER, "", code);
   expect ("<?xml version='1.0' encoding='UTF-16'?>" HEADER, "", code);
+  /* Anything with a zero second: expat would take it for UTF-16 whatever it was told. */
+  expect_len (&xml_stream_limits_before_auth, " \0<\0s\0>\0", 8, "", code);
   expect_len (&xml_stream_limits_before_auth, utf16le, 6, "", code);
   expect_len (&xml_stream_limits_before_auth, utf16be, 6, "", code);
   expect_len (&xml_stream_limits_before_auth, bom_le, 6, "", code);
