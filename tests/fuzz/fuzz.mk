@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/fuzz/: one harness a proto module. `make check` replays the committed corpora; with
 # `configure CC=clang --enable-fuzz --with-sanitizer=address`, `make fuzz FUZZ_SECONDS=60` runs each for that long.
-fuzz_cppflags = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+fuzz_cppflags = $(AM_CPPFLAGS) $(GLIB_CFLAGS) -DFUZZ_CORPUS='"$(abs_top_srcdir)/tests/fuzz/corpus"'
 fuzz_replays =
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)

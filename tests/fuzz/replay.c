@@ -40,8 +40,7 @@ compare (gconstpointer a, gconstpointer b)
 static GPtrArray *
 list_corpus (void)
 {
-  const char *src = g_getenv ("top_srcdir");
-  g_autofree char *dir = g_build_filename (src != NULL ? src : ".", "tests/fuzz/corpus", FUZZ_NAME, NULL);
+  const char *dir = FUZZ_CORPUS "/" FUZZ_NAME;
   g_autoptr (GDir) entries = g_dir_open (dir, 0, NULL);
   GPtrArray *paths = g_ptr_array_new_with_free_func (g_free);
   const char *name;
