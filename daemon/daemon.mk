@@ -43,6 +43,9 @@ daemon_libio_a_SOURCES = \
 	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/link.c daemon/io/link.h \
+	daemon/io/link-private.h \
+	daemon/io/link-dial.c \
+	daemon/io/link-listener.c \
 	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-private.h \
 	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \
