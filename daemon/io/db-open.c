@@ -94,9 +94,9 @@ check_pages (sqlite3 *handle, GError **error)
 
 /* Each step is one transaction with its version, so a crash leaves the file on a rung, never between two. */
 static Opened
-climb (sqlite3 *handle, const DbSchema *schema, guint from, GError **error)
+climb (sqlite3 *handle, const DbSchema *schema, guint from, guint to, GError **error)
 {
-  for (guint i = from; i < schema->n_steps; i++)
+  for (guint i = from; i < to; i++)
     {
       g_autofree char *mark = g_strdup_printf ("PRAGMA application_id=%d; PRAGMA user_version=%u; COMMIT",
                                                schema->application_id, i + 1);
@@ -136,9 +136,9 @@ list_schema (sqlite3 *handle)
   return code == SQLITE_DONE ? g_steal_pointer (&set) : NULL;
 }
 
-/* Is everything there that our steps made? Compared with what they make in memory; more than that is no harm. */
+/* Is everything there that our steps made up to `version`? Compared with what they make in memory; more is no harm. */
 static gboolean
-has_schema (sqlite3 *handle, const DbSchema *schema)
+has_schema (sqlite3 *handle, const DbSchema *schema, guint version)
 {
   g_autoptr (GHashTable) want = NULL;
   g_autoptr (GHashTable) have = NULL;
@@ -148,7 +148,7 @@ has_schema (sqlite3 *handle, const DbSchema *schema)
   gboolean same = FALSE;
 
   if (sqlite3_open_v2 (":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK
-      && climb (model, schema, 0, NULL) == OPENED)
+      && climb (model, schema, 0, version, NULL) == OPENED)
     want = list_schema (model);
   sqlite3_close (model);
   have = list_schema (handle);
@@ -249,7 +249,13 @@ identify (sqlite3 *handle, const char *path, const DbSchema *schema, guint *vers
   *version = (guint) user;
   if (user == 0)
     return OPENED;
-  return check_pages (handle, error);
+  result = check_pages (handle, error);
+  if (result == OPENED && !has_schema (handle, schema, *version))
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s: tables are missing", path);
+      result = DAMAGED;
+    }
+  return result;
 }
 
 static void
@@ -301,12 +307,7 @@ open_once (const char *path, const DbSchema *schema, sqlite3 **out, GError **err
   if (result == OPENED)
     result = run_sql (handle, after, error);
   if (result == OPENED)
-    result = climb (handle, schema, version, error);
-  if (result == OPENED && version != 0 && !has_schema (handle, schema))
-    {
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s: tables are missing", path);
-      result = DAMAGED;
-    }
+    result = climb (handle, schema, version, schema->n_steps, error);
   if (result != OPENED)
     sqlite3_close (handle);
   else

@@ -482,12 +482,12 @@ db_worker_new (void)
 }
 
 static gboolean
-has_done (DbWorker *worker)
+has_work (DbWorker *worker)
 {
   gboolean any;
 
   g_mutex_lock (&worker->lock);
-  any = worker->queue.head != NULL || worker->done.head != NULL;
+  any = worker->queue.head != NULL || worker->busy || worker->done.head != NULL;
   g_mutex_unlock (&worker->lock);
   return any;
 }
@@ -500,7 +500,7 @@ db_worker_flush (DbWorker *worker)
       wait_idle (worker);
       report (worker);
     }
-  while (has_done (worker));
+  while (has_work (worker));
 }
 
 void

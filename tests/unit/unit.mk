@@ -66,7 +66,7 @@ tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_config_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-db
-tests_unit_test_db_SOURCES = tests/unit/test-db.c
+tests_unit_test_db_SOURCES = tests/unit/test-db.c tests/unit/store-helper.h
 tests_unit_test_db_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_db_LDADD = $(io_libs)
 
@@ -76,7 +76,7 @@ tests_unit_test_discovery_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_discovery_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-history
-tests_unit_test_history_SOURCES = tests/unit/test-history.c
+tests_unit_test_history_SOURCES = tests/unit/test-history.c tests/unit/store-helper.h
 tests_unit_test_history_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_history_LDADD = $(io_libs)
 
@@ -91,7 +91,7 @@ tests_unit_test_link_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_link_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-outbox
-tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c
+tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c tests/unit/store-helper.h
 tests_unit_test_outbox_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_outbox_LDADD = $(io_libs)
 
@@ -106,7 +106,7 @@ tests_unit_test_tls_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tls_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-trust-store
-tests_unit_test_trust_store_SOURCES = tests/unit/test-trust-store.c
+tests_unit_test_trust_store_SOURCES = tests/unit/test-trust-store.c tests/unit/store-helper.h
 tests_unit_test_trust_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_store_LDADD = $(io_libs)
 
