@@ -1,4 +1,509 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "earshot-config.h"
-#include <glib.h>
-int main (int argc, char **argv) { g_test_init (&argc, &argv, NULL); return g_test_run (); }
+
+#include "daemon/io/trust-store.h"
+
+#include "daemon/io/trust-store-private.h"
+#include "tests/unit/store-helper.h"
+
+#define ROMEO 11
+#define JULIET 22
+
+typedef struct
+{
+  Store store;
+  TrustStore *trust;
+} Fixture;
+
+typedef struct
+{
+  GArray *contacts, *keys, *requests;
+  GHashTable *settings;
+} Loaded;
+
+static void
+loaded_clear (Loaded *l)
+{
+  g_clear_pointer (&l->contacts, g_array_unref);
+  g_clear_pointer (&l->keys, g_array_unref);
+  g_clear_pointer (&l->requests, g_array_unref);
+  g_clear_pointer (&l->settings, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Loaded, loaded_clear)
+
+static void
+open_trust (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *aside = NULL;
+
+  f->trust = trust_store_open (f->store.worker, f->store.path, &aside, &error);
+  g_assert_no_error (error);
+  g_assert_null (aside);
+}
+
+static void
+set_up (Fixture *f, gconstpointer unused)
+{
+  store_set_up (&f->store, NULL);
+  open_trust (f);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer unused)
+{
+  g_assert_true (raw_is_sound (f->trust->db));
+  trust_store_close (f->trust);
+  store_tear_down (&f->store, NULL);
+}
+
+static void
+restart (Fixture *f)
+{
+  trust_store_close (f->trust);
+  open_trust (f);
+}
+
+static gint64
+sql (Fixture *f, const char *text)
+{
+  return raw_sql (f->trust->db, text);
+}
+
+static int
+apply (Fixture *f, TrustChange *change)
+{
+  Outcome outcome = { 0 };
+
+  trust_store_apply (f->trust, change, outcome_set, &outcome);
+  g_assert_false (outcome.done);
+  return outcome_wait (&outcome);
+}
+
+static Loaded
+load (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+  Loaded l = { 0 };
+
+  trust_store_load (f->trust, &l.contacts, &l.keys, &l.requests, &l.settings, &error);
+  g_assert_no_error (error);
+  return l;
+}
+
+static Fingerprint
+key_of (guint8 n)
+{
+  Fingerprint fp;
+
+  memset (fp.bytes, n, sizeof fp.bytes);
+  return fp;
+}
+
+static ContactRow
+contact_row (guint32 id)
+{
+  ContactRow row = { .id = id, .petname = (char *) "", .created = 1, .last_seen = 2, .stored = TRUE };
+
+  return row;
+}
+
+static KeyRow
+key_row (guint8 n, guint32 contact, TrustLevel level)
+{
+  KeyRow row = { .fp = key_of (n), .contact = contact, .level = level, .source = (char *) "user", .since = 3 };
+
+  return row;
+}
+
+static RequestRow
+request_row (guint64 id, guint8 n, guint32 contact)
+{
+  RequestRow row = { .id = id, .kind = (char *) "new-key", .contact = contact, .fp = key_of (n), .created = 4,
+                     .name = (char *) "romeo@forza", .link = (char *) "wlan0" };
+
+  return row;
+}
+
+/* A person with two keys and a question about one. */
+static void
+put_person (Fixture *f, guint32 id, guint8 n)
+{
+  TrustChange *change = trust_change_new ();
+  ContactRow contact = contact_row (id);
+  KeyRow one = key_row (n, id, TRUST_PINNED);
+  KeyRow two = key_row ((guint8) (n + 1), id, TRUST_UNKNOWN);
+  RequestRow request = request_row (n, (guint8) (n + 1), id);
+
+  trust_change_put_contact (change, &contact);
+  trust_change_put_key (change, &one);
+  trust_change_put_key (change, &two);
+  trust_change_put_request (change, &request);
+  g_assert_cmpint (apply (f, change), ==, -1);
+}
+
+/* -------------------------------------------------------------------------- */
+
+static void
+test_round_trip (Fixture *f, gconstpointer unused)
+{
+  char *addrs[] = { (char *) "romeo@forza", (char *) "R\xc3\xb6meo@two", (char *) "\x1b[2J'; DROP TABLE key", NULL };
+  ContactRow contact = contact_row (ROMEO);
+  KeyRow key = key_row (1, ROMEO, TRUST_VERIFIED);
+  RequestRow request = request_row (77, 1, ROMEO);
+  TrustChange *change = trust_change_new ();
+  const ContactRow *c;
+  const KeyRow *k;
+  const RequestRow *r;
+  g_auto (Loaded) l = { 0 };
+  Fingerprint other = key_of (9);
+
+  contact.petname = (char *) "my romeo";
+  contact.blocked = TRUE;
+  contact.addrs = addrs;
+  key.last_used = 6;
+  key.first_seen = 7;
+  key.refused = key.grant_owed = TRUE;
+  key.has_replacement = TRUE;
+  key.replaced_by = other;
+  request.kind = (char *) "name-conflict";
+  request.snoozed_until = 99;
+  request.contested = JULIET;
+  trust_change_put_contact (change, &contact);
+  trust_change_put_key (change, &key);
+  trust_change_put_request (change, &request);
+  trust_change_put_setting (change, "mode", "tofu");
+  trust_change_put_setting (change, "gone", "x");
+  trust_change_put_setting (change, "gone", NULL);
+  trust_change_audit (change, 5, "accept", "aa", "pinned", ":1.7 pid 12");
+  g_assert_cmpint (apply (f, change), ==, -1);
+  restart (f);
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len, ==, 1);
+  c = &g_array_index (l.contacts, ContactRow, 0);
+  g_assert_cmpuint (c->id, ==, ROMEO);
+  g_assert_cmpstr (c->petname, ==, "my romeo");
+  g_assert_true (c->blocked && c->stored);
+  g_assert_cmpint (c->created, ==, 1);
+  g_assert_cmpint (c->last_seen, ==, 2);
+  g_assert_true (g_strv_equal ((const char *const *) c->addrs, (const char *const *) addrs));
+  g_assert_cmpuint (l.keys->len, ==, 1);
+  k = &g_array_index (l.keys, KeyRow, 0);
+  g_assert_true (fingerprint_equal (&k->fp, &key.fp));
+  g_assert_cmpuint (k->contact, ==, ROMEO);
+  g_assert_cmpint (k->level, ==, TRUST_VERIFIED);
+  g_assert_cmpstr (k->source, ==, "user");
+  g_assert_cmpint (k->since, ==, 3);
+  g_assert_cmpint (k->last_used, ==, 6);
+  g_assert_cmpint (k->first_seen, ==, 7);
+  g_assert_true (k->refused && k->grant_owed && k->has_replacement && fingerprint_equal (&k->replaced_by, &other));
+  g_assert_false (k->forgotten);
+  g_assert_cmpuint (l.requests->len, ==, 1);
+  r = &g_array_index (l.requests, RequestRow, 0);
+  g_assert_cmpuint (r->id, ==, 77);
+  g_assert_cmpstr (r->kind, ==, "name-conflict");
+  g_assert_cmpuint (r->contact, ==, ROMEO);
+  g_assert_true (fingerprint_equal (&r->fp, &key.fp));
+  g_assert_cmpint (r->created, ==, 4);
+  g_assert_cmpint (r->snoozed_until, ==, 99);
+  g_assert_cmpstr (r->name, ==, "romeo@forza");
+  g_assert_cmpuint (r->contested, ==, JULIET);
+  g_assert_cmpstr (r->link, ==, "wlan0");
+  g_assert_cmpuint (g_hash_table_size (l.settings), ==, 1);
+  g_assert_cmpstr (g_hash_table_lookup (l.settings, "mode"), ==, "tofu");
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM audit WHERE time = 5 AND event = 'accept' AND fp = 'aa' AND verdict = 'pinned'"
+                           " AND caller = ':1.7 pid 12'"), ==, 1);
+}
+
+static void
+test_copied_and_replaced (Fixture *f, gconstpointer unused)
+{
+  char *addrs[] = { (char *) "1", (char *) "2", (char *) "3", (char *) "4", (char *) "5", (char *) "6", (char *) "7",
+                    (char *) "8", (char *) "9", NULL };
+  char *fewer[] = { (char *) "new", NULL };
+  TrustChange *change = trust_change_new ();
+  ContactRow contact = contact_row (ROMEO);
+  g_auto (Loaded) l = { 0 };
+  char petname[] = "before";
+
+  contact.petname = petname;
+  contact.addrs = addrs;
+  trust_change_put_contact (change, &contact);
+  memset (petname, 'x', sizeof petname - 1);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  l = load (f);
+  g_assert_cmpstr (g_array_index (l.contacts, ContactRow, 0).petname, ==, "before");
+  g_assert_cmpuint (g_strv_length (g_array_index (l.contacts, ContactRow, 0).addrs), ==, 8);
+  loaded_clear (&l);
+  contact.petname = NULL;
+  contact.addrs = fewer;
+  change = trust_change_new ();
+  trust_change_put_contact (change, &contact);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len, ==, 1);
+  g_assert_cmpstr (g_array_index (l.contacts, ContactRow, 0).petname, ==, "");
+  g_assert_cmpuint (g_strv_length (g_array_index (l.contacts, ContactRow, 0).addrs), ==, 1);
+}
+
+static void
+test_forget (Fixture *f, gconstpointer unused)
+{
+  Fingerprint one = key_of (1), two = key_of (2), other = key_of (5);
+  TrustChange *change;
+  KeyRow again = key_row (1, JULIET, TRUST_UNKNOWN);
+  g_auto (Loaded) l = { 0 };
+
+  put_person (f, ROMEO, 1);
+  put_person (f, JULIET, 5);
+  g_assert_false (trust_store_was_forgotten (f->trust, &one));
+  change = trust_change_new ();
+  trust_change_delete_contact (change, ROMEO);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_true (trust_store_was_forgotten (f->trust, &one));
+  g_assert_true (trust_store_was_forgotten (f->trust, &two));
+  g_assert_false (trust_store_was_forgotten (f->trust, &other));
+  restart (f);
+  g_assert_true (trust_store_was_forgotten (f->trust, &one));
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len, ==, 1);
+  g_assert_cmpuint (l.keys->len, ==, 2);
+  g_assert_cmpuint (l.requests->len, ==, 1);
+  loaded_clear (&l);
+  /* It comes back, and is known to have been forgotten, whatever was put. */
+  change = trust_change_new ();
+  trust_change_put_key (change, &again);
+  trust_change_delete_key (change, &other);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_true (trust_store_was_forgotten (f->trust, &other));
+  l = load (f);
+  g_assert_cmpuint (l.keys->len, ==, 2);
+  for (guint i = 0; i < l.keys->len; i++)
+    {
+      const KeyRow *key = &g_array_index (l.keys, KeyRow, i);
+
+      g_assert_cmpint (key->forgotten, ==, fingerprint_equal (&key->fp, &one));
+    }
+  /* Deleting what was never there leaves nothing. */
+  other = key_of (200);
+  change = trust_change_new ();
+  trust_change_delete_key (change, &other);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_false (trust_store_was_forgotten (f->trust, &other));
+}
+
+static void
+test_blocked_once (Fixture *f, gconstpointer unused)
+{
+  TrustChange *change = trust_change_new ();
+  ContactRow contact = contact_row (ROMEO);
+  KeyRow key = key_row (1, ROMEO, TRUST_PINNED);
+  g_auto (Loaded) l = { 0 };
+
+  key.forgotten = TRUE;
+  trust_change_put_contact (change, &contact);
+  trust_change_put_key (change, &key);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_true (trust_store_was_forgotten (f->trust, &key.fp));
+  key.forgotten = FALSE;
+  change = trust_change_new ();
+  trust_change_put_key (change, &key);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  l = load (f);
+  g_assert_true (g_array_index (l.keys, KeyRow, 0).forgotten);
+}
+
+static void
+test_drop (Fixture *f, gconstpointer unused)
+{
+  TrustChange *change = trust_change_new ();
+  Fingerprint one = key_of (1);
+  g_auto (Loaded) l = { 0 };
+
+  put_person (f, ROMEO, 1);
+  trust_change_drop_contact (change, ROMEO);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_false (trust_store_was_forgotten (f->trust, &one));
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len + l.keys->len + l.requests->len, ==, 0);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM tombstone"), ==, 0);
+}
+
+/* The keys of one contact go to another, then the empty one is deleted: they are not forgotten by that. */
+static void
+test_move_key (Fixture *f, gconstpointer unused)
+{
+  TrustChange *change = trust_change_new ();
+  KeyRow moved = key_row (1, JULIET, TRUST_PINNED);
+  KeyRow second = key_row (2, JULIET, TRUST_UNKNOWN);
+  g_auto (Loaded) l = { 0 };
+
+  put_person (f, ROMEO, 1);
+  put_person (f, JULIET, 5);
+  trust_change_put_key (change, &moved);
+  trust_change_put_key (change, &second);
+  trust_change_delete_contact (change, ROMEO);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_false (trust_store_was_forgotten (f->trust, &moved.fp));
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len, ==, 1);
+  g_assert_cmpuint (l.keys->len, ==, 4);
+}
+
+static void
+test_atomic (Fixture *f, gconstpointer unused)
+{
+  TrustChange *change = trust_change_new ();
+  ContactRow good = contact_row (ROMEO);
+  ContactRow bad = contact_row (G_MAXUINT32);
+  KeyRow key = key_row (1, ROMEO, TRUST_PINNED);
+  KeyRow impossible = key_row (2, 0, TRUST_PINNED);
+  Outcome first = { 0 }, second = { 0 };
+
+  /* One step that cannot be: nothing of the change is done, nothing of its neighbour is lost. */
+  trust_change_put_contact (change, &good);
+  trust_change_put_key (change, &key);
+  trust_change_put_contact (change, &bad);
+  trust_store_apply (f->trust, change, outcome_set, &first);
+  change = trust_change_new ();
+  trust_change_put_setting (change, "a", "b");
+  trust_store_apply (f->trust, change, outcome_set, &second);
+  g_assert_cmpint (outcome_wait (&first), ==, EARSHOT_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpint (outcome_wait (&second), ==, -1);
+  g_assert_cmpint (sql (f, "SELECT (SELECT count(*) FROM contact) + (SELECT count(*) FROM key)"), ==, 0);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM setting"), ==, 1);
+  change = trust_change_new ();
+  trust_change_put_contact (change, &good);
+  trust_change_put_key (change, &impossible);
+  g_assert_cmpint (apply (f, change), ==, EARSHOT_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM contact"), ==, 0);
+}
+
+static void
+test_full_disk (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *wal = g_strconcat (f->store.path, "-wal", NULL);
+  TrustChange *change = trust_change_new ();
+  Fingerprint one = key_of (1);
+  Outcome outcome = { 0 };
+  struct stat st;
+
+  put_person (f, ROMEO, 1);
+  g_assert_cmpint (stat (wal, &st), ==, 0);
+  trust_change_delete_contact (change, ROMEO);
+  disk_fill ((rlim_t) st.st_size);
+  trust_store_apply (f->trust, change, outcome_set, &outcome);
+  store_wait (&outcome.done);
+  disk_free ();
+  g_assert_cmpint (outcome.code, ==, EARSHOT_ERROR_STORE_FULL);
+  /* Disk first, memory second. */
+  g_assert_false (trust_store_was_forgotten (f->trust, &one));
+  restart (f);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM key"), ==, 2);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM tombstone"), ==, 0);
+}
+
+static void
+test_rotten_rows (Fixture *f, gconstpointer unused)
+{
+  g_auto (Loaded) l = { 0 };
+
+  put_person (f, ROMEO, 1);
+  sql (f, "INSERT INTO contact VALUES (-1, 'x', 0, 0, 0, 1), (4294967299, 'x', 0, 0, 0, 1), (0, 'x', 0, 0, 0, 1)");
+  sql (f, "INSERT INTO contact VALUES (33, CAST (x'61ff' AS TEXT), 0, -7, -7, 1)");
+  sql (f, "INSERT INTO addr SELECT 33, value, 'a' || value FROM (WITH RECURSIVE c (value) AS"
+          " (SELECT -3 UNION ALL SELECT value + 1 FROM c WHERE value < 20) SELECT value FROM c)");
+  /* Short, long, of nobody, and of a level that nobody gave. */
+  sql (f, "INSERT INTO key VALUES (x'00', 11, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key VALUES (zeroblob (33), 11, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key VALUES (randomblob (32), 999, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key VALUES (randomblob (32), 4294967307, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key VALUES (randomblob (32), 33, 'VERIFIED ', '', -1, -1, -1, 0, 0, x'01')");
+  sql (f, "INSERT INTO request VALUES (-1, 'new-key', 11, randomblob (32), 0, 0, '', 0, ''),"
+          " (5, 'free-beer', 11, randomblob (32), 0, 0, '', 0, ''), (6, 'new-key', 999, randomblob (32), 0, 0, '', 0, ''),"
+          " (7, 'new-key', 11, x'01', 0, 0, '', 0, ''), (8, 'new-key', 11, randomblob (32), 0, 0, '', -9, '')");
+  sql (f, "INSERT INTO tombstone (fp, time) VALUES (x'0102', 1)");
+  restart (f);
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len, ==, 2);
+  g_assert_cmpstr (g_array_index (l.contacts, ContactRow, 1).petname, ==, "a\xef\xbf\xbd");
+  g_assert_cmpint (g_array_index (l.contacts, ContactRow, 1).created, ==, 0);
+  g_assert_cmpuint (g_strv_length (g_array_index (l.contacts, ContactRow, 1).addrs), ==, 8);
+  g_assert_cmpuint (l.keys->len, ==, 3);
+  g_assert_cmpuint (g_array_index (l.keys, KeyRow, 2).contact, ==, 33);
+  g_assert_cmpint (g_array_index (l.keys, KeyRow, 2).level, ==, TRUST_UNKNOWN);
+  g_assert_false (g_array_index (l.keys, KeyRow, 2).has_replacement);
+  g_assert_cmpuint (l.requests->len, ==, 1);
+}
+
+static void
+test_audit_bound (Fixture *f, gconstpointer unused)
+{
+  TrustChange *change = trust_change_new ();
+
+  sql (f, "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)"
+          " INSERT INTO audit SELECT x, 1, 'e', '', 'v', 'c' FROM c");
+  trust_change_audit (change, 5, "accept", NULL, "pinned", NULL);
+  trust_change_audit (change, 6, "accept", NULL, "pinned", NULL);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM audit"), ==, 100000);
+  g_assert_cmpint (sql (f, "SELECT min(n) FROM audit"), ==, 3);
+  g_assert_cmpint (sql (f, "SELECT time FROM audit ORDER BY n DESC LIMIT 1"), ==, 6);
+}
+
+/* Losing history never loses a pin: the file is another one. And a lost trust.db is said, not hidden. */
+static void
+test_damaged (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *aside = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (Loaded) l = { 0 };
+
+  put_person (f, ROMEO, 1);
+  trust_store_close (f->trust);
+  g_assert_true (g_file_set_contents (f->store.path, "rotten", 6, NULL));
+  f->trust = trust_store_open (f->store.worker, f->store.path, &aside, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (aside);
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len + l.keys->len, ==, 0);
+}
+
+static void
+test_close_with_pending (Fixture *f, gconstpointer unused)
+{
+  TrustChange *change = trust_change_new ();
+  ContactRow contact = contact_row (ROMEO);
+  Outcome outcome = { 0 };
+  g_auto (Loaded) l = { 0 };
+
+  trust_change_put_contact (change, &contact);
+  trust_store_apply (f->trust, change, outcome_set, &outcome);
+  trust_store_close (f->trust);
+  g_assert_true (outcome.done);
+  g_assert_cmpint (outcome.code, ==, -1);
+  open_trust (f);
+  l = load (f);
+  g_assert_cmpuint (l.contacts->len, ==, 1);
+}
+
+#define ADD(name, func) g_test_add ("/trust-store/" name, Fixture, NULL, set_up, func, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  store_main (&argc, &argv);
+  ADD ("round-trip", test_round_trip);
+  ADD ("rows-are-copied-and-replaced", test_copied_and_replaced);
+  ADD ("forgotten-stays-forgotten", test_forget);
+  ADD ("blocked-once", test_blocked_once);
+  ADD ("dropped-is-not-forgotten", test_drop);
+  ADD ("moved-key-is-not-forgotten", test_move_key);
+  ADD ("atomic", test_atomic);
+  ADD ("full-disk-changes-nothing", test_full_disk);
+  ADD ("rotten-rows-trust-nobody", test_rotten_rows);
+  ADD ("X-02-audit-is-bounded", test_audit_bound);
+  ADD ("damaged-is-set-aside", test_damaged);
+  ADD ("close-with-pending-changes", test_close_with_pending);
+  return g_test_run ();
+}
