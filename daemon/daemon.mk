@@ -46,7 +46,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/link-private.h \
 	daemon/io/link-dial.c \
 	daemon/io/link-listener.c \
-	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-private.h \
+	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-hold.c daemon/io/outbox-private.h \
 	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \
 	daemon/io/tls.c daemon/io/tls.h \

@@ -1,15 +1,73 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * For history-keep.c: the outbox's part of its transactions. Writer thread only.
+ * Between outbox.c (adding, loading, settling) and outbox-hold.c (the rest), and the outbox's part of history's
+ * transactions. `_in_job`: writer thread only.
  */
 #pragma once
 
+#include "daemon/io/db-values.h"
 #include "daemon/io/outbox.h"
 
+#define TOKEN_LIFE (7 * G_TIME_SPAN_DAY)
+
+struct _Outbox
+{
+  guint refs; /* the owner's and one for each job on its way */
+  Db *db;
+  guint64 items;     /* never less than there are; made exact where it would refuse something */
+  GHashTable *marks; /* id → gint64*: first sent, not yet written */
+  GSource *marks_timer;
+};
+
+/* A job: arguments in, results out; work sets its results anew, since it may run twice. */
+typedef struct
+{
+  Outbox *outbox;
+  /* arguments */
+  OutboxItem *item;
+  char *text; /* token, or message id */
+  guint32 contact;
+  guint64 after;
+  guint limit;
+  gboolean flag;
+  char *state, *reason;
+  gint64 now;
+  GHashTable *marks;
+  /* results */
+  GError *refusal;
+  GPtrArray *items;
+  char *first_id;
+  guint64 seq;
+  guint64 count;
+  guint held;
+  gboolean repeat, counted;
+  /* who asked */
+  union
+  {
+    DoneFunc done;
+    OutboxAdded added;
+    OutboxLoaded loaded;
+    OutboxSettled settled;
+    OutboxCounted counted;
+  } report;
+  gpointer user;
+} Owing;
+
+Owing *owing_new (Outbox *outbox, gpointer user);
+void owing_free (gpointer owing);
+/* Clears the results: first line of each work function. */
+void owing_reset (Owing *owing);
+/* Says no without failing the transaction. Returns TRUE. */
+gboolean owing_refuse (Owing *owing, EarshotError code, const char *message);
+/* DbDone for a DoneFunc. */
+void owing_done (gpointer owing, const GError *error);
+
+/* The seq of the item with that id, 0 = none. Contact 0: whoever has it. */
+gboolean outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error);
+gboolean outbox_remove_in_job (sqlite3 *handle, guint64 seq, GError **error);
+/* Sends the marks of first sending to the disk. */
+void outbox_write_marks (Outbox *outbox);
+
+/* For history-keep.c. */
 gboolean outbox_move_in_job (sqlite3 *handle, guint32 from, guint32 to, GError **error);
 gboolean outbox_drop_in_job (sqlite3 *handle, guint32 contact, GError **error);
-
-typedef void (*OutboxCounted) (gpointer user, guint32 contact, guint queued, guint held, guint64 last_seq,
-                               const GError *error);
-void outbox_count (Outbox *outbox, guint32 contact, OutboxCounted done, gpointer user);
-void outbox_drop_contact (Outbox *outbox, guint32 contact, DoneFunc done, gpointer user);

@@ -17,52 +17,7 @@
 #define ITEMS_MAX 100000
 #define LOAD_MAX 1000
 #define TOKEN_BYTES_MAX 256
-#define TOKEN_LIFE (7 * G_TIME_SPAN_DAY)
 #define ITEM_LIFE (30 * G_TIME_SPAN_DAY)
-#define MARKS_MAX 512
-#define MARKS_DELAY_MS 500
-
-struct _Outbox
-{
-  guint refs; /* the owner's and one for each job on its way */
-  Db *db;
-  guint64 items;     /* never less than there are; made exact where it would refuse something */
-  GHashTable *marks; /* id → gint64*: first sent, not yet written */
-  GSource *marks_timer;
-};
-
-typedef struct
-{
-  Outbox *outbox;
-  /* arguments */
-  OutboxItem *item;
-  char *text; /* token, or message id */
-  guint32 contact;
-  guint64 after;
-  guint limit;
-  gboolean flag;
-  char *state, *reason;
-  gint64 now;
-  GHashTable *marks;
-  /* results */
-  GError *refusal;
-  GPtrArray *items;
-  char *first_id;
-  guint64 seq;
-  guint64 count;
-  guint held;
-  gboolean repeat, counted;
-  /* who asked */
-  union
-  {
-    DoneFunc done;
-    OutboxAdded added;
-    OutboxLoaded loaded;
-    OutboxSettled settled;
-    OutboxCounted counted;
-  } report;
-  gpointer user;
-} Owing;
 
 void
 outbox_item_free (OutboxItem *item)
@@ -86,7 +41,7 @@ outbox_unref (Outbox *outbox)
   g_free (outbox);
 }
 
-static Owing *
+Owing *
 owing_new (Outbox *outbox, gpointer user)
 {
   Owing *owing = g_new0 (Owing, 1);
@@ -98,7 +53,7 @@ owing_new (Outbox *outbox, gpointer user)
 }
 
 /* Work may run twice. */
-static void
+void
 owing_reset (Owing *owing)
 {
   g_clear_error (&owing->refusal);
@@ -110,7 +65,7 @@ owing_reset (Owing *owing)
   owing->repeat = owing->counted = FALSE;
 }
 
-static void
+void
 owing_free (gpointer data)
 {
   Owing *owing = data;
@@ -125,7 +80,7 @@ owing_free (gpointer data)
   g_free (owing);
 }
 
-static gboolean
+gboolean
 owing_refuse (Owing *owing, EarshotError code, const char *message)
 {
   g_clear_error (&owing->refusal);
@@ -133,8 +88,8 @@ owing_refuse (Owing *owing, EarshotError code, const char *message)
   return TRUE;
 }
 
-static void
-done_plain (gpointer data, const GError *error)
+void
+owing_done (gpointer data, const GError *error)
 {
   Owing *owing = data;
 
@@ -354,14 +309,12 @@ done_loaded (gpointer data, const GError *error)
     owing->report.loaded (owing->user, error == NULL ? g_steal_pointer (&owing->items) : NULL, error);
 }
 
-static void write_marks (Outbox *outbox);
-
 void
 outbox_load (Outbox *outbox, guint32 contact, guint64 after, guint limit, OutboxLoaded done, gpointer user)
 {
   Owing *owing = owing_new (outbox, user);
 
-  write_marks (outbox);
+  outbox_write_marks (outbox);
   owing->contact = contact;
   owing->after = after;
   owing->limit = MIN (limit, LOAD_MAX);
@@ -372,8 +325,8 @@ outbox_load (Outbox *outbox, guint32 contact, guint64 after, guint limit, Outbox
 /* --- settling ------------------------------------------------------------- */
 
 /* The seq of the item with that id, 0 = none. Contact 0: whoever has it. */
-static gboolean
-find_item (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error)
+gboolean
+outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error)
 {
   static const char sql[] = "SELECT outbox.seq FROM log INDEXED BY log_id CROSS JOIN outbox ON outbox.seq = log.seq"
                             " WHERE log.id = ?1 AND log.kind = 0 AND log.direction = 1"
@@ -393,8 +346,8 @@ find_item (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GErro
   return TRUE;
 }
 
-static gboolean
-remove_item (sqlite3 *handle, guint64 seq, GError **error)
+gboolean
+outbox_remove_in_job (sqlite3 *handle, guint64 seq, GError **error)
 {
   sqlite3_stmt *stmt = db_prepare (handle, "DELETE FROM outbox WHERE seq = ?1", error);
 
@@ -413,11 +366,11 @@ work_settle (sqlite3 *handle, gpointer data, GError **error)
   owing_reset (owing);
   if (owing->contact == 0)
     return owing_refuse (owing, EARSHOT_ERROR_NOT_FOUND, "no contact");
-  if (!find_item (handle, owing->contact, owing->text, &item, error))
+  if (!outbox_find_in_job (handle, owing->contact, owing->text, &item, error))
     return FALSE;
   if (item == 0)
     return owing_refuse (owing, EARSHOT_ERROR_NOT_FOUND, "nothing of that id is owed to this contact");
-  if (!remove_item (handle, item, error))
+  if (!outbox_remove_in_job (handle, item, error))
     return FALSE;
   owing->count = 1;
   return history_state_in_job (handle, owing->contact, owing->text, owing->state, owing->reason, owing->now, &owing->seq, error);
@@ -455,312 +408,7 @@ outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *stat
   db_submit (outbox->db, TRUE, work_settle, done_settled, owing, owing_free);
 }
 
-/* --- held, expired -------------------------------------------------------- */
-
-typedef struct
-{
-  guint64 seq;
-  guint32 contact;
-  char *id;
-} Found;
-
-static void
-found_clear (gpointer data)
-{
-  g_free (((Found *) data)->id);
-}
-
-/* Rows (seq, contact, id) of a bound statement, read to the end before anything is changed. */
-static GArray *
-read_found (sqlite3 *handle, sqlite3_stmt *stmt, GError **error)
-{
-  g_autoptr (GArray) list = g_array_new (FALSE, TRUE, sizeof (Found));
-  gboolean row;
-
-  g_array_set_clear_func (list, found_clear);
-  while (db_step_row (handle, stmt, &row, error))
-    {
-      Found found;
-
-      if (!row)
-        return g_steal_pointer (&list);
-      found.seq = (guint64) db_column_positive (stmt, 0);
-      found.contact = (guint32) CLAMP (sqlite3_column_int64 (stmt, 1), 0, CONTACT_ID_MAX);
-      found.id = db_column_dup_or_empty (stmt, 2);
-      g_array_append_val (list, found);
-    }
-  return NULL;
-}
-
-/* Those of the contact whose state is another one now; of `id` only if that is given. */
-static GArray *
-find_to_hold (sqlite3 *handle, const Owing *owing, guint64 only, GError **error)
-{
-  static const char sql[] = "SELECT outbox.seq, outbox.contact, log.id FROM outbox INDEXED BY outbox_contact"
-                            " CROSS JOIN log ON log.seq = outbox.seq WHERE outbox.contact = ?1 AND (?2 = 0 OR outbox.seq = ?2)"
-                            " AND CASE WHEN ?3 THEN outbox.held = 0 OR outbox.reason <> ?4"
-                            " ELSE outbox.held <> 0 AND (?4 IS NULL OR outbox.reason = ?4) END ORDER BY outbox.seq";
-  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
-
-  if (stmt == NULL)
-    return NULL;
-  sqlite3_bind_int64 (stmt, 1, owing->contact);
-  db_bind_seq (stmt, 2, only);
-  sqlite3_bind_int (stmt, 3, owing->flag ? 1 : 0);
-  db_bind_text (stmt, 4, owing->reason);
-  return read_found (handle, stmt, error);
-}
-
-static gboolean
-work_hold (sqlite3 *handle, gpointer data, GError **error)
-{
-  g_autoptr (GArray) list = NULL;
-  Owing *owing = data;
-  const char *reason = owing->flag ? owing->reason : "";
-  guint64 only = 0;
-
-  owing_reset (owing);
-  if (owing->text != NULL)
-    {
-      if (!find_item (handle, owing->contact, owing->text, &only, error))
-        return FALSE;
-      if (only == 0)
-        return owing_refuse (owing, EARSHOT_ERROR_NOT_FOUND, "nothing of that id is owed to this contact");
-    }
-  list = find_to_hold (handle, owing, only, error);
-  if (list == NULL)
-    return FALSE;
-  for (guint i = 0; i < list->len; i++)
-    {
-      const Found *found = &g_array_index (list, Found, i);
-      sqlite3_stmt *stmt = db_prepare (handle, "UPDATE outbox SET held = ?2, reason = ?3 WHERE seq = ?1", error);
-
-      if (stmt == NULL)
-        return FALSE;
-      db_bind_seq (stmt, 1, found->seq);
-      sqlite3_bind_int (stmt, 2, owing->flag ? 1 : 0);
-      db_bind_text (stmt, 3, reason);
-      if (!db_step_done (handle, stmt, error)
-          || !history_state_in_job (handle, found->contact, found->id, owing->flag ? "held" : "queued", reason, owing->now,
-                                    NULL, error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-void
-outbox_set_held (Outbox *outbox, guint32 contact, const char *id, gboolean held, const char *reason,
-                 DoneFunc done, gpointer user)
-{
-  Owing *owing = owing_new (outbox, user);
-
-  owing->contact = contact;
-  owing->text = g_strdup (id);
-  owing->flag = held;
-  owing->reason = held && reason == NULL ? g_strdup ("") : g_strdup (reason);
-  owing->now = g_get_real_time ();
-  owing->report.done = done;
-  db_submit (outbox->db, TRUE, work_hold, done_plain, owing, owing_free);
-}
-
-static gboolean
-drop_tokens (sqlite3 *handle, gint64 now, GError **error)
-{
-  sqlite3_stmt *stmt = db_prepare (handle, "DELETE FROM token WHERE time <= ?1", error);
-
-  if (stmt == NULL)
-    return FALSE;
-  sqlite3_bind_int64 (stmt, 1, now - TOKEN_LIFE);
-  return db_step_done (handle, stmt, error);
-}
-
-static gboolean
-work_expire (sqlite3 *handle, gpointer data, GError **error)
-{
-  static const char due[] = "SELECT outbox.seq, outbox.contact, log.id FROM outbox LEFT JOIN log ON log.seq = outbox.seq"
-                            " WHERE outbox.expires <= ?1 ORDER BY outbox.seq";
-  g_autoptr (GArray) list = NULL;
-  Owing *owing = data;
-  sqlite3_stmt *stmt = db_prepare (handle, due, error);
-
-  owing_reset (owing);
-  if (stmt == NULL)
-    return FALSE;
-  sqlite3_bind_int64 (stmt, 1, owing->now);
-  list = read_found (handle, stmt, error);
-  if (list == NULL)
-    return FALSE;
-  for (guint i = 0; i < list->len; i++)
-    {
-      const Found *found = &g_array_index (list, Found, i);
-
-      if (!remove_item (handle, found->seq, error)
-          || !history_state_in_job (handle, found->contact, found->id, "expired", "expired", owing->now, NULL, error))
-        return FALSE;
-    }
-  owing->count = list->len;
-  return drop_tokens (handle, owing->now, error);
-}
-
-static void
-done_expired (gpointer data, const GError *error)
-{
-  Owing *owing = data;
-
-  if (error == NULL)
-    owing->outbox->items -= MIN (owing->outbox->items, owing->count);
-  done_plain (owing, error);
-}
-
-void
-outbox_expire (Outbox *outbox, gint64 now, DoneFunc done, gpointer user)
-{
-  Owing *owing = owing_new (outbox, user);
-
-  owing->now = now;
-  owing->report.done = done;
-  db_submit (outbox->db, TRUE, work_expire, done_expired, owing, owing_free);
-}
-
-/* --- counting, dropping --------------------------------------------------- */
-
-static gboolean
-work_count_contact (sqlite3 *handle, gpointer data, GError **error)
-{
-  static const char sql[] = "SELECT count(*), sum(held <> 0), (SELECT last_seq FROM conversation WHERE contact = ?1)"
-                            " FROM outbox INDEXED BY outbox_contact WHERE contact = ?1";
-  Owing *owing = data;
-  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
-  gboolean row;
-
-  owing_reset (owing);
-  if (stmt == NULL)
-    return FALSE;
-  sqlite3_bind_int64 (stmt, 1, owing->contact);
-  if (!db_step_row (handle, stmt, &row, error))
-    return FALSE;
-  if (row)
-    {
-      owing->count = (guint64) MIN (db_column_positive (stmt, 0), G_MAXINT32);
-      owing->held = (guint) MIN (db_column_positive (stmt, 1), G_MAXINT32);
-      owing->seq = (guint64) db_column_positive (stmt, 2);
-    }
-  return TRUE;
-}
-
-static void
-done_counted (gpointer data, const GError *error)
-{
-  Owing *owing = data;
-
-  if (error != NULL)
-    owing_reset (owing);
-  if (owing->report.counted != NULL)
-    owing->report.counted (owing->user, owing->contact, (guint) owing->count, owing->held, owing->seq, error);
-}
-
-void
-outbox_count (Outbox *outbox, guint32 contact, OutboxCounted done, gpointer user)
-{
-  Owing *owing = owing_new (outbox, user);
-
-  owing->contact = contact;
-  owing->report.counted = done;
-  db_submit (outbox->db, FALSE, work_count_contact, done_counted, owing, owing_free);
-}
-
-static gboolean
-work_drop (sqlite3 *handle, gpointer data, GError **error)
-{
-  Owing *owing = data;
-
-  owing_reset (owing);
-  return outbox_drop_in_job (handle, owing->contact, error);
-}
-
-void
-outbox_drop_contact (Outbox *outbox, guint32 contact, DoneFunc done, gpointer user)
-{
-  Owing *owing = owing_new (outbox, user);
-
-  owing->contact = contact;
-  owing->report.done = done;
-  db_submit (outbox->db, TRUE, work_drop, done_plain, owing, owing_free);
-}
-
-/* --- first sent ----------------------------------------------------------- */
-
-static gboolean
-work_marks (sqlite3 *handle, gpointer data, GError **error)
-{
-  Owing *owing = data;
-  GHashTableIter iter;
-  gpointer id, when;
-  guint64 seq;
-
-  owing_reset (owing);
-  g_hash_table_iter_init (&iter, owing->marks);
-  while (g_hash_table_iter_next (&iter, &id, &when))
-    {
-      sqlite3_stmt *stmt;
-
-      if (!find_item (handle, 0, id, &seq, error))
-        return FALSE;
-      if (seq == 0)
-        continue;
-      stmt = db_prepare (handle, "UPDATE outbox SET first_sent = ?2 WHERE seq = ?1 AND first_sent = 0", error);
-      if (stmt == NULL)
-        return FALSE;
-      db_bind_seq (stmt, 1, seq);
-      sqlite3_bind_int64 (stmt, 2, *(gint64 *) when);
-      if (!db_step_done (handle, stmt, error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static void
-write_marks (Outbox *outbox)
-{
-  Owing *owing;
-
-  if (outbox->marks_timer != NULL)
-    {
-      g_source_destroy (outbox->marks_timer);
-      g_clear_pointer (&outbox->marks_timer, g_source_unref);
-    }
-  if (g_hash_table_size (outbox->marks) == 0)
-    return;
-  owing = owing_new (outbox, NULL);
-  owing->marks = g_steal_pointer (&outbox->marks);
-  outbox->marks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  db_submit (outbox->db, TRUE, work_marks, done_plain, owing, owing_free);
-}
-
-static gboolean
-on_marks_due (gpointer user)
-{
-  write_marks (user);
-  return G_SOURCE_REMOVE;
-}
-
-void
-outbox_mark_sent (Outbox *outbox, const char *id, gint64 when)
-{
-  if (g_hash_table_contains (outbox->marks, id))
-    return;
-  g_hash_table_insert (outbox->marks, g_strdup (id), g_memdup2 (&when, sizeof when));
-  if (g_hash_table_size (outbox->marks) >= MARKS_MAX)
-    write_marks (outbox);
-  else if (outbox->marks_timer == NULL)
-    {
-      outbox->marks_timer = g_timeout_source_new (MARKS_DELAY_MS);
-      g_source_set_callback (outbox->marks_timer, on_marks_due, outbox, NULL);
-      g_source_attach (outbox->marks_timer, g_main_context_get_thread_default ());
-    }
-}
-
-/* --- start-up, neighbours ------------------------------------------------- */
+/* --- start-up ------------------------------------------------------------- */
 
 static gboolean
 work_count (sqlite3 *handle, gpointer data, GError **error)
@@ -791,7 +439,7 @@ outbox_free (Outbox *outbox)
 {
   if (outbox == NULL)
     return;
-  write_marks (outbox);
+  outbox_write_marks (outbox);
   outbox_unref (outbox);
 }
 
@@ -833,31 +481,4 @@ outbox_summarize (Outbox *outbox, GArray **summaries, GError **error)
     return FALSE;
   *summaries = g_steal_pointer (&found);
   return TRUE;
-}
-
-static gboolean
-run_contacts (sqlite3 *handle, const char *static_sql, guint32 first, guint32 second, GError **error)
-{
-  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
-
-  if (stmt == NULL)
-    return FALSE;
-  sqlite3_bind_int64 (stmt, 1, first);
-  if (second != 0)
-    sqlite3_bind_int64 (stmt, 2, second);
-  return db_step_done (handle, stmt, error);
-}
-
-gboolean
-outbox_move_in_job (sqlite3 *handle, guint32 from, guint32 to, GError **error)
-{
-  return run_contacts (handle, "UPDATE outbox SET contact = ?2 WHERE contact = ?1", from, to, error)
-         && run_contacts (handle, "UPDATE OR REPLACE token SET contact = ?2 WHERE contact = ?1", from, to, error);
-}
-
-gboolean
-outbox_drop_in_job (sqlite3 *handle, guint32 contact, GError **error)
-{
-  return run_contacts (handle, "DELETE FROM outbox WHERE contact = ?1", contact, 0, error)
-         && run_contacts (handle, "DELETE FROM token WHERE contact = ?1", contact, 0, error);
 }

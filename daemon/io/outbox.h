@@ -20,7 +20,7 @@ typedef struct {
   char *thread, *reply_to; /* NULL = none */
   gint64 created;          /* microseconds since the epoch */
   gint64 first_sent;       /* 0 = never left */
-  gint64 expires;          /* 0 = 30 days after created */
+  gint64 expires;          /* 0 = 30 days after created; never 0 once stored */
   Require require;
   gboolean held;           /* waits for a decision, `reason` says for which */
   char *reason;            /* "" or held reason: approval-needed, waiting-approval, key-replaced, … */
@@ -33,10 +33,11 @@ typedef struct _Outbox Outbox;
 
 /* Shares the history's database; see history_get_db(). */
 Outbox *outbox_new (Db *db);
+/* Before history_close(), which reports what is still on its way. */
 void outbox_free (Outbox *outbox);
 
 /* Queues durably. `token` may be NULL; a token used in the last 7 days for this contact stores nothing and reports the
- * first id and seq with `repeat`. Fills item->seq. STORE_FULL when the disk is, QUOTA_EXCEEDED past 100 000 items. */
+ * first id and seq with `repeat`. Fills item->seq. INVALID_ARGUMENT (a token over 256 bytes), STORE_FULL when the disk is, QUOTA_EXCEEDED past 100 000 items. */
 typedef void (*OutboxAdded) (gpointer user, OutboxItem *item_take, const char *id, guint64 seq, gboolean repeat,
                              const GError *error);
 void outbox_add (Outbox *outbox, OutboxItem *item_take, const char *token, OutboxAdded done, gpointer user);
@@ -50,7 +51,8 @@ void outbox_load (Outbox *outbox, guint32 contact, guint64 after, guint limit, O
 typedef void (*OutboxSettled) (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error);
 void outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *state, const char *reason,
                     OutboxSettled done, gpointer user);
-/* First write to a wire; needed for <delay/>. No log entry. */
+/* First write to a wire; needed for <delay/>. No log entry. Gathered for half a second, because most items are settled
+ * before that and then need no write; loading and freeing write it at once. A crash may forget the last half second. */
 void outbox_mark_sent (Outbox *outbox, const char *id, gint64 when);
 /* Holds or releases one (id) or all (id NULL) items of a contact: logs `held`+reason or `queued` for those that changed. A release
  * with a `reason` frees only those held for it; NULL frees all. */
@@ -65,6 +67,6 @@ void outbox_drop_contact (Outbox *outbox, guint32 contact, DoneFunc done, gpoint
 /* Expires what is due by `now` (log state `expired`). Reports contacts touched by nothing but their state entries. */
 void outbox_expire (Outbox *outbox, gint64 now, DoneFunc done, gpointer user);
 
-/* Start-up: contacts with something owed and how many of it is held. */
+/* Start-up: contacts with something owed: `queued` rows, `held` of them; next_expiry is the earliest. */
 typedef struct { guint32 contact; guint queued, held; guint64 first_seq; gint64 next_expiry; } OutboxSummary;
 gboolean outbox_summarize (Outbox *outbox, GArray **summaries, GError **error);
