@@ -95,7 +95,7 @@ io_libs = daemon/libio.a $(proto_libs) $(GNUTLS_LIBS) $(SQLITE_LIBS) $(AVAHI_GLI
 model_libs = daemon/libmodel.a $(io_libs)
 bus_libs = daemon/libbus.a dbus/libearshot-dbus.a $(model_libs)
 
-EXTRA_PROGRAMS += earshotd
+bin_PROGRAMS += earshotd
 earshotd_SOURCES = daemon/daemon.c daemon/daemon.h daemon/main.c
 earshotd_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 earshotd_LDADD = $(bus_libs)

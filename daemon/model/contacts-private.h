@@ -79,4 +79,5 @@ void contacts_persist_static (Contacts *contacts, const char *host, guint16 port
 void sightings_init (Contacts *contacts);
 void sightings_assign (Contacts *contacts, Sighting *sighting);
 void sightings_move (Contact *from, Contact *to, const Fingerprint *only_hinting);
+void sightings_claim (Contacts *contacts, Key *key);
 void sighting_free (gpointer sighting);

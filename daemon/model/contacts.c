@@ -659,6 +659,8 @@ contacts_apply_key (Contacts *contacts, const KeyRow *row)
   else
     WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_changed, key);
   contact_changed (contact);
+  if (fresh)
+    sightings_claim (contacts, key);
   return key;
 }
 

@@ -569,6 +569,17 @@ on_sighted (gpointer user, Contact *contact)
     kick (sessions, g_array_index (contested, guint32, i));
 }
 
+/* A decision changed what may answer there: a long wait after a refusal is over. */
+void
+dialer_on_decided (Sessions *sessions, Contact *contact)
+{
+  Dial *dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
+
+  if (dial != NULL)
+    dial->last_attempt = 0;
+  kick (sessions, contact_get_id (contact));
+}
+
 static void
 on_removed (gpointer user, Contact *contact)
 {

@@ -62,6 +62,7 @@ void dial_on_session (Dial *dial, const char *word);
 void dialer_on_closed (Sessions *sessions, Contact *contact);
 /* The contact has an open session now, whoever dialled. */
 void dialer_on_opened (Sessions *sessions, Contact *contact);
+void dialer_on_decided (Sessions *sessions, Contact *contact);
 guint32 dial_get_contact_id (const Dial *dial);
 void dialer_init (Sessions *sessions);
 void dialer_clear (Sessions *sessions);

@@ -37,6 +37,7 @@ on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
       else
         sessions->callbacks.changed (sessions->user, session);
     }
+  dialer_on_decided (sessions, contact);
 }
 
 static void

@@ -246,6 +246,51 @@ contacts_forget_sightings (Contacts *contacts)
   g_hash_table_remove_all (contacts->sightings);
 }
 
+/* A key became known (by fingerprint, or from the store): what was already announced with its hint is its contact's. */
+void
+sightings_claim (Contacts *contacts, Key *key)
+{
+  g_autoptr (GPtrArray) left = g_ptr_array_new ();
+  Contact *to = key->contact;
+  GHashTableIter iter;
+  gpointer value;
+  gboolean moved = FALSE;
+
+  g_hash_table_iter_init (&iter, contacts->sightings);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Sighting *sighting = value;
+
+      if (sighting->presence == NULL || !sighting->presence->has_spki || sighting->contact == to
+          || !fingerprint_equal (&sighting->presence->spki, &key->row.fp))
+        continue;
+      if (sighting->contact != NULL)
+        {
+          g_ptr_array_remove (sighting->contact->sightings, sighting);
+          if (!g_ptr_array_find (left, sighting->contact, NULL))
+            g_ptr_array_add (left, sighting->contact);
+        }
+      sighting->contact = to;
+      g_ptr_array_add (to->sightings, sighting);
+      moved = TRUE;
+    }
+  for (guint i = 0; i < left->len; i++)
+    {
+      Contact *from = g_ptr_array_index (left, i);
+
+      contact_refresh_names (from);
+      contact_rebuild_endpoints (from);
+      if (!contacts_reap (contacts, from))
+        contact_changed (from);
+    }
+  if (!moved)
+    return;
+  contact_refresh_names (to);
+  contact_rebuild_endpoints (to);
+  contact_changed (to);
+  WATCHERS_CALL (&contacts->watchers, ContactsWatch, sighted, to);
+}
+
 /* Hands announcements over when a key turns out to be somebody else's. */
 void
 sightings_move (Contact *from, Contact *to, const Fingerprint *only_hinting)

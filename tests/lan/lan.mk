@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
 lan_tests = \
-	tests/lan/test-discovery.py
+	tests/lan/test-conversation.py \
+	tests/lan/test-crash.py \
+	tests/lan/test-discovery.py \
+	tests/lan/test-operation.py \
+	tests/lan/test-presence.py
 TESTS += $(lan_tests)
-EXTRA_DIST += $(lan_tests) tests/lan/rig.py
+EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/people.py
 
 check_PROGRAMS += tests/lan/tool-discovery
 tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c

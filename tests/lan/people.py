@@ -70,7 +70,7 @@ def send(user, contact, body, **options):
 
 def state_of(user, message_id):
     message = user.call("", "Messages", "Get", GLib.Variant("(s)", (message_id,)))[0]
-    return message["state"], message["reason"]
+    return message.get("state", ""), message.get("reason", "")
 
 
 def wait_state(user, message_id, state, timeout=20):

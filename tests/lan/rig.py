@@ -663,7 +663,7 @@ class Lan:
     def tcpdump(self, path=None, *expression):
         """Captures the bridge into a file (read it with tcpdump -r after stop()); a Process."""
         path = path or os.path.join(self.dir, "capture.pcap")
-        process = Process(["nsenter", "-t", str(self.ns.pid), "-n", "--", "tcpdump", "-Z", "root", "-U", "-n", "-i", self.bridge, "-w", path]
+        process = Process(["nsenter", "-t", str(self.ns.pid), "-n", "--", "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-n", "-i", self.bridge, "-w", path]
                           + list(expression), os.path.join(self.dir, "tcpdump.log"))
         process.path = path
         self._captures.append(process)
