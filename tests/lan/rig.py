@@ -32,6 +32,9 @@ TOP_BUILD = os.environ.get("top_builddir") or os.path.abspath(os.path.join(os.pa
 TOP_SRC = os.environ.get("top_srcdir") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 NAME = "im.earshot.Earshot1"
 ROOT = "/im/earshot/Earshot1"
+# What no program of ours may say, whatever the test looks at.
+TROUBLE = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "ThreadSanitizer:", "runtime error:", "Assertion `", "assertion '",
+           " critical ", "-CRITICAL **")
 # How much slower than a desktop this machine may be: multiplies every default time limit.
 SLOW = float(os.environ.get("EARSHOT_TEST_SLOW", "1"))
 
@@ -599,9 +602,16 @@ class Lan:
         return self
 
     def __exit__(self, *exc):
-        if exc[0]:
-            self.show_logs()
-        self.close()
+        trouble = None
+        try:
+            self.stop()
+            trouble = self.find_trouble()
+        finally:
+            if exc[0] or trouble:
+                self.show_logs()
+            self.close()
+        if trouble and not exc[0]:
+            raise AssertionError("in the logs: " + trouble)
 
     def run(self, *argv, check=True, input=None):
         done = subprocess.run(["nsenter", "-t", str(self.ns.pid), "-n", "--"] + list(argv), capture_output=True, text=True, input=input,
@@ -693,16 +703,31 @@ class Lan:
                     note("(%d lines before)" % (len(lines) - tail))
                 note("\n".join(lines[-tail:]))
 
-    def close(self):
-        if self not in _open_lans:
-            return
-        _open_lans.remove(self)
+    def find_trouble(self):
+        """What no daemon may say: a sanitizer's finding, a failed assertion, a critical."""
+        for folder, _, files in os.walk(self.dir):
+            for name in files:
+                if name.endswith(".log"):
+                    with open(os.path.join(folder, name), errors="replace") as log:
+                        for line in log:
+                            if any(word in line for word in TROUBLE):
+                                return "%s: %s" % (name, line.strip())
+        return None
+
+    def stop(self):
+        """Ends every process, politely first; the namespaces go with the last."""
         for host in self.hosts.values():
             host.close()
         for process in self._captures:
             process.kill9()
         if self.ns:
             self.ns.close()
+
+    def close(self):
+        if self not in _open_lans:
+            return
+        _open_lans.remove(self)
+        self.stop()
         if os.environ.get("EARSHOT_KEEP_LAN"):
             note("kept: " + self.dir)
         else:

@@ -40,7 +40,7 @@ def timed(predicate, what):
     rig.note("%s: %.2f s (required: %.0f s)" % (what, took, REQUIRED))
 
 
-def meet(lan, kinds):
+def meet(lan, kinds, thorough=False):
     names = ["juliet", "romeo", "nurse"]
     machines = ["pronto", "segundo", "tercero"]
     hosts = [lan.host(machine, avahi=kind) for machine, kind in zip(machines, kinds)]
@@ -70,15 +70,17 @@ def meet(lan, kinds):
     targets = answer.split(" ")[1:]
     assert targets[0].startswith("[fe80") and "%" in targets[0] and targets[0].endswith(":5298"), answer
     assert hosts[0].address + ":5298" in targets, answer
-    tools[1].mark()
-    tools[1].say("resolve nobody@nowhere")
-    assert "error" in tools[1].wait_line("RESOLVED", LIMIT)
+    if thorough:
+        tools[1].mark()
+        tools[1].say("resolve nobody@nowhere")
+        assert "error" in tools[1].wait_line("RESOLVED", LIMIT)
 
     for t, mine in zip(tools, addresses):
         assert not any(line.startswith("SIGHTED %s " % mine) for line in t.lines), "lists itself: P-10"
-    tools[1].say("rescan")
-    rig.settle(6)
-    assert seen(tools[1], addresses[0]) and seen(tools[1], addresses[2])
+    if thorough:
+        tools[1].say("rescan")
+        rig.settle(6)
+        assert seen(tools[1], addresses[0]) and seen(tools[1], addresses[2])
 
     assert tools[0].stop() == 0
     timed(lambda: not any(seen(t, addresses[0]) for t in tools[1:]), "a clean exit is seen")
@@ -100,7 +102,7 @@ def p01_embedded(lan):
 @rig.test
 def p01_mixed(lan):
     """P-01 P-13 three hosts, mixed"""
-    meet(lan, ["daemon", "embedded", "daemon"])
+    meet(lan, ["daemon", "embedded", "daemon"], thorough=True)
 
 
 def same_host(lan, kind):
