@@ -278,10 +278,11 @@ read_groups (Config *config, GKeyFile *file, const char *path, const char *text,
   names = g_key_file_get_keys (file, GROUP, NULL, NULL);
   for (char **key = names; key != NULL && *key != NULL; key++)
     {
-      g_autofree char *value = g_key_file_get_string (file, GROUP, *key, NULL);
+      g_autoptr (GError) escape = NULL; /* of a bad escape GKeyFile gives a value and an error */
+      g_autofree char *value = g_key_file_get_string (file, GROUP, *key, &escape);
       g_autofree char *reason = NULL;
 
-      if (value == NULL || !set_key (config, *key, value, &reason))
+      if (value == NULL || escape != NULL || !set_key (config, *key, value, &reason))
         {
           g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "%s:%u: %s %s", path,
                        line_of (text, GROUP, *key), *key, reason != NULL ? reason : "has an invalid value");

@@ -91,6 +91,7 @@ test_damaged (void)
   expect_error ("[earshot]\ndiscovery=magic\n", -1, "2", "embedded");
   expect_error ("[earshot]\ntrust-mode=everybody\n", -1, "2", "strict");
   expect_error ("[earshot]\ninterfaces=../../etc\n", -1, "2", "interface");
+  expect_error ("[earshot]\nname=a\\x\n", -1, "2", "invalid value");
   expect_error ("[earshot]\nname=x\0y\n", 18, "1", "no configuration");
 }
 

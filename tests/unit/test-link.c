@@ -899,8 +899,15 @@ test_no_descriptors (void)
 {
   House house;
   struct rlimit saved, tight;
+  const char *preload = g_getenv ("LD_PRELOAD");
   int fd, probe;
 
+  if (preload != NULL && strstr (preload, "vgpreload") != NULL)
+    {
+      /* It keeps the limit itself: the kernel accepts and valgrind closes. */
+      g_test_skip ("valgrind");
+      return;
+    }
   house_open (&house, NULL, NULL);
   fd = call_from (&house, 2);
   /* The lowest free number is the limit: the next accept4() fails with EMFILE. */
