@@ -9,12 +9,15 @@
 #include "daemon/io/db.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "daemon/base/error.h"
 #include "daemon/base/log.h"
 #include "daemon/io/db-private.h"
 
 #define BATCH_MAX 512
+#define STACK_BYTES (512 * 1024)
 /* Frames in the log after which it is copied into the file: when there is nothing else to do, and in any case. The copy
  * happens after the jobs of a batch were reported, so nobody waits for it who was already served. */
 #define CHECKPOINT_IDLE 1000
@@ -48,10 +51,11 @@ typedef struct
 
 struct _DbWorker
 {
-  GThread *thread;
-  GMutex lock; /* queue, done, files, the flags */
-  GCond work;
-  GCond idle;
+  /* POSIX and not GLib, so that ThreadSanitizer sees them, and for the size of the stack. */
+  pthread_t thread;
+  pthread_mutex_t lock; /* queue, done, files, the flags */
+  pthread_cond_t work;
+  pthread_cond_t idle;
   TaskList queue;
   TaskList done;
   GPtrArray *files; /* changed by the main thread while the worker is idle */
@@ -372,12 +376,12 @@ checkpoint_files (DbWorker *worker, gboolean idle)
       checkpoint (worker->files->pdata[i]);
 }
 
-static gpointer
-worker_main (gpointer user)
+static void *
+worker_main (void *user)
 {
   DbWorker *worker = user;
 
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   for (;;)
     {
       TaskList batch = { 0 };
@@ -386,9 +390,9 @@ worker_main (gpointer user)
       while (worker->queue.head == NULL && !worker->stop)
         {
           worker->busy = FALSE;
-          g_cond_broadcast (&worker->idle);
+          pthread_cond_broadcast (&worker->idle);
           worker->waiting = TRUE;
-          g_cond_wait (&worker->work, &worker->lock);
+          pthread_cond_wait (&worker->work, &worker->lock);
           worker->waiting = FALSE;
         }
       if (worker->queue.head == NULL)
@@ -399,23 +403,23 @@ worker_main (gpointer user)
       else
         while (batch.length < BATCH_MAX)
           list_push (&batch, list_pop (&worker->queue));
-      g_mutex_unlock (&worker->lock);
+      pthread_mutex_unlock (&worker->lock);
 
       run_batch (batch.head);
 
-      g_mutex_lock (&worker->lock);
+      pthread_mutex_lock (&worker->lock);
       list_append (&worker->done, &batch);
       /* One wake-up for all of them; none while the loop has not yet fetched the last. */
       g_source_set_ready_time (worker->source, 0);
       idle = worker->queue.head == NULL;
-      g_mutex_unlock (&worker->lock);
+      pthread_mutex_unlock (&worker->lock);
 
       checkpoint_files (worker, idle);
-      g_mutex_lock (&worker->lock);
+      pthread_mutex_lock (&worker->lock);
     }
   worker->busy = FALSE;
-  g_cond_broadcast (&worker->idle);
-  g_mutex_unlock (&worker->lock);
+  pthread_cond_broadcast (&worker->idle);
+  pthread_mutex_unlock (&worker->lock);
   return NULL;
 }
 
@@ -426,10 +430,10 @@ report (DbWorker *worker)
 {
   Task *task;
 
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   g_source_set_ready_time (worker->source, -1);
   list_append (&worker->reports, &worker->done);
-  g_mutex_unlock (&worker->lock);
+  pthread_mutex_unlock (&worker->lock);
 
   /* Popped one by one: a report that closes a file or runs the loop goes on here, in order. */
   while ((task = list_pop (&worker->reports)) != NULL)
@@ -456,10 +460,29 @@ on_done_ready (GSource *source, GSourceFunc func, gpointer user)
 static void
 wait_idle (DbWorker *worker)
 {
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   while (worker->queue.head != NULL || worker->busy)
-    g_cond_wait (&worker->idle, &worker->lock);
-  g_mutex_unlock (&worker->lock);
+    pthread_cond_wait (&worker->idle, &worker->lock);
+  pthread_mutex_unlock (&worker->lock);
+}
+
+static void
+start_thread (DbWorker *worker)
+{
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  int code;
+
+  /* Signals are the loop's. */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  pthread_attr_init (&attributes);
+  pthread_attr_setstacksize (&attributes, STACK_BYTES);
+  code = pthread_create (&worker->thread, &attributes, worker_main, worker);
+  pthread_attr_destroy (&attributes);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  if (code != 0) /* at start-up, as g_thread_new() would */
+    g_error ("store: no thread: %s", g_strerror (code));
 }
 
 DbWorker *
@@ -468,16 +491,16 @@ db_worker_new (void)
   static GSourceFuncs funcs = { .dispatch = on_done_ready };
   DbWorker *worker = g_new0 (DbWorker, 1);
 
-  g_mutex_init (&worker->lock);
-  g_cond_init (&worker->work);
-  g_cond_init (&worker->idle);
+  pthread_mutex_init (&worker->lock, NULL);
+  pthread_cond_init (&worker->work, NULL);
+  pthread_cond_init (&worker->idle, NULL);
   worker->files = g_ptr_array_new ();
   worker->source = g_source_new (&funcs, sizeof (DoneSource));
   ((DoneSource *) worker->source)->worker = worker;
   g_source_set_name (worker->source, "store");
   g_source_set_can_recurse (worker->source, TRUE);
   g_source_attach (worker->source, g_main_context_get_thread_default ());
-  worker->thread = g_thread_new ("store", worker_main, worker);
+  start_thread (worker);
   return worker;
 }
 
@@ -486,9 +509,9 @@ has_work (DbWorker *worker)
 {
   gboolean any;
 
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   any = worker->queue.head != NULL || worker->busy || worker->done.head != NULL;
-  g_mutex_unlock (&worker->lock);
+  pthread_mutex_unlock (&worker->lock);
   return any;
 }
 
@@ -510,17 +533,17 @@ db_worker_free (DbWorker *worker)
     return;
   db_worker_flush (worker);
   g_warn_if_fail (worker->files->len == 0);
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   worker->stop = TRUE;
-  g_cond_signal (&worker->work);
-  g_mutex_unlock (&worker->lock);
-  g_thread_join (worker->thread);
+  pthread_cond_signal (&worker->work);
+  pthread_mutex_unlock (&worker->lock);
+  pthread_join (worker->thread, NULL);
   g_source_destroy (worker->source);
   g_source_unref (worker->source);
   g_ptr_array_unref (worker->files);
-  g_mutex_clear (&worker->lock);
-  g_cond_clear (&worker->work);
-  g_cond_clear (&worker->idle);
+  pthread_mutex_destroy (&worker->lock);
+  pthread_cond_destroy (&worker->work);
+  pthread_cond_destroy (&worker->idle);
   g_free (worker);
 }
 
@@ -546,9 +569,9 @@ db_open (DbWorker *worker, const char *path, const DbSchema *schema, char **set_
   db->checkpoint_at = CHECKPOINT_IDLE;
   sqlite3_wal_hook (handle, on_wal, db);
   wait_idle (worker);
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   g_ptr_array_add (worker->files, db);
-  g_mutex_unlock (&worker->lock);
+  pthread_mutex_unlock (&worker->lock);
   return db;
 }
 
@@ -568,9 +591,9 @@ db_close (Db *db)
     }
   while (db->pending > 0);
   wait_idle (worker);
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   g_ptr_array_remove (worker->files, db);
-  g_mutex_unlock (&worker->lock);
+  pthread_mutex_unlock (&worker->lock);
   g_hash_table_unref (db->statements);
   g_ptr_array_unref (db->used);
   if (sqlite3_close (db->handle) != SQLITE_OK)
@@ -591,7 +614,7 @@ db_submit (Db *db, gboolean write, DbWork work, DbDone done, gpointer job, GDest
   task->job = job;
   task->free_job = free_job;
   db->pending++;
-  g_mutex_lock (&worker->lock);
+  pthread_mutex_lock (&worker->lock);
   if (db->closing)
     {
       g_set_error_literal (&task->error, EARSHOT_ERROR, EARSHOT_ERROR_CANCELLED, "store: closing");
@@ -603,10 +626,10 @@ db_submit (Db *db, gboolean write, DbWork work, DbDone done, gpointer job, GDest
       if (worker->waiting)
         {
           worker->waiting = FALSE;
-          g_cond_signal (&worker->work);
+          pthread_cond_signal (&worker->work);
         }
     }
-  g_mutex_unlock (&worker->lock);
+  pthread_mutex_unlock (&worker->lock);
 }
 
 guint

@@ -3,6 +3,7 @@
 
 #include "daemon/io/db.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -229,8 +230,8 @@ test_ladder (Store *store, gconstpointer unused)
 
 typedef struct
 {
-  GMutex lock;
-  GCond cond;
+  pthread_mutex_t lock;
+  pthread_cond_t cond;
   gboolean entered, open;
 } Gate;
 
@@ -256,12 +257,12 @@ work_insert (sqlite3 *handle, gpointer data, GError **error)
   item->runs++;
   if (item->gate != NULL)
     {
-      g_mutex_lock (&item->gate->lock);
+      pthread_mutex_lock (&item->gate->lock);
       item->gate->entered = TRUE;
-      g_cond_broadcast (&item->gate->cond);
+      pthread_cond_broadcast (&item->gate->cond);
       while (!item->gate->open)
-        g_cond_wait (&item->gate->cond, &item->gate->lock);
-      g_mutex_unlock (&item->gate->lock);
+        pthread_cond_wait (&item->gate->cond, &item->gate->lock);
+      pthread_mutex_unlock (&item->gate->lock);
     }
   stmt = db_prepare (handle, "INSERT INTO item (n, text) VALUES (?1, 'row')", error);
   g_assert_nonnull (stmt);
@@ -302,30 +303,30 @@ static void
 gate_close (Gate *gate, Db *db, Item *item)
 {
   *gate = (Gate){ 0 };
-  g_mutex_init (&gate->lock);
-  g_cond_init (&gate->cond);
+  pthread_mutex_init (&gate->lock, NULL);
+  pthread_cond_init (&gate->cond, NULL);
   item->gate = gate;
   db_submit (db, TRUE, work_insert, on_item, item, NULL);
-  g_mutex_lock (&gate->lock);
+  pthread_mutex_lock (&gate->lock);
   while (!gate->entered)
-    g_cond_wait (&gate->cond, &gate->lock);
-  g_mutex_unlock (&gate->lock);
+    pthread_cond_wait (&gate->cond, &gate->lock);
+  pthread_mutex_unlock (&gate->lock);
 }
 
 static void
 gate_open (Gate *gate)
 {
-  g_mutex_lock (&gate->lock);
+  pthread_mutex_lock (&gate->lock);
   gate->open = TRUE;
-  g_cond_broadcast (&gate->cond);
-  g_mutex_unlock (&gate->lock);
+  pthread_cond_broadcast (&gate->cond);
+  pthread_mutex_unlock (&gate->lock);
 }
 
 static void
 gate_clear (Gate *gate)
 {
-  g_mutex_clear (&gate->lock);
-  g_cond_clear (&gate->cond);
+  pthread_mutex_destroy (&gate->lock);
+  pthread_cond_destroy (&gate->cond);
 }
 
 static int
