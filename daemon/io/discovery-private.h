@@ -62,3 +62,5 @@ gboolean publication_is_ours (const Discovery *d, const char *instance);
 void queries_up (Discovery *d);
 void queries_down (Discovery *d);
 void queries_clear (Discovery *d);
+/* The instance left: nobody is asked about it any more. */
+void queries_gone (Discovery *d, const char *instance, const char *domain);

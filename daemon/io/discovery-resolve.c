@@ -318,6 +318,14 @@ query_start (DiscoveryQuery *query)
     query->srv = watch (query, name, DNS_TYPE_SRV, on_srv, query);
 }
 
+static void
+query_quiet (DiscoveryQuery *query)
+{
+  record_drop (query->d, &query->srv);
+  g_ptr_array_set_size (query->hosts, 0);
+  g_clear_handle_id (&query->grace, g_source_remove);
+}
+
 DiscoveryQuery *
 discovery_resolve (Discovery *d, const char *instance, const char *domain, DiscoveryResolved done, gpointer user)
 {
@@ -356,12 +364,21 @@ void
 queries_down (Discovery *d)
 {
   for (guint i = 0; i < d->queries->len; i++)
+    query_quiet (d->queries->pdata[i]);
+}
+
+void
+queries_gone (Discovery *d, const char *instance, const char *domain)
+{
+  for (guint i = 0; i < d->queries->len; i++)
     {
       DiscoveryQuery *query = d->queries->pdata[i];
 
-      record_drop (d, &query->srv);
-      g_ptr_array_set_size (query->hosts, 0);
-      g_clear_handle_id (&query->grace, g_source_remove);
+      if (g_ascii_strcasecmp (query->instance, instance) != 0 || g_ascii_strcasecmp (query->domain, domain) != 0)
+        continue;
+      query_quiet (query);
+      g_clear_handle_id (&query->deadline, g_source_remove);
+      query->deadline = g_timeout_add (0, on_deadline, query);
     }
 }
 

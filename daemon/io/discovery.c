@@ -297,6 +297,8 @@ entry_drop (Discovery *d, const char *key)
       s->ptr = FALSE;
       sighting_settle (e, s, FALSE);
     }
+  /* "On removal cancel every TXT/SRV/NULL query for that peer" (1.6). */
+  queries_gone (d, e->instance, e->domain);
   g_hash_table_remove (d->entries, key);
   if (d->unwatched > 0)
     watch_another (d);
@@ -393,7 +395,7 @@ discovery_on_lost (Discovery *d, const char *instance, const char *domain, int i
   s->ptr = FALSE;
   sighting_settle (e, s, FALSE);
   if (!entry_stands (e))
-    entry_drop (d, key); /* and with it every query for the peer (1.6) */
+    entry_drop (d, key);
 }
 
 void

@@ -609,7 +609,7 @@ class Lan:
             self.stop()
             trouble = self.find_trouble()
         finally:
-            if exc[0] or trouble:
+            if (exc[0] and exc[0] is not Skip) or trouble:
                 self.show_logs()
             self.close()
         if trouble and not exc[0]:

@@ -247,4 +247,51 @@ def p11_links_embedded(lan):
     two_links(lan, "embedded")
 
 
+def trouble(lan, kind):
+    a, b = lan.host("pronto", avahi=kind), lan.host("segundo", avahi=kind)
+    a.link_down()
+    juliet, romeo = tool(a, "juliet"), tool(b, "romeo")
+    romeo.wait_line("ESTABLISHED", LIMIT)
+    juliet.wait_line("STATE", LIMIT)
+    a.link_up()
+    rig.wait(lambda: seen(juliet, "romeo@segundo") and seen(romeo, "juliet@pronto"), LIMIT * 2, "each other once there is a link")
+
+    a.change_address()
+    answer = ""
+    while a.address + ":5298" not in answer:
+        romeo.mark()
+        romeo.say("resolve juliet@pronto")
+        answer = romeo.wait_line("RESOLVED", LIMIT)
+
+    # No goodbye from us, and another port afterwards: the new one is found, and nobody takes himself for a peer.
+    juliet.kill9()
+    juliet = tool(a, "juliet", port=6000)
+    juliet.wait_line("ESTABLISHED juliet@pronto", LIMIT)
+    while ":6000" not in answer.split(" ")[1]:
+        romeo.mark()
+        romeo.say("resolve juliet@pronto")
+        answer = romeo.wait_line("RESOLVED", LIMIT)
+    rig.wait(lambda: seen(juliet, "romeo@segundo") and seen(romeo, "juliet@pronto"), LIMIT, "each other again")
+    assert not seen(juliet, "juliet@pronto")
+    romeo.mark()
+    juliet.say("withdraw")
+    rig.wait(lambda: not seen(romeo, "juliet@pronto"), LIMIT, "withdrawn")
+    assert seen(juliet, "romeo@segundo")
+    juliet.say("name capulet")
+    juliet.wait_line("ESTABLISHED capulet@pronto", LIMIT)
+    rig.wait(lambda: seen(romeo, "capulet@pronto"), LIMIT, "the new name")
+
+
+@rig.test
+def p15_daemon(lan):
+    """P-15 late link, other address, killed and back, avahi-daemon"""
+    trouble(lan, "daemon")
+
+
+@rig.test
+def p15_embedded(lan):
+    """P-15 late link, other address, killed and back, embedded"""
+    trouble(lan, "embedded")
+
+
 rig.main()

@@ -843,6 +843,25 @@ test_resolve_across_restart (void)
   g_assert_cmpuint (cancelled.calls, ==, 0);
 }
 
+static void
+test_gone_cancels (void)
+{
+  Heard *heard = heard_new_up ();
+  Answer answer = { 0 };
+
+  found (heard, "romeo@segundo", 2);
+  discovery_resolve (heard->d, "romeo@segundo", "local", on_resolved, &answer);
+  tell ("romeo", DNS_TYPE_SRV, RECORD_NEW, 2, SRV "\007segundo\005local", 21);
+  g_assert_cmpuint (stack->watches->len, ==, 4);
+  discovery_on_lost (heard->d, "romeo@segundo", "local", 2, AF_INET);
+  g_assert_cmpuint (stack->watches->len, ==, 0);
+  g_assert_cmpuint (answer.calls, ==, 0);
+  await (&answer);
+  g_assert_error (answer.error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_REACHABLE);
+  answer_clear (&answer);
+  heard_free (heard);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -870,5 +889,6 @@ main (int argc, char **argv)
   g_test_add_func ("/discovery/resolve-hostile", test_resolve_hostile);
   g_test_add_func ("/discovery/resolve-refused", test_resolve_refused);
   g_test_add_func ("/discovery/resolve-across-restart", test_resolve_across_restart);
+  g_test_add_func ("/discovery/P-13-gone-cancels-queries", test_gone_cancels);
   return g_test_run ();
 }
