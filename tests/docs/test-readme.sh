@@ -42,6 +42,9 @@ type_yes () { # on a terminal of its own where there is script(1), else as a scr
 on romeo gdbus call --session --dest im.earshot.Earshot1 --object-path /im/earshot/Earshot1 \
   --method im.earshot.Earshot1.Manager.AddContact juliet "$(key juliet)" '[]' '{}' >/dev/null || fail 'AddContact'
 
+# A new cursor begins now; the README's printer has been there for a while.
+on romeo "$built/xmppctl" receive --consumer printer </dev/null || fail 'no cursor'
+
 readme 'Every day' >"$dir/every-day"
 ok '/readme/has-commands' [ "$(wc -l <"$dir/every-day")" -ge 10 ]
 while read -r line <&3; do
