@@ -633,8 +633,10 @@ static void
 note_remote (Session *session)
 {
   GInetSocketAddress *remote = link_get_remote (session->link);
-  g_autofree char *text = g_inet_address_to_string (g_inet_socket_address_get_address (remote));
-  guint scope = g_inet_socket_address_get_scope_id (remote);
+  GInetAddress *bare = g_inet_socket_address_get_address (remote);
+  g_autofree char *text = g_inet_address_to_string (bare);
+  guint scope
+    = g_inet_address_get_family (bare) == G_SOCKET_FAMILY_IPV6 ? g_inet_socket_address_get_scope_id (remote) : 0;
   char name[IF_NAMESIZE] = "";
 
   if (scope != 0 && if_indextoname (scope, name) == NULL)

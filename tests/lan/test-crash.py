@@ -7,7 +7,7 @@ import random
 import sqlite3
 
 import rig
-from gi.repository import GLib
+from gi.repository import Gio, GLib
 from people import befriend, fingerprint, queued, received, wait_sight, with_key
 
 KILLS = int(os.environ.get("EARSHOT_KILLS", "50"))
@@ -32,8 +32,8 @@ class Sender:
             self.asked += 1
             options = {"token": GLib.Variant("s", "%s-%d" % (self.word, i))}
             self.user.bus.call(rig.NAME, rig.ROOT, rig.NAME + ".Messages", "Send",
-                               GLib.Variant("(osa{sv})", (self.contact, self.body(i), options)), None, 1, 60000, None,
-                               lambda bus, result: self.answered(i, generation, bus, result))
+                               GLib.Variant("(osa{sv})", (self.contact, self.body(i), options)), None, Gio.DBusCallFlags.NO_AUTO_START, 60000, None,
+                               lambda bus, result, i=i, generation=generation: self.answered(i, generation, bus, result))
 
     def answered(self, i, generation, bus, result):
         try:

@@ -21,7 +21,7 @@ def second_daemon_refuses(lan):
                          "--discovery=none"], "second", env=juliet.env())
     assert second.popen.wait(20 * rig.SLOW) == 1
     with open(second.log) as out:
-        assert "already" in out.read()
+        assert "in use by another earshotd" in out.read()
     assert juliet.running()
 
 
