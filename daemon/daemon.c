@@ -381,6 +381,9 @@ daemon_free (Daemon *daemon)
     return;
   if (daemon->prune_source != 0)
     g_source_remove (daemon->prune_source);
+  /* What was accepted is committed and answered while those who asked still stand. */
+  if (daemon->worker != NULL)
+    db_worker_flush (daemon->worker);
   window_free (g_steal_pointer (&daemon->window));
   if (daemon->contacts != NULL && daemon->sessions != NULL)
     contacts_unwatch (daemon->contacts, daemon);
@@ -388,7 +391,9 @@ daemon_free (Daemon *daemon)
   sessions_free (daemon->sessions);
   if (daemon->discovery != NULL)
     discovery_free (daemon->discovery);
-  /* What is queued for the disk is committed and reports to rooms that still stand. */
+  /* What the goodbyes wrote is committed, and reports to rooms that still stand. */
+  if (daemon->worker != NULL)
+    db_worker_flush (daemon->worker);
   if (daemon->outbox != NULL)
     outbox_free (daemon->outbox);
   if (daemon->history != NULL)

@@ -28,6 +28,7 @@ key_new (Contacts *contacts, Contact *contact, const Fingerprint *fp)
   key->row.level = TRUST_UNKNOWN;
   key->row.source = g_strdup ("");
   key->row.first_seen = g_get_real_time ();
+  key->row.forgotten = contacts->store != NULL && trust_store_was_forgotten (contacts->store, fp);
   g_hash_table_insert (contacts->keys, &key->row.fp, key);
   contacts_attach_key (contact, key);
   return key;
@@ -336,7 +337,8 @@ evict_one (Contacts *contacts)
     {
       TrustChange *change = trust_change_new ();
 
-      trust_change_delete_contact (change, oldest->row.id);
+      /* Without a tombstone: nobody decided to forget it. */
+      trust_change_drop_contact (change, oldest->row.id);
       trust_store_apply (contacts->store, change, NULL, NULL);
     }
   remove_contact (contacts, oldest);

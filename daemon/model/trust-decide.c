@@ -140,7 +140,7 @@ decide (Decision *decision, const char *event, const char *verdict, const char *
   for (guint i = 0; i < decision->keys->len; i++)
     trust_change_put_key (decision->change, &g_array_index (decision->keys, KeyRow, i));
   if (decision->emptied != 0)
-    trust_change_delete_contact (decision->change, decision->emptied);
+    trust_change_drop_contact (decision->change, decision->emptied);
   trust_change_audit (decision->change, g_get_real_time (), event, hex, verdict, caller);
   log_event (G_LOG_LEVEL_MESSAGE, "trust", decision->subject_contact, 0, NULL, "%s: %s, key %.16s", event, verdict, hex);
   trust_store_apply (decision->trust->store, g_steal_pointer (&decision->change), on_decided, decision);
