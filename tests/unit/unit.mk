@@ -145,7 +145,12 @@ tests_unit_test_trust_SOURCES = tests/unit/test-trust.c
 tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_LDADD = $(model_libs)
 
-
 # For tests of the model floor: add $(fake_discovery) to the sources and discovery.h has no network behind it.
 fake_discovery = tests/unit/fake-discovery.c tests/unit/fake-discovery.h
 EXTRA_DIST += $(fake_discovery)
+
+# The window in front of cardboard rooms: neither model nor io is linked.
+unit_tests += tests/unit/test-bus
+tests_unit_test_bus_SOURCES = tests/unit/test-bus.c tests/unit/fake-rooms.c tests/unit/fake-rooms.h
+tests_unit_test_bus_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bus_LDADD = daemon/libbus.a dbus/libearshot-dbus.a $(proto_libs)

@@ -1,0 +1,734 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "earshot-config.h"
+
+#include "tests/unit/fake-rooms.h"
+
+#include <string.h>
+
+Fake fake;
+
+typedef struct {
+  enum { DONE, SENT, ADDED, ENTRIES, GOT, CURSOR, CONSUMERS, PROBED, PONG } kind;
+  gpointer func, user;
+  GPtrArray *entries;
+  int error;
+} Answer;
+
+static GPtrArray *muted;
+
+static void G_GNUC_PRINTF (1, 2)
+note (const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_string_append_vprintf (fake.calls, format, args);
+  g_string_append_c (fake.calls, '\n');
+  va_end (args);
+}
+
+static void
+answer_entries (Answer *answer, const GError *error)
+{
+  GPtrArray *entries = answer->entries;
+  guint64 last = entries->len > 0 ? ((LogEntry *) entries->pdata[entries->len - 1])->seq : 0;
+
+  ((HistoryEntries) answer->func) (answer->user, error == NULL ? entries : NULL, FALSE, last, error);
+}
+
+static gboolean
+answer_now (gpointer data)
+{
+  Answer *answer = data;
+  g_autoptr (GError) error = NULL;
+
+  if (answer->error >= 0)
+    error = g_error_new (EARSHOT_ERROR, answer->error, "the room says\x1b no");
+  switch (answer->kind) {
+  case DONE:
+    ((DoneFunc) answer->func) (answer->user, error);
+    break;
+  case SENT:
+    ((DeliverySent) answer->func) (answer->user, error == NULL ? "id-1" : NULL, 7, error);
+    break;
+  case ADDED:
+    ((TrustAdded) answer->func) (answer->user, 5, error);
+    break;
+  case ENTRIES:
+    answer_entries (answer, error);
+    break;
+  case GOT:
+    ((HistoryGot) answer->func) (answer->user, error == NULL ? fake.entries->pdata[0] : NULL, error);
+    break;
+  case CURSOR:
+    ((HistoryCursor) answer->func) (answer->user, 9, error);
+    break;
+  case CONSUMERS: {
+    ConsumerRow row = { (char *) "desktop", 3, 4 };
+    g_autoptr (GPtrArray) rows = g_ptr_array_new ();
+
+    g_ptr_array_add (rows, &row);
+    ((HistoryConsumers) answer->func) (answer->user, error == NULL ? rows : NULL, error);
+    break;
+  }
+  case PROBED: {
+    g_autoptr (GVariant) result = g_variant_ref_sink (g_variant_new_parsed ("{'result': <'ok'>}"));
+
+    ((SessionsProbed) answer->func) (answer->user, error == NULL ? result : NULL, error);
+    break;
+  }
+  case PONG:
+    ((RouterReply) answer->func) (answer->user, NULL, error);
+    break;
+  }
+  g_free (answer);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+answer_with (int kind, gpointer func, gpointer user, GPtrArray *entries)
+{
+  Answer *answer = g_new0 (Answer, 1);
+
+  answer->kind = kind;
+  answer->func = func;
+  answer->user = user;
+  answer->entries = entries;
+  answer->error = fake.error;
+  if (func == NULL)
+    g_free (answer);
+  else if (fake.mute)
+    g_ptr_array_add (muted, answer);
+  else
+    g_idle_add (answer_now, answer);
+}
+
+static void
+answer (int kind, gpointer func, gpointer user)
+{
+  answer_with (kind, func, user, NULL);
+}
+
+void
+fake_release (void)
+{
+  fake.mute = FALSE;
+  while (muted->len > 0)
+    answer_now (g_ptr_array_steal_index (muted, 0));
+}
+
+/* --- the table ------------------------------------------------------------------------------------------------- */
+
+static void
+contact_free (gpointer data)
+{
+  Contact *contact = data;
+
+  g_free (contact->petname);
+  g_free (contact->addr);
+  g_ptr_array_unref (contact->keys);
+  g_ptr_array_unref (contact->endpoints);
+  g_array_unref (contact->contests);
+  g_free (contact);
+}
+
+static void
+entry_free (gpointer data)
+{
+  LogEntry *entry = data;
+
+  g_free (entry->kind);
+  g_free (entry->id);
+  g_free (entry->body);
+  g_free (entry->state);
+  g_free (entry);
+}
+
+void
+fake_setup (Rooms *rooms)
+{
+  static Config config;
+  static char place[10];   /* the window hands these back and never looks inside */
+
+  memset (&fake, 0, sizeof fake);
+  fake.calls = g_string_new (NULL);
+  fake.error = -1;
+  fake.contacts = g_ptr_array_new_with_free_func (contact_free);
+  fake.keys = g_ptr_array_new_with_free_func (g_free);
+  fake.requests = g_ptr_array_new_with_free_func (g_free);
+  fake.entries = g_ptr_array_new_with_free_func (entry_free);
+  fake.preview = g_ptr_array_new_with_free_func (entry_free);
+  fake.settings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  fake.nick = g_strdup ("");
+  fake.require = g_strdup ("");
+  fake.head = 100;
+  fake.max_strangers = 256;
+  muted = g_ptr_array_new ();
+  *rooms = (Rooms) {
+    .config = &config, .identity = (gpointer) &place[0], .contacts = (gpointer) &place[1], .trust = (gpointer) &place[2],
+    .sessions = (gpointer) &place[3], .router = (gpointer) &place[4], .delivery = (gpointer) &place[5],
+    .discovery = (gpointer) &place[6], .history = (gpointer) &place[7], .settings = (gpointer) &place[8],
+    .self = (gpointer) &place[9],
+  };
+}
+
+void
+fake_teardown (void)
+{
+  g_string_free (fake.calls, TRUE);
+  g_ptr_array_unref (fake.contacts);
+  g_ptr_array_unref (fake.keys);
+  g_ptr_array_unref (fake.requests);
+  g_ptr_array_unref (fake.entries);
+  g_ptr_array_unref (fake.preview);
+  g_hash_table_unref (fake.settings);
+  g_free (fake.nick);
+  g_free (fake.require);
+  g_assert_cmpuint (muted->len, ==, 0);
+  g_ptr_array_unref (muted);
+}
+
+Contact *
+fake_add_contact (guint32 id, gboolean stored)
+{
+  Contact *contact = g_new0 (Contact, 1);
+
+  contact->id = id;
+  contact->stored = stored;
+  contact->petname = g_strdup ("");
+  contact->addr = g_strdup_printf ("user%u@pronto", id);
+  contact->keys = g_ptr_array_new ();
+  contact->endpoints = g_ptr_array_new_with_free_func (g_free);
+  contact->contests = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_ptr_array_add (fake.contacts, contact);
+  if (fake.contacts_watch != NULL)
+    fake.contacts_watch->added (fake.user, contact);
+  return contact;
+}
+
+Key *
+fake_add_key (Contact *contact, guint8 seed)
+{
+  Key *key = g_new0 (Key, 1);
+
+  memset (key->fp.bytes, seed, sizeof key->fp.bytes);
+  key->contact = contact;
+  key->level = TRUST_UNKNOWN;
+  g_ptr_array_add (fake.keys, key);
+  g_ptr_array_add (contact->keys, key);
+  if (fake.contacts_watch != NULL)
+    fake.contacts_watch->key_added (fake.user, key);
+  return key;
+}
+
+Request *
+fake_add_request (guint64 id, Key *key, const char *kind)
+{
+  Request *request = g_new0 (Request, 1);
+
+  request->id = id;
+  request->key = key;
+  request->kind = kind;
+  g_ptr_array_add (fake.requests, request);
+  if (fake.trust_watch != NULL)
+    fake.trust_watch->request_added (fake.user, request);
+  return request;
+}
+
+void
+fake_remove_request (guint64 id)
+{
+  Request *request = trust_get_request (NULL, id);
+
+  if (fake.trust_watch != NULL)
+    fake.trust_watch->request_removed (fake.user, request);
+  g_ptr_array_remove (fake.requests, request);
+}
+
+void
+fake_remove_contact (guint32 id)
+{
+  Contact *contact = contacts_get (NULL, id);
+
+  if (fake.contacts_watch != NULL)
+    fake.contacts_watch->removed (fake.user, contact);
+  g_ptr_array_remove (fake.contacts, contact);
+}
+
+LogEntry *
+fake_entry (guint64 seq, guint32 contact, const char *id, gsize body)
+{
+  LogEntry *entry = g_new0 (LogEntry, 1);
+
+  entry->seq = seq;
+  entry->time = 1000;
+  entry->kind = g_strdup ("message");
+  entry->contact = contact;
+  entry->id = g_strdup (id);
+  entry->direction = DIRECTION_IN;
+  entry->body = g_strnfill (body, 'x');
+  entry->trust = (char *) "pinned";
+  return entry;
+}
+
+/* --- contacts -------------------------------------------------------------------------------------------------- */
+
+void
+contacts_watch (Contacts *contacts, const ContactsWatch *watch, gpointer user)
+{
+  fake.contacts_watch = watch;
+  fake.user = user;
+}
+
+void
+contacts_unwatch (Contacts *contacts, gpointer user)
+{
+  fake.contacts_watch = NULL;
+}
+
+void
+contacts_set_max_strangers (Contacts *contacts, guint max)
+{
+  note ("max-strangers %u", max);
+  fake.max_strangers = max;
+}
+
+guint
+contacts_get_max_strangers (Contacts *contacts)
+{
+  return fake.max_strangers;
+}
+
+Contact *
+contacts_get (Contacts *contacts, guint32 id)
+{
+  for (guint i = 0; i < fake.contacts->len; i++)
+    if (((Contact *) fake.contacts->pdata[i])->id == id)
+      return fake.contacts->pdata[i];
+  return NULL;
+}
+
+Key *
+contacts_get_key (Contacts *contacts, const Fingerprint *fp)
+{
+  for (guint i = 0; i < fake.keys->len; i++)
+    if (fingerprint_equal (&((Key *) fake.keys->pdata[i])->fp, fp))
+      return fake.keys->pdata[i];
+  return NULL;
+}
+
+GPtrArray *
+contacts_list (Contacts *contacts)
+{
+  GPtrArray *list = g_ptr_array_new ();
+
+  for (guint i = 0; i < fake.contacts->len; i++)
+    g_ptr_array_add (list, fake.contacts->pdata[i]);
+  return list;
+}
+
+GPtrArray *
+contacts_select (Contacts *contacts, const char *selector)
+{
+  GPtrArray *list = g_ptr_array_new ();
+
+  note ("select %s", selector);
+  for (guint i = 0; i < fake.contacts->len && i < (guint) (fake.selector_matches[0] - '0'); i++)
+    g_ptr_array_add (list, fake.contacts->pdata[i]);
+  return list;
+}
+
+guint32 contact_get_id (const Contact *c) { return c->id; }
+const char *contact_get_petname (const Contact *c) { return c->petname; }
+const char *contact_get_claimed_name (const Contact *c) { return ""; }
+const char *contact_get_claimed_addr (const Contact *c) { return c->addr; }
+char *contact_dup_display_name (const Contact *c) { return g_strdup (*c->petname != '\0' ? c->petname : c->addr); }
+const char *contact_get_name_warning (const Contact *c) { return ""; }
+gboolean contact_is_stored (const Contact *c) { return c->stored; }
+gboolean contact_is_blocked (const Contact *c) { return c->blocked; }
+Reach contact_get_reach (const Contact *c) { return c->connected ? REACH_ONLINE : REACH_OFFLINE; }
+const char *reach_to_string (Reach reach) { return reach == REACH_ONLINE ? "online" : "offline"; }
+gboolean contact_is_connected (const Contact *c) { return c->connected; }
+const Presence *contact_get_presence (const Contact *c) { return NULL; }
+gint64 contact_get_last_seen (const Contact *c) { return c->last_seen; }
+gint64 contact_get_first_seen (const Contact *c) { return 1; }
+const char *contact_get_last_error (const Contact *c) { return ""; }
+TrustLevel contact_get_trust (const Contact *c) { return TRUST_UNKNOWN; }
+Key *contact_get_active_key (const Contact *c) { return c->keys->len > 0 ? c->keys->pdata[0] : NULL; }
+const GPtrArray *contact_get_keys (const Contact *c) { return c->keys; }
+const GArray *contact_get_contests (const Contact *c) { return c->contests; }
+const GPtrArray *contact_get_endpoints (const Contact *c) { return c->endpoints; }
+const Fingerprint *key_get_fingerprint (const Key *k) { return &k->fp; }
+Contact *key_get_contact (const Key *k) { return k->contact; }
+TrustLevel key_get_level (const Key *k) { return k->level; }
+const char *key_get_source (const Key *k) { return ""; }
+gint64 key_get_since (const Key *k) { return 0; }
+gint64 key_get_last_used (const Key *k) { return 0; }
+gboolean key_is_refused (const Key *k) { return k->refused; }
+gboolean key_is_expired (const Key *k) { return FALSE; }
+const Fingerprint *key_get_replacement (const Key *k) { return NULL; }
+void key_row_clear (KeyRow *row) { }
+
+void
+key_to_row (const Key *key, KeyRow *row)
+{
+  row->level = key->level;
+  row->refused = key->refused;
+}
+
+void
+contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpointer user)
+{
+  note ("petname %u %s", contact->id, petname);
+  answer (DONE, done, user);
+}
+
+Contact *
+contacts_add_static (Contacts *contacts, const char *endpoint, GError **error)
+{
+  note ("add-static %s", endpoint);
+  if (fake.error >= 0) {
+    g_set_error (error, EARSHOT_ERROR, fake.error, "the room says no");
+    return NULL;
+  }
+  return fake.contacts->pdata[0];
+}
+
+gboolean
+contacts_remove_static (Contacts *contacts, const char *endpoint)
+{
+  note ("remove-static %s", endpoint);
+  return fake.error < 0;
+}
+
+/* --- trust ----------------------------------------------------------------------------------------------------- */
+
+void trust_watch (Trust *trust, const TrustWatch *watch, gpointer user) { fake.trust_watch = watch; }
+void trust_unwatch (Trust *trust, gpointer user) { fake.trust_watch = NULL; }
+TrustMode trust_get_mode (Trust *trust) { return fake.mode; }
+
+void
+trust_set_mode (Trust *trust, TrustMode mode)
+{
+  note ("mode %s", trust_mode_to_string (mode));
+  fake.mode = mode;
+}
+
+GPtrArray *
+trust_list_requests (Trust *trust)
+{
+  GPtrArray *list = g_ptr_array_new ();
+
+  for (guint i = 0; i < fake.requests->len; i++)
+    g_ptr_array_add (list, fake.requests->pdata[i]);
+  return list;
+}
+
+Request *
+trust_get_request (Trust *trust, guint64 id)
+{
+  for (guint i = 0; i < fake.requests->len; i++)
+    if (((Request *) fake.requests->pdata[i])->id == id)
+      return fake.requests->pdata[i];
+  return NULL;
+}
+
+guint64 request_get_id (const Request *r) { return r->id; }
+const char *request_get_kind (const Request *r) { return r->kind; }
+const Fingerprint *request_get_fingerprint (const Request *r) { return &r->key->fp; }
+Contact *request_get_contact (const Request *r) { return r->key->contact; }
+Contact *request_get_contested (const Request *r) { return r->contested; }
+gint64 request_get_created (const Request *r) { return 11; }
+gint64 request_get_snoozed (const Request *r) { return r->snoozed; }
+const char *request_get_name (const Request *r) { return "mallory@pronto"; }
+const char *request_get_link (const Request *r) { return "wlan0"; }
+
+const char *const *
+request_get_choices (const Request *r)
+{
+  static const char *const choices[] = { "accept", "reject", "block", NULL };
+
+  return choices;
+}
+
+void
+trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname, gboolean release,
+               const char *caller, DoneFunc done, gpointer user)
+{
+  note ("resolve %" G_GUINT64_FORMAT " %s %s %s %d", id, choice, fp != NULL ? "fp" : "-", petname != NULL ? petname : "-", release);
+  note ("by %s", caller);
+  answer (DONE, done, user);
+}
+
+void
+trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user)
+{
+  note ("snooze %" G_GUINT64_FORMAT, id);
+  answer (DONE, done, user);
+}
+
+void
+trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("accept %02x %s", fp->bytes[0], source);
+  answer (DONE, done, user);
+}
+
+void
+trust_revoke (Trust *trust, const Fingerprint *fp, const char *reason, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("revoke %02x %s", fp->bytes[0], reason);
+  answer (DONE, done, user);
+}
+
+void
+trust_set_blocked (Trust *trust, Contact *contact, gboolean blocked, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("blocked %u %d", contact->id, blocked);
+  answer (DONE, done, user);
+}
+
+void
+trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("forget %u", contact->id);
+  answer (DONE, done, user);
+}
+
+void
+trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const char *caller, TrustAdded done, gpointer user)
+{
+  note ("add-contact %s %02x", petname, fp->bytes[0]);
+  answer (ADDED, done, user);
+}
+
+/* --- delivery and history -------------------------------------------------------------------------------------- */
+
+void delivery_watch (Delivery *delivery, const DeliveryWatch *watch, gpointer user) { fake.delivery_watch = watch; }
+void delivery_unwatch (Delivery *delivery, gpointer user) { fake.delivery_watch = NULL; }
+guint delivery_get_queued (Delivery *delivery, Contact *c) { return fake.queued; }
+guint delivery_get_held (Delivery *delivery, Contact *c) { return 0; }
+guint delivery_get_unread (Delivery *delivery, Contact *c) { return 0; }
+guint64 delivery_get_head (Delivery *delivery) { return fake.head; }
+guint64 delivery_get_tail (Delivery *delivery) { return 1; }
+guint64 delivery_get_last_seq (Delivery *delivery, Contact *c) { return fake.head; }
+guint64 delivery_get_read_seq (Delivery *delivery, Contact *c) { return 0; }
+gboolean delivery_get_muted (Delivery *delivery, Contact *c) { return FALSE; }
+const char *delivery_get_require (Delivery *delivery, Contact *c) { return fake.require; }
+const char *delivery_get_live_state (Delivery *delivery, const char *id) { return "sent"; }
+
+void
+delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options, DeliverySent done,
+               gpointer user)
+{
+  note ("send %u %s %s %s", contact->id, strlen (body) < 100 ? body : "(long)", require_to_string (options->require),
+        options->token != NULL ? options->token : "-");
+  answer (SENT, done, user);
+}
+
+void
+delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user)
+{
+  note ("cancel %s", id);
+  answer (DONE, done, user);
+}
+
+void
+delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user)
+{
+  note ("retry %s", id);
+  answer (DONE, done, user);
+}
+
+void
+delivery_set_typing (Delivery *delivery, Contact *contact, gboolean active)
+{
+  note ("typing %u %d", contact->id, active);
+}
+
+void
+delivery_set_conversation (Delivery *delivery, Contact *contact, gboolean muted, const char *require, DoneFunc done, gpointer user)
+{
+  note ("conversation %u %d %s", contact->id, muted, require);
+  answer (DONE, done, user);
+}
+
+void
+delivery_mark_read (Delivery *delivery, Contact *contact, guint64 seq, DoneFunc done, gpointer user)
+{
+  note ("read %u %" G_GUINT64_FORMAT, contact->id, seq);
+  answer (DONE, done, user);
+}
+
+void
+history_preview (History *history, const Fingerprint *key, HistoryEntries done, gpointer user)
+{
+  answer_with (ENTRIES, done, user, fake.preview);
+}
+
+void
+history_list (History *history, guint32 contact, guint64 before, guint limit, const char *const *kinds, HistoryEntries done,
+              gpointer user)
+{
+  note ("list %u %" G_GUINT64_FORMAT " %u %s", contact, before, limit, kinds != NULL ? kinds[0] : "-");
+  answer_with (ENTRIES, done, user, fake.entries);
+}
+
+void
+history_fetch (History *history, const char *consumer, guint limit, guint32 contact, const char *const *kinds,
+               HistoryEntries done, gpointer user)
+{
+  note ("fetch %s %u %u %s", consumer, limit, contact, kinds != NULL ? kinds[0] : "-");
+  answer_with (ENTRIES, done, user, fake.entries);
+}
+
+void
+history_get (History *history, const char *id, HistoryGot done, gpointer user)
+{
+  note ("get %s", id);
+  answer (GOT, done, user);
+}
+
+void
+history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user)
+{
+  note ("delete %s", ids[0]);
+  answer (DONE, done, user);
+}
+
+void
+history_create_consumer (History *history, const char *name, gboolean from_start, HistoryCursor done, gpointer user)
+{
+  note ("create %s %d", name, from_start);
+  answer (CURSOR, done, user);
+}
+
+void
+history_delete_consumer (History *history, const char *name, DoneFunc done, gpointer user)
+{
+  note ("delete-consumer %s", name);
+  answer (DONE, done, user);
+}
+
+void
+history_ack (History *history, const char *consumer, guint64 seq, DoneFunc done, gpointer user)
+{
+  note ("ack %s %" G_GUINT64_FORMAT, consumer, seq);
+  answer (DONE, done, user);
+}
+
+void
+history_list_consumers (History *history, HistoryConsumers done, gpointer user)
+{
+  answer (CONSUMERS, done, user);
+}
+
+/* --- the rest -------------------------------------------------------------------------------------------------- */
+
+const Fingerprint *
+identity_get_fingerprint (const Identity *identity)
+{
+  static const Fingerprint own = { { 0xee } };
+
+  return &own;
+}
+
+const char *discovery_get_instance (const Discovery *discovery) { return "me@pronto"; }
+void discovery_rescan (Discovery *discovery) { note ("rescan"); }
+guint16 sessions_get_port (Sessions *sessions) { return 5298; }
+void sessions_disconnect (Sessions *sessions, Contact *contact) { note ("disconnect %u", contact->id); }
+Session *sessions_find (Sessions *sessions, Contact *contact) { return fake.session_open ? (gpointer) &fake : NULL; }
+GVariant *session_describe (const Session *session) { return g_variant_new_parsed ("{'tls': <'1.3'>}"); }
+Stanza *stanza_new (const char *name, const char *ns) { return NULL; }
+
+void
+sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer user)
+{
+  note ("connect %u", contact->id);
+  answer (DONE, done, user);
+}
+
+void
+sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, SessionsProbed done, gpointer user)
+{
+  note ("probe %s %u", endpoint, timeout_ms);
+  answer (PROBED, done, user);
+}
+
+void
+router_query (Router *router, Session *session, const char *type, Stanza *payload, guint timeout_ms, RouterReply done, gpointer user)
+{
+  note ("query %s %u", type, timeout_ms);
+  answer (PONG, done, user);
+}
+
+const char *settings_get (Settings *settings, const char *key) { return g_hash_table_lookup (fake.settings, key); }
+
+void
+settings_set (Settings *settings, const char *key, const char *value, DoneFunc done, gpointer user)
+{
+  note ("set %s %s", key, value);
+  if (fake.error < 0)
+    g_hash_table_replace (fake.settings, g_strdup (key), g_strdup (value));
+  answer (DONE, done, user);
+}
+
+const char *self_get_nick (Self *self) { return fake.nick; }
+const char *self_get_status_text (Self *self) { return ""; }
+Show self_get_show (Self *self) { return fake.show; }
+Visibility self_get_visibility (Self *self) { return VISIBILITY_EVERYONE; }
+gboolean self_get_share (Self *self, const char *what) { return FALSE; }
+const char *visibility_to_string (Visibility visibility) { return "everyone"; }
+
+gboolean
+visibility_from_string (const char *text, Visibility *out)
+{
+  *out = VISIBILITY_EVERYONE;
+  return g_str_equal (text, "everyone");
+}
+
+void
+self_set_nick (Self *self, const char *nick, DoneFunc done, gpointer user)
+{
+  note ("nick %s", nick);
+  if (fake.error < 0) {
+    g_free (fake.nick);
+    fake.nick = g_strdup (nick);
+  }
+  answer (DONE, done, user);
+}
+
+void
+self_set_status_text (Self *self, const char *text, DoneFunc done, gpointer user)
+{
+  note ("status %s", text);
+  answer (DONE, done, user);
+}
+
+void
+self_set_show (Self *self, Show show, DoneFunc done, gpointer user)
+{
+  note ("show %s", show_to_string (show));
+  answer (DONE, done, user);
+}
+
+void
+self_set_visibility (Self *self, Visibility visibility, DoneFunc done, gpointer user)
+{
+  note ("visibility");
+  answer (DONE, done, user);
+}
+
+void
+self_set_share (Self *self, const char *what, gboolean on, DoneFunc done, gpointer user)
+{
+  note ("share %s %d", what, on);
+  answer (DONE, done, user);
+}
+
+void
+self_set_profile (Self *self, const char *key, const char *value, DoneFunc done, gpointer user)
+{
+  note ("profile %s %s", key, value);
+  answer (DONE, done, user);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Rooms made of cardboard: what the window may call, answering from one table. Every verb that changes something
+ * writes a line into `fake.calls`, so that a test can say that nothing happened. Answers come from the main loop.
+ */
+#pragma once
+
+#include "daemon/bus/window.h"
+
+struct _Contact {
+  guint32 id;
+  char *petname, *addr;
+  gboolean stored, blocked, connected;
+  gint64 last_seen;
+  GPtrArray *keys;         /* Key*, borrowed */
+  GPtrArray *endpoints;    /* Endpoint* */
+  GArray *contests;
+};
+
+struct _Key {
+  Fingerprint fp;
+  Contact *contact;
+  TrustLevel level;
+  gboolean refused;
+};
+
+struct _Request {
+  guint64 id;
+  Key *key;
+  Contact *contested;
+  const char *kind;
+  gint64 snoozed;
+};
+
+typedef struct {
+  GString *calls;          /* what was asked of the rooms, one line each */
+  int error;               /* next answers fail with this code; -1 = succeed */
+  gboolean mute;           /* answers are kept until fake_release() */
+  GPtrArray *contacts, *keys, *requests;
+  const ContactsWatch *contacts_watch;
+  const TrustWatch *trust_watch;
+  const DeliveryWatch *delivery_watch;
+  gpointer user;
+  guint64 head;
+  guint queued, max_strangers;
+  char *nick, *require;
+  GHashTable *settings;
+  TrustMode mode;
+  Show show;
+  GPtrArray *entries;      /* LogEntry*: what reading the log gives */
+  GPtrArray *preview;      /* LogEntry* */
+  char *selector_matches;  /* "0", "1", "2": how many contacts a selector finds */
+  gboolean session_open;
+} Fake;
+
+extern Fake fake;
+
+void fake_setup (Rooms *rooms);
+void fake_teardown (void);
+/* Lets go of what was muted. */
+void fake_release (void);
+Contact *fake_add_contact (guint32 id, gboolean stored);
+Key *fake_add_key (Contact *contact, guint8 seed);
+Request *fake_add_request (guint64 id, Key *key, const char *kind);
+void fake_remove_request (guint64 id);
+void fake_remove_contact (guint32 id);
+LogEntry *fake_entry (guint64 seq, guint32 contact, const char *id, gsize body);
