@@ -10,42 +10,29 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/base/error.h"
 #include "daemon/io/link-private.h"
-#include "daemon/io/link.h"
+#include "tests/unit/test-link.h"
 
-static Poller *poller;
+Poller *poller;
 
 /* --- waiting ------------------------------------------------------------------------ */
 
-static gboolean
+gboolean
 on_too_long (gpointer user)
 {
   g_error ("waited too long");
   return G_SOURCE_REMOVE;
 }
 
-static gboolean
+gboolean
 on_look_again (gpointer user)
 {
   return G_SOURCE_CONTINUE;
 }
-
-/* Some conditions are the kernel's (has our end of a raw socket been closed?) and wake no source: look again now and then. */
-#define WAIT_UNTIL(condition)                                                                                          \
-  G_STMT_START                                                                                                         \
-  {                                                                                                                    \
-    guint too_long_ = g_timeout_add_seconds (60, on_too_long, NULL), again_ = g_timeout_add (20, on_look_again, NULL); \
-    while (!(condition))                                                                                               \
-      g_main_context_iteration (NULL, TRUE);                                                                           \
-    g_source_remove (too_long_);                                                                                       \
-    g_source_remove (again_);                                                                                          \
-  }                                                                                                                    \
-  G_STMT_END
 
 static gboolean
 on_tick (gpointer user)
@@ -55,7 +42,7 @@ on_tick (gpointer user)
 }
 
 /* How often the loop wakes in `ms`, not counting the timer's own. */
-static guint
+guint
 count_turns (guint ms)
 {
   gboolean over = FALSE;
@@ -68,17 +55,6 @@ count_turns (guint ms)
 }
 
 /* --- one of our links ------------------------------------------------------------------- */
-
-typedef enum { FREE_NEVER, FREE_IN_CONNECTED, FREE_IN_BYTES, FREE_IN_DRAINED, FREE_IN_ENDED } FreeWhen;
-
-typedef struct {
-  Link *link;
-  GByteArray *got;
-  gboolean connected, ended;
-  guint drained;
-  GError *error;
-  FreeWhen free_when;
-} Side;
 
 static void
 maybe_free (Side *side, FreeWhen now)
@@ -124,9 +100,9 @@ on_ended (gpointer user, const GError *error)
   maybe_free (side, FREE_IN_ENDED);
 }
 
-static const LinkCallbacks callbacks = { on_connected, on_bytes, on_drained, on_ended };
+const LinkCallbacks side_callbacks = { on_connected, on_bytes, on_drained, on_ended };
 
-static Side *
+Side *
 side_new (void)
 {
   Side *side = g_new0 (Side, 1);
@@ -134,7 +110,7 @@ side_new (void)
   return side;
 }
 
-static void
+void
 side_free (gpointer data)
 {
   Side *side = data;
@@ -146,14 +122,7 @@ side_free (gpointer data)
 
 /* --- a listener that keeps what it accepts -------------------------------------------------- */
 
-typedef struct {
-  Listener *listener;
-  GPtrArray *sides; /* in order of arrival */
-  gboolean open;    /* mark them open at once */
-  gboolean suicide, refuse;
-} House;
-
-static void
+void
 on_link (gpointer user, Link *link)
 {
   House *house = user;
@@ -166,7 +135,7 @@ on_link (gpointer user, Link *link)
       return;
     }
   side->link = link;
-  link_set_callbacks (link, &callbacks, side);
+  link_set_callbacks (link, &side_callbacks, side);
   g_ptr_array_add (house->sides, side);
   if (house->open)
     link_mark_open (link);
@@ -174,7 +143,7 @@ on_link (gpointer user, Link *link)
     g_clear_pointer (&house->listener, listener_free);
 }
 
-static void
+void
 house_open (House *house, const ListenerLimits *limits, char **interfaces)
 {
   g_autoptr (GError) error = NULL;
@@ -185,14 +154,14 @@ house_open (House *house, const ListenerLimits *limits, char **interfaces)
   g_assert_cmpuint (listener_get_port (house->listener), >, 0);
 }
 
-static void
+void
 house_close (House *house)
 {
   listener_free (house->listener);
   g_ptr_array_unref (house->sides);
 }
 
-static Side *
+Side *
 guest (House *house, guint i)
 {
   return house->sides->pdata[i];
@@ -200,7 +169,7 @@ guest (House *house, guint i)
 
 /* --- raw callers -------------------------------------------------------------------------- */
 
-static struct sockaddr_in
+struct sockaddr_in
 v4 (const char *address, guint16 port)
 {
   struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons (port) };
@@ -210,7 +179,7 @@ v4 (const char *address, guint16 port)
 }
 
 /* Connects to the listener from 127.0.0.`host`; the kernel answers by itself. */
-static int
+int
 call_from (House *house, guint host)
 {
   g_autofree char *from = g_strdup_printf ("127.0.0.%u", host);
@@ -225,7 +194,7 @@ call_from (House *house, guint host)
 }
 
 /* Has the other side closed `fd`? Waits until it says something: EOF, RST, or the byte we make it send. */
-static gboolean
+gboolean
 was_dropped (int fd)
 {
   char c;
@@ -237,7 +206,7 @@ was_dropped (int fd)
 }
 
 /* Calls and lets the listener decide about it; TRUE = it was let in. */
-static gboolean
+gboolean
 call_and_see (House *house, guint host, int *fd_out)
 {
   guint before = house->sides->len;
@@ -268,7 +237,7 @@ dial_port (guint16 port)
   g_autoptr (GPtrArray) targets = targets_new ();
   Side *side = side_new ();
   add_target (targets, "127.0.0.1", port);
-  side->link = link_dial (poller, targets, TRUE, 0, &callbacks, side);
+  side->link = link_dial (poller, targets, TRUE, 0, &side_callbacks, side);
   g_assert_null (link_get_remote (side->link));
   return side;
 }
@@ -397,7 +366,7 @@ test_half_close (void)
   house_close (&house);
 }
 
-static void
+void
 reset (int fd)
 {
   struct linger linger = { .l_onoff = 1, .l_linger = 0 };
@@ -509,7 +478,7 @@ refused (House *house, const char *address, guint16 port, gboolean allow_loopbac
   Side *side = side_new ();
 
   add_target (targets, address, port);
-  side->link = link_dial (poller, targets, allow_loopback, own_port, &callbacks, side);
+  side->link = link_dial (poller, targets, allow_loopback, own_port, &side_callbacks, side);
   g_assert_false (side->ended); /* not before it returned */
   WAIT_UNTIL (side->ended);
   g_assert_false (side->connected);
@@ -558,7 +527,7 @@ test_one_good_among_bad (void)
   add_target (targets, "224.0.0.1", 5298);
   add_target (targets, "0.0.0.0", 5298);
   add_target (targets, "127.0.0.1", listener_get_port (house.listener));
-  side->link = link_dial (poller, targets, TRUE, 0, &callbacks, side);
+  side->link = link_dial (poller, targets, TRUE, 0, &side_callbacks, side);
   WAIT_UNTIL (side->connected && house.sides->len == 1);
   side_free (side);
   house_close (&house);
@@ -592,7 +561,7 @@ test_next_when_refused (void)
   house_open (&house, NULL, NULL);
   add_target (targets, "127.0.0.1", dead);
   add_target (targets, "127.0.0.1", listener_get_port (house.listener));
-  side->link = link_dial (poller, targets, TRUE, 0, &callbacks, side);
+  side->link = link_dial (poller, targets, TRUE, 0, &side_callbacks, side);
   WAIT_UNTIL (side->connected);
   g_assert_cmpuint (g_inet_socket_address_get_port (link_get_remote (side->link)), ==, listener_get_port (house.listener));
   side_free (side);
@@ -627,14 +596,14 @@ test_next_when_silent (void)
   add_target (targets, "127.0.0.1", deaf);
   add_target (targets, "127.0.0.1", listener_get_port (house.listener));
   start = g_get_monotonic_time ();
-  side->link = link_dial (poller, targets, TRUE, 0, &callbacks, side);
+  side->link = link_dial (poller, targets, TRUE, 0, &side_callbacks, side);
   WAIT_UNTIL (side->connected);
   g_assert_cmpint (g_get_monotonic_time () - start, >=, 240 * 1000);
   g_assert_cmpuint (g_inet_socket_address_get_port (link_get_remote (side->link)), ==, listener_get_port (house.listener));
   side_free (side);
   /* Freed in the middle of it: nothing happens later. */
   side = side_new ();
-  side->link = link_dial (poller, targets, TRUE, 0, &callbacks, side);
+  side->link = link_dial (poller, targets, TRUE, 0, &side_callbacks, side);
   g_clear_pointer (&side->link, link_free);
   count_turns (300);
   g_assert_false (side->connected || side->ended);
@@ -655,7 +624,7 @@ test_ipv6_first (void)
   house_open (&house, NULL, NULL);
   add_target (targets, "127.0.0.1", listener_get_port (house.listener));
   add_target (targets, "::1", listener_get_port (house.listener));
-  side->link = link_dial (poller, targets, TRUE, 0, &callbacks, side);
+  side->link = link_dial (poller, targets, TRUE, 0, &side_callbacks, side);
   WAIT_UNTIL (side->connected);
   GInetAddress *address = g_inet_socket_address_get_address (link_get_remote (side->link));
   if (g_inet_address_get_family (address) != G_SOCKET_FAMILY_IPV6)
@@ -668,295 +637,6 @@ test_ipv6_first (void)
       g_test_skip ("no IPv6 here");
     }
   side_free (side);
-  house_close (&house);
-}
-
-/* --- caps ---------------------------------------------------------------------------------------- */
-
-static const ListenerLimits no_rate = { 8, 32, 8, 1000 };
-
-static void
-close_all (GArray *fds)
-{
-  for (guint i = 0; i < fds->len; i++)
-    close (g_array_index (fds, int, i));
-  g_array_unref (fds);
-}
-
-static void
-test_per_address (void)
-{
-  House house;
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  int fd;
-
-  house_open (&house, NULL, NULL);
-  for (guint i = 0; i < 8; i++)
-    {
-      g_assert_true (call_and_see (&house, 2, &fd));
-      g_array_append_val (fds, fd);
-    }
-  g_assert_false (call_and_see (&house, 2, &fd)); /* the ninth */
-  g_array_append_val (fds, fd);
-  g_assert_true (call_and_see (&house, 3, &fd)); /* somebody else */
-  g_array_append_val (fds, fd);
-  /* One of the eight gets through negotiation: there is room again. */
-  link_mark_open (guest (&house, 0)->link);
-  g_assert_true (call_and_see (&house, 2, &fd));
-  g_array_append_val (fds, fd);
-  /* One is dropped: the same. */
-  g_clear_pointer (&guest (&house, 1)->link, link_free);
-  g_assert_true (call_and_see (&house, 2, &fd));
-  g_array_append_val (fds, fd);
-  g_assert_false (call_and_see (&house, 2, &fd));
-  g_array_append_val (fds, fd);
-  close_all (fds);
-  house_close (&house);
-}
-
-static guint
-count_ended (House *house)
-{
-  guint n = 0;
-  for (guint i = 0; i < house->sides->len; i++)
-    n += guest (house, i)->ended;
-  return n;
-}
-
-static void
-test_hostile_addresses (void)
-{
-  House house;
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  int fd;
-
-  house_open (&house, &no_rate, NULL);
-  /* Three hostile addresses take all that strangers get: 8 each, 24. */
-  for (guint i = 0; i < 24; i++)
-    {
-      g_assert_true (call_and_see (&house, 2 + i % 3, &fd));
-      g_array_append_val (fds, fd);
-    }
-  g_assert_cmpuint (count_ended (&house), ==, 0);
-  /* A stranger still gets in, at the cost of the oldest of one that has most: the very first. */
-  g_assert_true (call_and_see (&house, 9, &fd));
-  g_array_append_val (fds, fd);
-  g_assert_cmpuint (count_ended (&house), ==, 1);
-  g_assert_true (guest (&house, 0)->ended);
-  g_assert_error (guest (&house, 0)->error, EARSHOT_ERROR, EARSHOT_ERROR_QUOTA_EXCEEDED);
-  WAIT_UNTIL (was_dropped (g_array_index (fds, int, 0)));
-  /* They go on and on: the newcomer, having one, is not the one to go. */
-  for (guint i = 0; i < 30; i++)
-    {
-      call_and_see (&house, 2 + i % 3, &fd);
-      g_array_append_val (fds, fd);
-    }
-  g_assert_false (guest (&house, 24)->ended);
-  close_all (fds);
-  house_close (&house);
-}
-
-static void
-test_reserved_slots (void)
-{
-  House house;
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  g_autoptr (GInetAddress) friend = g_inet_address_new_from_string ("127.0.0.200");
-  guint first_friend, ended;
-  int fd;
-
-  house_open (&house, &no_rate, NULL);
-  for (guint i = 0; i < 100; i++)
-    listener_know (house.listener, friend); /* once, however often */
-  /* 24 different strangers, then more: each pushes out the oldest. */
-  for (guint i = 0; i < 30; i++)
-    {
-      g_assert_true (call_and_see (&house, 2 + i, &fd));
-      g_array_append_val (fds, fd);
-    }
-  g_assert_cmpuint (count_ended (&house), ==, 6);
-  first_friend = house.sides->len;
-  /* The friend's eight slots cost no stranger anything. */
-  for (guint i = 0; i < 8; i++)
-    {
-      g_assert_true (call_and_see (&house, 200, &fd));
-      g_array_append_val (fds, fd);
-    }
-  g_assert_cmpuint (count_ended (&house), ==, 6);
-  g_assert_false (call_and_see (&house, 200, &fd));
-  g_array_append_val (fds, fd);
-  /* And strangers who come now push out strangers only. */
-  ended = count_ended (&house);
-  for (guint i = 0; i < 30; i++)
-    {
-      g_assert_true (call_and_see (&house, 50 + i, &fd));
-      g_array_append_val (fds, fd);
-    }
-  g_assert_cmpuint (count_ended (&house), ==, ended + 30);
-  for (guint i = 0; i < 8; i++)
-    g_assert_false (guest (&house, first_friend + i)->ended);
-  close_all (fds);
-  house_close (&house);
-}
-
-static void
-test_known_are_bounded (void)
-{
-  static const ListenerLimits tight = { 8, 2, 1, 1000 };
-  House house;
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  int fd;
-
-  house_open (&house, &tight, NULL);
-  /* 65 friends: the first is forgotten, the second is not. */
-  for (guint i = 0; i < 65; i++)
-    {
-      g_autofree char *text = g_strdup_printf ("127.0.0.%u", 100 + i);
-      g_autoptr (GInetAddress) address = g_inet_address_new_from_string (text);
-      listener_know (house.listener, address);
-    }
-  g_assert_true (call_and_see (&house, 2, &fd)); /* takes the only slot of strangers */
-  g_array_append_val (fds, fd);
-  g_assert_true (call_and_see (&house, 101, &fd));
-  g_array_append_val (fds, fd);
-  g_assert_cmpuint (count_ended (&house), ==, 0);
-  g_assert_true (call_and_see (&house, 100, &fd)); /* a stranger now: pushes out the stranger */
-  g_array_append_val (fds, fd);
-  g_assert_true (guest (&house, 0)->ended);
-  g_assert_false (guest (&house, 1)->ended);
-  close_all (fds);
-  house_close (&house);
-}
-
-static void
-test_per_minute (void)
-{
-  House house;
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (int));
-  int fd;
-
-  house_open (&house, NULL, NULL);
-  house.open = TRUE; /* so that only the rate counts */
-  for (guint i = 0; i < 20; i++)
-    {
-      g_assert_true (call_and_see (&house, 2, &fd));
-      g_array_append_val (fds, fd);
-    }
-  g_assert_false (call_and_see (&house, 2, &fd));
-  g_array_append_val (fds, fd);
-  g_assert_true (call_and_see (&house, 3, &fd));
-  g_array_append_val (fds, fd);
-  close_all (fds);
-  house_close (&house);
-}
-
-static void
-test_many_addresses (void)
-{
-  static const ListenerLimits one = { 8, 32, 8, 1 };
-  House house;
-  int fd;
-
-  /* More addresses than are remembered, closed as they come: memory is bounded (LeakSanitizer and the table's own
-   * limit), and nobody is locked out. */
-  house_open (&house, &one, NULL);
-  house.refuse = TRUE;
-  for (guint i = 0; i < 1100; i++)
-    {
-      g_autofree char *from = g_strdup_printf ("127.1.%u.%u", i / 250, 1 + i % 250);
-      struct sockaddr_in local = v4 (from, 0), remote = v4 ("127.0.0.1", listener_get_port (house.listener));
-      fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      g_assert_no_errno (bind (fd, (struct sockaddr *) &local, sizeof local));
-      g_assert_no_errno (connect (fd, (struct sockaddr *) &remote, sizeof remote));
-      WAIT_UNTIL (was_dropped (fd));
-      reset (fd);
-    }
-  house.refuse = FALSE;
-  g_assert_true (call_and_see (&house, 77, &fd));
-  close (fd);
-  house_close (&house);
-}
-
-static void
-test_interfaces (void)
-{
-  char *lo[] = { (char *) "nope0", (char *) "lo", NULL }, *other[] = { (char *) "nope0", NULL };
-  House house;
-  int fd;
-
-  house_open (&house, NULL, lo);
-  g_assert_true (call_and_see (&house, 2, &fd));
-  close (fd);
-  house_close (&house);
-  house_open (&house, NULL, other);
-  g_assert_false (call_and_see (&house, 2, &fd));
-  close (fd);
-  house_close (&house);
-}
-
-static void
-test_no_descriptors (void)
-{
-  House house;
-  struct rlimit saved, tight;
-  const char *preload = g_getenv ("LD_PRELOAD");
-  int fd, probe;
-
-  if (preload != NULL && strstr (preload, "vgpreload") != NULL)
-    {
-      /* It keeps the limit itself: the kernel accepts and valgrind closes. */
-      g_test_skip ("valgrind");
-      return;
-    }
-  house_open (&house, NULL, NULL);
-  fd = call_from (&house, 2);
-  /* The lowest free number is the limit: the next accept4() fails with EMFILE. */
-  probe = dup (fd);
-  close (probe);
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &saved));
-  tight = saved;
-  tight.rlim_cur = probe;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &tight));
-  guint turns = count_turns (300);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
-  g_assert_cmpuint (turns, <=, 3);
-  g_assert_cmpuint (house.sides->len, ==, 0);
-  /* It is still in the queue, and taken when the pause is over. */
-  WAIT_UNTIL (house.sides->len == 1);
-  close (fd);
-  house_close (&house);
-}
-
-static void
-test_listener_freed_inside (void)
-{
-  House house;
-  int a, b;
-
-  house_open (&house, NULL, NULL);
-  house.suicide = TRUE;
-  a = call_from (&house, 2);
-  b = call_from (&house, 2);
-  WAIT_UNTIL (house.sides->len == 1);
-  g_assert_null (house.listener);
-  /* What it accepted lives on. */
-  g_assert_cmpint (send (a, "x", 1, 0), ==, 1);
-  WAIT_UNTIL (guest (&house, 0)->got->len == 1);
-  link_mark_open (guest (&house, 0)->link);
-  close (a);
-  close (b);
-  house_close (&house);
-}
-
-static void
-test_port_in_use (void)
-{
-  House house;
-  g_autoptr (GError) error = NULL;
-
-  house_open (&house, NULL, NULL);
-  g_assert_null (listener_new (poller, listener_get_port (house.listener), NULL, NULL, on_link, &house, &error));
-  g_assert_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED);
   house_close (&house);
 }
 
@@ -981,16 +661,7 @@ main (int argc, char **argv)
   g_test_add_func ("/link/dial/next-when-refused", test_next_when_refused);
   g_test_add_func ("/link/dial/next-when-silent", test_next_when_silent);
   g_test_add_func ("/link/dial/ipv6-first", test_ipv6_first);
-  g_test_add_func ("/link/S-24-per-address", test_per_address);
-  g_test_add_func ("/link/S-24-X-02-hostile-addresses", test_hostile_addresses);
-  g_test_add_func ("/link/S-24-reserved-slots", test_reserved_slots);
-  g_test_add_func ("/link/S-24-known-are-bounded", test_known_are_bounded);
-  g_test_add_func ("/link/S-24-per-minute", test_per_minute);
-  g_test_add_func ("/link/X-02-many-addresses", test_many_addresses);
-  g_test_add_func ("/link/listener/interfaces", test_interfaces);
-  g_test_add_func ("/link/listener/no-descriptors-no-spinning", test_no_descriptors);
-  g_test_add_func ("/link/listener/freed-inside", test_listener_freed_inside);
-  g_test_add_func ("/link/listener/port-in-use", test_port_in_use);
+  add_listener_tests ();
   result = g_test_run ();
   poller_free (poller);
   return result;

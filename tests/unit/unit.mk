@@ -86,7 +86,7 @@ tests_unit_test_identity_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_identity_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-link
-tests_unit_test_link_SOURCES = tests/unit/test-link.c
+tests_unit_test_link_SOURCES = tests/unit/test-link.c tests/unit/test-link.h tests/unit/test-link-listener.c
 tests_unit_test_link_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_link_LDADD = $(io_libs)
 
