@@ -3,7 +3,8 @@
 """Two earshotd on a private link, measured beside a floor in the same run; prints JSON.
 
 The floor does the same work with the least code there can be: floor.c for messages and streams, sight.c for coming into
-sight. The same client (client.c) loads both. Everything runs in network namespaces of its own: no packet leaves.
+sight; it has two hosts and a link of its own. The same client (client.c) loads both. Everything runs in network namespaces: no
+packet leaves. The floor's stream needs no resolving: earshotd asks mDNS for the address each time.
 Environment: BENCH_ROUNDS (messages one by one), BENCH_MESSAGES (as fast as they go), BENCH_IDLE (seconds of silence)."""
 import json
 import os
@@ -19,9 +20,11 @@ BUILD = os.environ.get('top_builddir', 'build')
 ROUNDS = int(os.environ.get('BENCH_ROUNDS', 1000))
 MESSAGES = int(os.environ.get('BENCH_MESSAGES', 20000))
 IDLE = int(os.environ.get('BENCH_IDLE', 60))
-STREAMS = 12  # below the 20 connects a minute that a listener takes from one address
+TURNS = 3
+STREAMS = 4  # all turns together: below the 20 connects a minute that a listener takes from one address
 NAME, ROOT = 'im.earshot.Earshot1', '/im/earshot/Earshot1'
 
+every_host = []
 BUS_CONF = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={path}/bus</listen><auth>EXTERNAL</auth>
@@ -124,17 +127,34 @@ def prop(bus, interface, name):
     return call(bus, ROOT, 'org.freedesktop.DBus.Properties', 'Get', GLib.Variant('(ss)', (f'{NAME}.{interface}', name)))[0]
 
 
-def anonymous_kb(pid):
-    with open(f'/proc/{pid}/smaps_rollup') as rollup:
-        return next(int(line.split()[1]) for line in rollup if line.startswith('Anonymous:'))
-
-
-def wakeups(pid):
+def anonymous_kb(host):
+    """Of all processes that serve one host."""
     total = 0
-    for task in os.listdir(f'/proc/{pid}/task'):
-        with open(f'/proc/{pid}/task/{task}/status') as status:
-            total += next(int(line.split()[1]) for line in status if line.startswith('voluntary_ctxt_switches'))
+    for process in host:
+        with open(f'/proc/{process.pid}/smaps_rollup') as rollup:
+            total += next(int(line.split()[1]) for line in rollup if line.startswith('Anonymous:'))
     return total
+
+
+def wakeups(host):
+    total = 0
+    for process in host:
+        for task in os.listdir(f'/proc/{process.pid}/task'):
+            with open(f'/proc/{process.pid}/task/{task}/status') as status:
+                total += next(int(line.split()[1]) for line in status if line.startswith('voluntary_ctxt_switches'))
+    return total
+
+
+def pair(top, machines):
+    """Two hosts and the cable between them."""
+    hosts = []
+    for machine in machines:
+        hosts.append(Host(top, machine))
+        every_host.append(hosts[-1])
+    hosts[0].run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(hosts[1].holder.pid))
+    for number, host in enumerate(hosts, 1):
+        host.run('sh', '-c', f'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip addr add 10.11.12.{number}/24 dev eth0; ip link set eth0 up')
+    return hosts
 
 
 def median(values):
@@ -166,7 +186,8 @@ def start_floor(hosts, buses):
     bus = connect(buses[0])
     until(lambda: owned(bus), 'the floor on the bus', [dialler])
     call(bus, f'{ROOT}/contact/1', f'{NAME}.Contact', 'Connect', GLib.Variant('(a{sv})', ({},)))
-    return [dialler, listener], f'{ROOT}/contact/1'
+    sights = [host.start('sight', f'{BUILD}/tests/bench/bench-sight', user) for host, user in zip(hosts, ('juliet', 'romeo'))]
+    return list(zip([dialler, listener], sights)), f'{ROOT}/contact/1'
 
 
 def start_earshot(hosts, addresses):
@@ -186,7 +207,7 @@ def start_earshot(hosts, addresses):
              for bus, petname, key in zip(buses, ('romeo', 'juliet'), reversed(keys))]
     call(buses[0], paths[0], f'{NAME}.Contact', 'Connect', GLib.Variant('(a{sv})', ({},)))
     until(lambda: contacts(buses[1])[paths[1]]['Connected'], 'a stream both ways', both)
-    return both, paths[0], sight
+    return [[process] for process in both], paths[0], sight
 
 
 def load(buses, path):
@@ -198,46 +219,47 @@ def load(buses, path):
 def main():
     enter_namespace()
     top = tempfile.mkdtemp(prefix='earshot-bench.')
-    hosts = []
     try:
-        hosts += [Host(top, 'pronto'), Host(top, 'forza')]
-        hosts[0].run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(hosts[1].holder.pid))
-        for number, host in enumerate(hosts, 1):
-            host.run('sh', '-c', f'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip addr add 10.11.12.{number}/24 dev eth0; ip link set eth0 up')
-        buses = {role: [host.bus(role) for host in hosts] for role in ('floor', 'earshot')}
+        hosts = {'earshot': pair(top, ('pronto', 'forza')), 'floor': pair(top, ('bianco', 'nero'))}
+        buses = {role: [host.bus('bus') for host in hosts[role]] for role in hosts}
 
         note('coming into sight')
-        floor = {'mutual_sight_ms': floor_sight(hosts)}
+        floor = {'mutual_sight_ms': floor_sight(hosts['floor'])}
         processes, path = {}, {}
-        processes['earshot'], path['earshot'], sight = start_earshot(hosts, buses['earshot'])
+        processes['earshot'], path['earshot'], sight = start_earshot(hosts['earshot'], buses['earshot'])
         earshot = {'mutual_sight_ms': sight}
-        processes['floor'], path['floor'] = start_floor(hosts, buses['floor'])
+        processes['floor'], path['floor'] = start_floor(hosts['floor'], buses['floor'])
         measured = {'floor': floor, 'earshot': earshot}
 
         note(f'{IDLE} s of silence')
         time.sleep(5)
-        before = {role: [wakeups(p.pid) for p in processes[role]] for role in measured}
+        before = {role: [wakeups(p) for p in processes[role]] for role in measured}
         time.sleep(IDLE)
         for role, values in measured.items():
-            values['idle_wakeups_per_min'] = max(wakeups(p.pid) - n for p, n in zip(processes[role], before[role])) * 60 / IDLE
-            values['idle_anonymous_kb'] = max(anonymous_kb(p.pid) for p in processes[role])
+            values['idle_wakeups_per_min'] = max(wakeups(p) - n for p, n in zip(processes[role], before[role])) * 60 / IDLE
+            values['idle_anonymous_kb'] = max(anonymous_kb(p) for p in processes[role])
 
+        # In turns, and the median of each: what else the machine does hits both alike.
+        loads = {role: [] for role in measured}
+        for turn in range(TURNS):
+            for role in measured:
+                note(f'load on {role}, {turn + 1} of {TURNS}')
+                loads[role].append(load(buses[role], path[role]))
         for role, values in measured.items():
-            note(f'load on {role}')
-            values.update(load(buses[role], path[role]))
-            values['anonymous_kb_after_load'] = max(anonymous_kb(p.pid) for p in processes[role])
+            values.update({key: median([turn[key] for turn in loads[role]]) for key in loads[role][0]})
+            values['anonymous_kb_after_load'] = max(anonymous_kb(p) for p in processes[role])
 
         result = {key: {'earshot': round(earshot[key], 1), 'floor': round(floor[key], 1),
                         'ratio': round(earshot[key] / floor[key], 2) if floor[key] else None} for key in earshot}
         print(json.dumps(result, indent=2))
     except BaseException:
-        for host in hosts:
+        for host in every_host:
             log = os.path.join(host.path, 'earshotd.log')
             if os.path.exists(log):
                 note(f'--- earshotd on {host.machine}\n' + ''.join(open(log).readlines()[-60:]))
         raise
     finally:
-        for host in hosts:
+        for host in every_host:
             host.clear()
         shutil.rmtree(top, ignore_errors=True)
 
