@@ -166,7 +166,7 @@ bus_object_describe (Window *window, BusObject *object, guint index)
   GVariant *value;
 
   interface->refresh (window, object, object->skeletons[index], TRUE);
-  all = g_variant_ref_sink (g_dbus_interface_skeleton_get_properties (object->skeletons[index]));
+  all = g_variant_take_ref (g_dbus_interface_skeleton_get_properties (object->skeletons[index]));
   if (interface->read == NULL)
     return g_steal_pointer (&all);
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
@@ -190,7 +190,7 @@ object_describe_all (Window *window, BusObject *object, gboolean signal)
     g_autoptr (GVariant) properties = NULL;
 
     if (signal)
-      properties = g_variant_ref_sink (g_dbus_interface_skeleton_get_properties (object->skeletons[i]));
+      properties = g_variant_take_ref (g_dbus_interface_skeleton_get_properties (object->skeletons[i]));
     else
       properties = bus_object_describe (window, object, i);
     g_variant_builder_add (&builder, "{s@a{sv}}", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name, properties);

@@ -150,7 +150,20 @@ fake_discovery = tests/unit/fake-discovery.c tests/unit/fake-discovery.h
 EXTRA_DIST += $(fake_discovery)
 
 # The window in front of cardboard rooms: neither model nor io is linked.
+bus_fixture = tests/unit/bus-fixture.c tests/unit/bus-fixture.h tests/unit/fake-rooms.c tests/unit/fake-rooms.h
+bus_fixture_libs = daemon/libbus.a dbus/libearshot-dbus.a $(proto_libs)
+
 unit_tests += tests/unit/test-bus
-tests_unit_test_bus_SOURCES = tests/unit/test-bus.c tests/unit/fake-rooms.c tests/unit/fake-rooms.h
+tests_unit_test_bus_SOURCES = tests/unit/test-bus.c $(bus_fixture)
 tests_unit_test_bus_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_bus_LDADD = daemon/libbus.a dbus/libearshot-dbus.a $(proto_libs)
+tests_unit_test_bus_LDADD = $(bus_fixture_libs)
+
+unit_tests += tests/unit/test-bus-access
+tests_unit_test_bus_access_SOURCES = tests/unit/test-bus-access.c $(bus_fixture)
+tests_unit_test_bus_access_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bus_access_LDADD = $(bus_fixture_libs)
+
+unit_tests += tests/unit/test-bus-objects
+tests_unit_test_bus_objects_SOURCES = tests/unit/test-bus-objects.c $(bus_fixture)
+tests_unit_test_bus_objects_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bus_objects_LDADD = $(bus_fixture_libs)
