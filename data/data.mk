@@ -3,7 +3,20 @@
 pkgconfigdir = $(datadir)/pkgconfig
 pkgconfig_DATA = data/earshot.pc
 
-dist_man_MANS += data/xmppctl.1
+# Made here and not by configure: it would leave ${exec_prefix} in @bindir@.
+dbusservice_DATA = data/im.earshot.Earshot1.service
+systemduserunit_DATA = data/earshotd.service
+data_made = $(dbusservice_DATA) $(systemduserunit_DATA)
+CLEANFILES += $(data_made)
+EXTRA_DIST += data/im.earshot.Earshot1.service.in data/earshotd.service.in
+data_subst = $(AM_V_GEN)$(MKDIR_P) data && $(SED) -e 's|@bindir[@]|$(bindir)|g'
+data/im.earshot.Earshot1.service: $(srcdir)/data/im.earshot.Earshot1.service.in Makefile
+	$(data_subst) '$(srcdir)/data/im.earshot.Earshot1.service.in' > $@
+data/earshotd.service: $(srcdir)/data/earshotd.service.in Makefile
+	$(data_subst) '$(srcdir)/data/earshotd.service.in' > $@
+dist_examples_DATA = data/earshotd.conf
+
+dist_man_MANS += data/xmppctl.1 data/earshotd.8
 # bash-completion loads a script by the command's name, without suffix.
 EXTRA_DIST += data/xmppctl.bash
 install-data-local: install-completion
