@@ -332,7 +332,7 @@ daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
   Rooms rooms = { .config = daemon->config, .identity = daemon->identity, .contacts = daemon->contacts,
                   .trust = daemon->trust, .sessions = daemon->sessions, .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
-                  .self = daemon->self };
+                  .self = daemon->self, .router = daemon->router };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
