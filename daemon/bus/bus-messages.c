@@ -415,6 +415,7 @@ static void
 on_fetched (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error)
 {
   BusCall *call = user;
+  g_autoptr (GPtrArray) owned = entries;
   GVariant *list;
 
   if (error != NULL) {
@@ -454,6 +455,7 @@ static void
 on_listed (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error)
 {
   BusCall *call = user;
+  g_autoptr (GPtrArray) owned = entries;
   GVariant *list;
 
   if (error != NULL) {
@@ -559,6 +561,7 @@ static void
 on_consumers (gpointer user, GPtrArray *consumers, const GError *error)
 {
   BusCall *call = user;
+  g_autoptr (GPtrArray) owned = consumers;
   GVariantBuilder builder;
 
   if (error != NULL) {

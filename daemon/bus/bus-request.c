@@ -126,6 +126,7 @@ tell_invalidated (Window *window, BusObject *object)
 static void
 on_preview (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error)
 {
+  g_autoptr (GPtrArray) owned = entries;
   Loading *loading = user;
   Window *window = loading->window;
   BusObject *object = window->closed ? NULL : bus_objects_get_request (window->objects, loading->id);

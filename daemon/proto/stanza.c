@@ -104,7 +104,7 @@ is_xml_char (gunichar c)
 }
 
 static char *
-dup_legal (const char *text)
+dup_mended (const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
   GString *out = g_string_sized_new (strlen (valid));
@@ -116,6 +116,30 @@ dup_legal (const char *text)
       g_string_append_unichar (out, is_xml_char (c) ? c : 0xfffd);
     }
   return g_string_free (out, FALSE);
+}
+
+/* What nearly all text is: legal as it stands. Surrogates cannot occur in valid UTF-8. */
+static gboolean
+is_legal (const char *text)
+{
+  if (!g_utf8_validate (text, -1, NULL))
+    return FALSE;
+  for (const char *p = text; *p != '\0'; p++)
+    {
+      guchar c = *p;
+
+      /* U+FFFE and U+FFFF are EF BF BE and EF BF BF. */
+      if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r')
+          || (c == 0xef && (guchar) p[1] == 0xbf && (guchar) p[2] >= 0xbe))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static char *
+dup_legal (const char *text)
+{
+  return is_legal (text) ? g_strdup (text) : dup_mended (text);
 }
 
 static Attr *

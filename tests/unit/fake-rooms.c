@@ -33,7 +33,7 @@ answer_entries (Answer *answer, const GError *error)
   GPtrArray *entries = answer->entries;
   guint64 last = entries->len > 0 ? ((LogEntry *) entries->pdata[entries->len - 1])->seq : 0;
 
-  ((HistoryEntries) answer->func) (answer->user, error == NULL ? entries : NULL, FALSE, last, error);
+  ((HistoryEntries) answer->func) (answer->user, error == NULL ? g_ptr_array_ref (entries) : NULL, FALSE, last, error);
 }
 
 static gboolean
@@ -68,7 +68,7 @@ answer_now (gpointer data)
     g_autoptr (GPtrArray) rows = g_ptr_array_new ();
 
     g_ptr_array_add (rows, &row);
-    ((HistoryConsumers) answer->func) (answer->user, error == NULL ? rows : NULL, error);
+    ((HistoryConsumers) answer->func) (answer->user, error == NULL ? g_steal_pointer (&rows) : NULL, error);
     break;
   }
   case PROBED: {
