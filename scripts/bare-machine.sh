@@ -28,11 +28,12 @@ mirror=$(printf '%s\n' "$sources" | awk -v suite="$suite" '$3 == suite { print $
 [ -n "$mirror" ] || die "apt has no source for $suite"
 
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/earshot-bare.XXXXXX")
+chmod 755 "$root"
 leave () {
   status=$?
   if [ $keep = yes ]; then echo "kept: $root"
   else
-    umount -R "$root/proc" "$root/sys" "$root/dev" 2>/dev/null || :
+    umount -R "$root" 2>/dev/null || :
     grep -q " $root/" /proc/self/mounts || rm -rf --one-file-system "$root"
   fi
   exit $status
@@ -49,6 +50,7 @@ cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || :
 echo '127.0.0.1 localhost' >"$root/etc/hosts"
 git clone --quiet --no-hardlinks "$top" "$root/root/earshot"
 
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
@@ -59,11 +61,13 @@ ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 
-# there [NETWORK-COMMAND --] DIR COMMAND...: nothing of this session's environment goes along.
+# there DIR COMMAND...: nothing of this session's environment goes along. A root of its own and not only a chroot: the
+# kernel makes no user namespaces inside of one.
 there () {
   where=$1; shift
   env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb \
-    $isolated chroot "$root" sh -c 'cd "$1" && shift && exec "$@"' sh "$where" "$@" </dev/null
+    unshare --mount $isolated sh -c 'cd "$1" && pivot_root . mnt && umount -l /mnt && cd "$2" && shift 2 && exec "$@"' \
+      sh "$root" "$where" "$@" </dev/null
 }
 
 isolated=
@@ -72,7 +76,7 @@ if [ $# -gt 0 ]; then there /root/earshot "$@"; exit; fi
 echo "--- ./run demo: installs, builds, plays"
 there /root/earshot ./run demo
 # Everything is installed now: the rest needs no network, and gets none.
-isolated='unshare --net'
+isolated=--net
 echo "--- ./check as root"
 there /root/earshot ./check
 echo "--- ./run demo and ./check as a plain user"

@@ -23,6 +23,10 @@ PACKAGES_ALPINE='build-base autoconf automake pkgconf linux-headers glib-dev gnu
 PACKAGES_SUSE='gcc make autoconf automake pkgconf glib2-devel gnutls-devel libexpat-devel sqlite3-devel libavahi-devel libavahi-glib-devel
   json-glib-devel dbus-1-daemon python3 python3-gobject iproute2 util-linux hostname'
 
+# What ./check needs besides; without it some tests skip.
+CHECK_TOOLS='openssl tcpdump nft'
+CHECK_PACKAGES_DEBIAN='openssl tcpdump nftables libdaemon0'
+
 # Prints what is missing, nothing when all is there.
 missing () {
   for tool in $NEED_TOOLS; do
@@ -50,20 +54,21 @@ as_root () {
   fi
 }
 
+# install_debian PACKAGE...: those of them that are not installed.
 install_debian () {
   absent=
-  for package in $PACKAGES_DEBIAN; do
+  for package in "$@"; do
     case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
       installed) ;;
       *) absent="$absent $package" ;;
     esac
   done
-  [ -n "$absent" ] || die "all packages are installed, and still missing: $lacking"
-  say "To build, these packages are needed:$absent"
+  [ -n "$absent" ] || { say "all packages are installed, and still missing: $lacking"; return 1; }
+  say "These packages are needed:$absent"
   if on_terminal; then
     printf 'Install them with apt-get? [Y/n] ' >&2
     read -r answer || answer=n
-    case $answer in ''|[yYjJ]*) ;; *) die "nothing installed" ;; esac
+    case $answer in ''|[yYjJ]*) ;; *) say "nothing installed"; return 1 ;; esac
   fi
   log=$(mktemp "${TMPDIR:-/tmp}/earshot-apt.XXXXXX")
   # A list that is there but old makes the install fail: so update first, always; it is seconds.
@@ -72,7 +77,8 @@ install_debian () {
          as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $absent </dev/null
        } >"$log" 2>&1; then
     tail -n 30 "$log" >&2; rm -f "$log"
-    die "apt-get did not install them; do it by hand and come back: apt-get install$absent"
+    say "apt-get did not install them; do it by hand and come back: apt-get install$absent"
+    return 1
   fi
   rm -f "$log"
 }
@@ -82,7 +88,8 @@ ensure_packages () {
   lacking=$(missing)
   [ -n "$lacking" ] || return 0
   if command -v apt-get >/dev/null 2>&1; then
-    install_debian
+    # shellcheck disable=SC2086
+    install_debian $PACKAGES_DEBIAN ${also-} || exit 1
     lacking=$(missing)
     [ -z "$lacking" ] || die "still missing after the installation: $lacking"
     return 0
@@ -98,6 +105,24 @@ ensure_packages () {
     *suse*) die "install them: zypper install $(echo $PACKAGES_SUSE)" ;;
     *) die "install the packages of your system that give these (on Debian: $(echo $PACKAGES_DEBIAN))" ;;
   esac
+}
+
+# ensure_check_tools DIR: what tests need besides. Never fatal: tests say why they skip.
+ensure_check_tools () {
+  lacking=
+  for tool in $CHECK_TOOLS; do command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"; done
+  if [ -n "$lacking" ]; then
+    # shellcheck disable=SC2086
+    if ! command -v apt-get >/dev/null 2>&1 || ! (install_debian $CHECK_PACKAGES_DEBIAN); then say "some tests will skip for want of:$lacking"; fi
+  fi
+  # An installed avahi-daemon would start, and announce this machine on its real links. The tests only need the program.
+  if ! command -v avahi-daemon >/dev/null 2>&1; then
+    if [ ! -x "$1/usr/sbin/avahi-daemon" ] && command -v apt-get >/dev/null 2>&1; then
+      mkdir -p "$1" && (cd "$1" && apt-get -q download avahi-daemon && dpkg-deb -x avahi-daemon_*.deb .) >"$1/download.log" 2>&1 </dev/null ||
+        say "no avahi-daemon, and none to be had (${1#"$top"/}/download.log): its tests will skip"
+    fi
+    PATH=$PATH:$1/usr/sbin
+  fi
 }
 
 # quietly LOG COMMAND...: runs it, shows the log's end only when it fails.

@@ -37,7 +37,7 @@ def enter_namespace():
     if os.environ.get('BENCH_IN_NAMESPACE'):
         return
     os.environ['BENCH_IN_NAMESPACE'] = '1'
-    enter = ['unshare', '--net', '--mount'] if os.geteuid() == 0 else ['unshare', '--user', '--map-root-user', '--net', '--mount']
+    enter = ['unshare', '--net'] if os.geteuid() == 0 else ['unshare', '--user', '--map-root-user', '--net']
     os.execvp('unshare', enter + [sys.executable] + sys.argv)
 
 

@@ -35,7 +35,7 @@ running () {
 
 namespace () {
   [ -z "${EARSHOT_IN_NAMESPACE-}" ] || return 0
-  if [ "$(id -u)" = 0 ]; then enter='unshare --net --mount --uts'; else enter='unshare --user --map-root-user --net --mount --uts'; fi
+  if [ "$(id -u)" = 0 ]; then enter='unshare --net --uts'; else enter='unshare --user --map-root-user --net --uts'; fi
   why=$($enter sh -c 'ip link set lo up && ip link add t0 type veth peer name t1 && ip link del t0' 2>&1) || {
     rm -rf "$scratch"; skip_all "no network namespaces here: $why"; }
   rm -rf "$scratch"
