@@ -75,10 +75,10 @@ if [ $# -gt 0 ]; then there /root/earshot "$@"; exit; fi
 
 echo "--- ./run demo: installs, builds, plays"
 there /root/earshot ./run demo
+echo "--- ./check as root: installs what the tests need besides"
+there /root/earshot ./check
 # Everything is installed now: the rest needs no network, and gets none.
 isolated=--net
-echo "--- ./check as root"
-there /root/earshot ./check
 echo "--- ./run demo and ./check as a plain user"
 chroot "$root" useradd --create-home player
 git clone --quiet --no-hardlinks "$top" "$root/home/player/earshot"

@@ -27,7 +27,7 @@ host () {
   rm -f "$dir/ready"; mkfifo "$dir/ready"
   # shellcheck disable=SC2016
   { unshare --net --uts sh -c 'hostname "$1" && ip link set lo up && echo $$ && exec sleep 86400 >/dev/null' sh "$2" 2>"$dir/$1/host.log" || echo failed
-  } >"$dir/ready" &
+  } >"$dir/ready" 2>/dev/null &
   read -r holder <"$dir/ready"
   case $holder in ''|failed) fail "no namespace for $2: $(cat "$dir/$1/host.log")" ;; esac
   eval "holder_$1=$holder machine_$1=$2"
