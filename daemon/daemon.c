@@ -388,10 +388,11 @@ daemon_free (Daemon *daemon)
   if (daemon->contacts != NULL && daemon->sessions != NULL)
     contacts_unwatch (daemon->contacts, daemon);
   /* Goodbyes first, then whatever they still write to the store, then the store. */
+  delivery_stop (daemon->delivery);
   sessions_free (daemon->sessions);
   if (daemon->discovery != NULL)
     discovery_free (daemon->discovery);
-  /* What the goodbyes wrote is committed, and reports to rooms that still stand. */
+  /* What is queued for the disk is committed and reports to rooms that still stand. */
   if (daemon->worker != NULL)
     db_worker_flush (daemon->worker);
   if (daemon->outbox != NULL)

@@ -57,18 +57,23 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/contact.c \
 	daemon/model/contact-words.c \
 	daemon/model/contacts.c daemon/model/contacts.h daemon/model/contacts-private.h \
+	daemon/model/contacts-write.c \
 	daemon/model/sightings.c \
 	daemon/model/delivery.c daemon/model/delivery.h daemon/model/delivery-private.h \
 	daemon/model/delivery-in.c \
 	daemon/model/delivery-out.c \
+	daemon/model/delivery-hold.c \
+	daemon/model/delivery-ask.c \
 	daemon/model/router.c daemon/model/router.h \
 	daemon/model/self.c daemon/model/self.h \
 	daemon/model/dialer.c \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
+	daemon/model/session-alive.c \
 	daemon/model/sessions.c \
 	daemon/model/settings.c daemon/model/settings.h \
 	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \
 	daemon/model/trust-decide.c \
+	daemon/model/trust-decision.c \
 	daemon/model/watchers.h
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 

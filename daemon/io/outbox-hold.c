@@ -52,7 +52,7 @@ find_to_hold (sqlite3 *handle, const Owing *owing, guint64 only, GError **error)
 {
   static const char sql[] = "SELECT outbox.seq, outbox.contact, log.id FROM outbox INDEXED BY outbox_contact"
                             " CROSS JOIN log ON log.seq = outbox.seq WHERE outbox.contact = ?1 AND (?2 = 0 OR outbox.seq = ?2)"
-                            " AND CASE WHEN ?3 THEN outbox.held = 0 OR outbox.reason <> ?4"
+                            " AND CASE WHEN ?3 THEN outbox.held = 0 OR outbox.reason NOT IN (?4, 'key-replaced')"
                             " ELSE outbox.held <> 0 AND (?4 IS NULL OR outbox.reason = ?4) END ORDER BY outbox.seq";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 

@@ -13,6 +13,8 @@
 
 typedef struct {
   Contacts *contacts;
+  guint32 id;
+  char *petname;
   ContactRow row;
   DoneFunc done;
   gpointer user;
@@ -22,13 +24,45 @@ static void
 on_renamed (gpointer user, const GError *error)
 {
   Renaming *renaming = user;
+  Contacts *contacts = renaming->contacts;
 
+  contacts_hold (contacts, renaming->id, FALSE);
   if (error == NULL)
-    contacts_apply_contact (renaming->contacts, &renaming->row);
+    contacts_apply_contact (contacts, &renaming->row);
   if (renaming->done != NULL)
     renaming->done (renaming->user, error);
   contact_row_clear (&renaming->row);
+  g_free (renaming->petname);
   g_free (renaming);
+  contacts_end_turn (contacts);
+}
+
+static void
+begin_rename (gpointer user)
+{
+  Renaming *renaming = user;
+  Contact *contact = contacts_get (renaming->contacts, renaming->id);
+  g_autoptr (GError) error = NULL;
+  TrustChange *change;
+
+  if (contact == NULL)
+    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "The contact was forgotten meanwhile");
+  else
+    contacts_check_petname (renaming->contacts, contact, renaming->petname, &error);
+  if (error != NULL)
+    {
+      on_renamed (renaming, error);
+      return;
+    }
+  contact_row_copy (&contact->row, &renaming->row);
+  g_free (renaming->row.petname);
+  renaming->row.petname = g_strdup (renaming->petname);
+  renaming->row.stored = TRUE;
+  change = trust_change_new ();
+  trust_change_put_contact (change, &renaming->row);
+  for (guint i = 0; i < contact->keys->len; i++)
+    trust_change_put_key (change, &((Key *) g_ptr_array_index (contact->keys, i))->row);
+  trust_store_apply (renaming->contacts->store, change, on_renamed, renaming);
 }
 
 gboolean
@@ -92,7 +126,6 @@ void
 contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpointer user)
 {
   Renaming *renaming;
-  TrustChange *change;
   GError *error = NULL;
 
   if (!contacts_check_petname (contact->contacts, contact, petname, &error))
@@ -113,17 +146,12 @@ contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpoin
     }
   renaming = g_new0 (Renaming, 1);
   renaming->contacts = contact->contacts;
+  renaming->id = contact->row.id;
+  renaming->petname = g_strdup (petname);
   renaming->done = done;
   renaming->user = user;
-  contact_row_copy (&contact->row, &renaming->row);
-  g_free (renaming->row.petname);
-  renaming->row.petname = g_strdup (petname);
-  renaming->row.stored = TRUE;
-  change = trust_change_new ();
-  trust_change_put_contact (change, &renaming->row);
-  for (guint i = 0; i < contact->keys->len; i++)
-    trust_change_put_key (change, &((Key *) g_ptr_array_index (contact->keys, i))->row);
-  trust_store_apply (contact->contacts->store, change, on_renamed, renaming);
+  contacts_hold (contact->contacts, renaming->id, TRUE);
+  contacts_await_turn (contact->contacts, begin_rename, renaming);
 }
 
 /* "192.0.2.7:5298", "[fe80::1%wlan0]:5298", "host.local:5298": address and port apart. */
@@ -191,13 +219,19 @@ owner_of_static (Contacts *contacts, const char *host, guint16 port, guint *inde
   return owner;
 }
 
+char *
+contacts_join_endpoint (const char *host, guint16 port)
+{
+  return strchr (host, ':') != NULL ? g_strdup_printf ("[%s]:%u", host, port) : g_strdup_printf ("%s:%u", host, port);
+}
+
 /* Kept as a setting: endpoint -> contact id. */
 void
 contacts_persist_static (Contacts *contacts, const char *host, guint16 port, guint32 id)
 {
   TrustChange *change = trust_change_new ();
-  g_autofree char *key = strchr (host, ':') != NULL ? g_strdup_printf (CONTACTS_STATIC_SETTING "[%s]:%u", host, port)
-                                                    : g_strdup_printf (CONTACTS_STATIC_SETTING "%s:%u", host, port);
+  g_autofree char *endpoint = contacts_join_endpoint (host, port);
+  g_autofree char *key = g_strconcat (CONTACTS_STATIC_SETTING, endpoint, NULL);
   g_autofree char *value = id != 0 ? g_strdup_printf ("%u", id) : NULL;
 
   trust_change_put_setting (change, key, value);

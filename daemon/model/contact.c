@@ -41,6 +41,7 @@ contact_new (Contacts *contacts, guint32 id)
   contact->statics = g_ptr_array_new_with_free_func (endpoint_free);
   contact->endpoints = g_ptr_array_new_with_free_func (endpoint_free);
   contact->contests = g_array_new (FALSE, FALSE, sizeof (guint32));
+  contact->names = g_ptr_array_new_with_free_func (g_free);
   return contact;
 }
 
@@ -50,6 +51,8 @@ contact_free (Contact *contact)
   contact_row_clear (&contact->row);
   g_free (contact->claimed_name);
   g_free (contact->claimed_addr);
+  g_free (contact->claimed_prepared);
+  g_ptr_array_unref (contact->names);
   g_free (contact->last_error);
   g_free (contact->proven_ifname);
   g_free (contact->proven_address);
@@ -59,6 +62,31 @@ contact_free (Contact *contact)
   g_ptr_array_unref (contact->endpoints);
   g_array_unref (contact->contests);
   g_free (contact);
+}
+
+void
+contact_set_claimed_addr (Contact *contact, const char *addr)
+{
+  if (strcmp (contact->claimed_addr, addr) == 0)
+    return;
+  g_free (contact->claimed_addr);
+  g_free (contact->claimed_prepared);
+  contact->claimed_addr = g_strdup (addr);
+  contact->claimed_prepared = jid_prepare (addr);
+}
+
+/* Preparing is dear, and names are compared for every announcement. */
+void
+contact_index_names (Contact *contact)
+{
+  g_ptr_array_set_size (contact->names, 0);
+  for (char **addr = contact->row.addrs; *addr != NULL; addr++)
+    {
+      char *prepared = jid_prepare (*addr);
+
+      if (prepared != NULL)
+        g_ptr_array_add (contact->names, prepared);
+    }
 }
 
 static void
@@ -168,10 +196,7 @@ contact_refresh_names (Contact *contact)
       Sighting *sighting = g_ptr_array_index (contact->sightings, 0);
 
       if (!contact->connected)
-        {
-          g_free (contact->claimed_addr);
-          contact->claimed_addr = g_strdup (sighting->instance);
-        }
+        contact_set_claimed_addr (contact, sighting->instance);
     }
   contact->name_warning = contact->contests->len > 0 ? "duplicate"
                           : strcmp (contact->claimed_name, nick) != 0 ? "bidi" : "";
@@ -282,6 +307,14 @@ contact_is_connected (const Contact *contact)
 const Presence *
 contact_get_presence (const Contact *contact)
 {
+  /* Anybody may announce something with a friend's key hint: the name that was authenticated comes first. */
+  for (guint i = 0; contact->connected && i < contact->sightings->len; i++)
+    {
+      Sighting *sighting = g_ptr_array_index (contact->sightings, i);
+
+      if (sighting->presence != NULL && g_strcmp0 (sighting->prepared, contact->claimed_prepared) == 0)
+        return sighting->presence;
+    }
   for (guint i = 0; i < contact->sightings->len; i++)
     {
       Sighting *sighting = g_ptr_array_index (contact->sightings, i);

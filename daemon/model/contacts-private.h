@@ -34,6 +34,8 @@ struct _Contact {
   ContactRow row;
   gboolean has_row;        /* the store knows it */
   char *claimed_name, *claimed_addr;
+  char *claimed_prepared;  /* jid_prepare() of claimed_addr, or NULL */
+  GPtrArray *names;        /* jid_prepare() of row.addrs */
   const char *name_warning; /* static */
   GPtrArray *keys;         /* Key*, owned by the table */
   Key *active;
@@ -46,6 +48,8 @@ struct _Contact {
   gint64 last_success;
   gint64 first_seen;
   gboolean connected, proven;
+  gboolean saving;         /* contacts_save() waits for its turn */
+  guint busy;              /* decisions about it under way */
   char *last_error;
 };
 
@@ -56,10 +60,15 @@ struct _Contacts {
   GHashTable *sightings;   /* "instance\ndomain" -> Sighting* (owned) */
   Watchers watchers;
   guint max_strangers;
+  GQueue turns;            /* Turn*, waiting to write */
+  gboolean writing, turning;
 };
 
 Contact *contact_new (Contacts *contacts, guint32 id);
 void contact_free (Contact *contact);
+void contact_set_claimed_addr (Contact *contact, const char *addr);
+/* After row.addrs changed. */
+void contact_index_names (Contact *contact);
 void contact_rebuild_endpoints (Contact *contact);
 void contact_refresh_names (Contact *contact);
 void contact_changed (Contact *contact);
@@ -73,8 +82,12 @@ gboolean contact_has_settled_key (const Contact *contact); /* a key that was eve
 
 /* Deep; clear the copy with contact_row_clear(). */
 void contact_row_copy (const ContactRow *from, ContactRow *to);
+char *contacts_join_endpoint (const char *host, guint16 port);
 /* Keeps a static endpoint as a setting; id 0 drops it. */
 void contacts_persist_static (Contacts *contacts, const char *host, guint16 port, guint32 id);
+
+/* contacts-write.c */
+void contacts_clear_turns (Contacts *contacts);
 
 void sightings_init (Contacts *contacts);
 void sightings_assign (Contacts *contacts, Sighting *sighting);

@@ -53,7 +53,32 @@ take_contact_row (Contacts *contacts, ContactRow *row)
   memset (row, 0, sizeof *row);
   contact->has_row = TRUE;
   contact->first_seen = contact->row.created;
+  contact_index_names (contact);
   g_hash_table_replace (contacts->by_id, GUINT_TO_POINTER (contact->row.id), contact);
+}
+
+/* Strangers whose key moved on left a row behind. */
+static void
+drop_empty (Contacts *contacts)
+{
+  TrustChange *change = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Contact *contact = value;
+
+      if (contact->row.stored || contact->keys->len > 0)
+        continue;
+      if (change == NULL)
+        change = trust_change_new ();
+      trust_change_drop_contact (change, contact->row.id);
+      g_hash_table_iter_remove (&iter);
+    }
+  if (change != NULL)
+    trust_store_apply (contacts->store, change, NULL, NULL);
 }
 
 Contacts *
@@ -78,6 +103,7 @@ contacts_new (TrustStore *store, GArray *contact_rows_take, GArray *key_rows_tak
     }
   g_clear_pointer (&contact_rows_take, g_array_unref);
   g_clear_pointer (&key_rows_take, g_array_unref);
+  drop_empty (contacts);
   return contacts;
 }
 
@@ -89,6 +115,7 @@ contacts_free (Contacts *contacts)
   g_hash_table_unref (contacts->sightings);
   g_hash_table_unref (contacts->by_id);
   g_hash_table_unref (contacts->keys);
+  contacts_clear_turns (contacts);
   watchers_clear (&contacts->watchers);
   g_free (contacts);
 }
@@ -146,11 +173,9 @@ contacts_find_by_addr (Contacts *contacts, const char *addr)
 
       if (!contact->row.stored)
         continue;
-      for (char **known = contact->row.addrs; *known != NULL; known++)
+      for (guint i = 0; i < contact->names->len; i++)
         {
-          g_autofree char *prepared = jid_prepare (*known);
-
-          if (g_strcmp0 (prepared, wanted) != 0)
+          if (strcmp (g_ptr_array_index (contact->names, i), wanted) != 0)
             continue;
           /* A name that several used belongs to the one with a trusted key, then to the oldest. */
           if (found == NULL || contact_has_trusted_key (contact) > contact_has_trusted_key (found)
@@ -161,6 +186,29 @@ contacts_find_by_addr (Contacts *contacts, const char *addr)
         }
     }
   return found;
+}
+
+gboolean
+contacts_name_was_used (Contacts *contacts, const char *addr, const Key *key)
+{
+  g_autofree char *wanted = addr != NULL ? jid_prepare (addr) : NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (wanted != NULL && g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Contact *contact = value;
+
+      if (contact->keys->len == 0 || (contact == key->contact && contact->keys->len == 1))
+        continue;
+      if (g_strcmp0 (contact->claimed_prepared, wanted) == 0)
+        return TRUE;
+      for (guint i = 0; i < contact->names->len; i++)
+        if (strcmp (g_ptr_array_index (contact->names, i), wanted) == 0)
+          return TRUE;
+    }
+  return FALSE;
 }
 
 GPtrArray *
@@ -263,7 +311,7 @@ contacts_new_id (Contacts *contacts)
 static gboolean
 is_held (Contact *contact)
 {
-  return contact->row.stored || contact->connected || contact->statics->len > 0;
+  return contact->row.stored || contact->connected || contact->statics->len > 0 || contact->busy > 0;
 }
 
 static void
@@ -318,18 +366,28 @@ contacts_reap (Contacts *contacts, Contact *contact)
 static gboolean
 evict_one (Contacts *contacts)
 {
+  /* Announcing costs nothing, proving a key little: neither kind may push the other out beyond its half. */
+  struct { Contact *oldest; guint count; } kinds[2] = { { NULL, 0 }, { NULL, 0 } };
   GHashTableIter iter;
   gpointer value;
-  Contact *oldest = NULL;
+  Contact *oldest;
 
   g_hash_table_iter_init (&iter, contacts->by_id);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       Contact *contact = value;
+      guint kind = contact->keys->len > 0;
 
-      if (!is_held (contact) && (oldest == NULL || contact->row.last_seen < oldest->row.last_seen))
-        oldest = contact;
+      if (contact->row.stored)
+        continue;
+      kinds[kind].count++;
+      if (!is_held (contact)
+          && (kinds[kind].oldest == NULL || contact->row.last_seen < kinds[kind].oldest->row.last_seen))
+        kinds[kind].oldest = contact;
     }
+  oldest = kinds[kinds[1].count > kinds[0].count].oldest;
+  if (oldest == NULL)
+    oldest = kinds[kinds[1].count <= kinds[0].count].oldest;
   if (oldest == NULL)
     return FALSE;
   log_event (G_LOG_LEVEL_INFO, "contacts", oldest->row.id, 0, "max-strangers", "a stranger was dropped for a newer one");
@@ -337,7 +395,6 @@ evict_one (Contacts *contacts)
     {
       TrustChange *change = trust_change_new ();
 
-      /* Without a tombstone: nobody decided to forget it. */
       trust_change_drop_contact (change, oldest->row.id);
       trust_store_apply (contacts->store, change, NULL, NULL);
     }
@@ -366,8 +423,28 @@ contacts_new_stranger (Contacts *contacts)
 
 /* --- proving ---------------------------------------------------------------- */
 
+/* What is announced for it names another key, and none names this one. A hint proves nothing, but nobody shall take over
+ * an announcement by its name alone when it says whose it is. */
+static gboolean
+hints_another_key (const Contact *contact, const Fingerprint *fp)
+{
+  gboolean another = FALSE;
+
+  for (guint i = 0; i < contact->sightings->len; i++)
+    {
+      const Presence *presence = ((Sighting *) g_ptr_array_index (contact->sightings, i))->presence;
+
+      if (presence == NULL || !presence->has_spki)
+        continue;
+      if (fingerprint_equal (&presence->spki, fp))
+        return FALSE;
+      another = TRUE;
+    }
+  return another;
+}
+
 static Contact *
-find_announced (Contacts *contacts, const char *addr)
+find_announced (Contacts *contacts, const char *addr, const Fingerprint *fp)
 {
   g_autofree char *prepared = jid_prepare (addr);
   GHashTableIter iter;
@@ -381,7 +458,7 @@ find_announced (Contacts *contacts, const char *addr)
       Sighting *sighting = value;
 
       if (sighting->contact != NULL && g_strcmp0 (sighting->prepared, prepared) == 0
-          && sighting->contact->keys->len == 0)
+          && sighting->contact->keys->len == 0 && !hints_another_key (sighting->contact, fp))
         return sighting->contact;
     }
   return NULL;
@@ -407,8 +484,10 @@ contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr,
   contact = owner != NULL && *contested == NULL ? owner : expected != 0 ? contacts_get (contacts, expected) : NULL;
   if (contact != NULL && contact_has_settled_key (contact))
     contact = NULL;
+  if (contact != NULL && contact->row.id != expected && hints_another_key (contact, fp))
+    contact = NULL;
   if (contact == NULL && addr != NULL)
-    contact = find_announced (contacts, addr);
+    contact = find_announced (contacts, addr, fp);
   /* A keyless stored contact takes the first key that comes under its name, still unknown; a second one makes its own entry. */
   if (contact != NULL && contact->keys->len > 0 && contact->active != NULL && !contact->active->row.refused)
     contact = NULL;
@@ -426,10 +505,7 @@ contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr,
       g_array_append_val (contact->contests, id);
     }
   if (*contact->claimed_addr == '\0' && addr != NULL)
-    {
-      g_free (contact->claimed_addr);
-      contact->claimed_addr = g_strdup (addr);
-    }
+    contact_set_claimed_addr (contact, addr);
   key = key_new (contacts, contact, fp);
   contact_refresh_names (contact);
   if (fresh)
@@ -455,14 +531,15 @@ remember_addr (Contact *contact, const char *addr)
   g_ptr_array_add (list, NULL);
   g_strfreev (contact->row.addrs);
   contact->row.addrs = (char **) g_ptr_array_steal (list, NULL);
+  contact_index_names (contact);
   return TRUE;
 }
 
 /* The announcement of a keyless stranger whose key turned out to be this contact's. */
 static void
-take_announcement (Contacts *contacts, Contact *contact, const char *addr)
+take_announcement (Contacts *contacts, Contact *contact, const char *addr, const Fingerprint *fp)
 {
-  Contact *other = find_announced (contacts, addr);
+  Contact *other = find_announced (contacts, addr, fp);
 
   if (other == NULL || other == contact || other->row.stored)
     return;
@@ -486,10 +563,9 @@ contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean c
       contact->last_success = now;
       contact->active = key;
       contacts_set_last_error (contact, "");
-      g_free (contact->claimed_addr);
-      contact->claimed_addr = g_strdup (addr != NULL ? addr : "");
-      if (addr != NULL)
-        take_announcement (contacts, contact, addr);
+      contact_set_claimed_addr (contact, addr != NULL ? addr : "");
+      if (addr != NULL && key != NULL)
+        take_announcement (contacts, contact, addr, &key->row.fp);
     }
   else if (contact->sightings->len == 0)
     contact->proven = FALSE;
@@ -498,14 +574,10 @@ contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean c
       key->row.last_used = now;
       if (contact->row.stored && key->row.level >= TRUST_PINNED)
         {
-          TrustChange *change = trust_change_new ();
-
           /* A name that another stored contact owns is not taken over by using it. */
           if (connected && addr != NULL && (owner == NULL || owner == contact))
             remember_addr (contact, addr);
-          trust_change_put_contact (change, &contact->row);
-          trust_change_put_key (change, &key->row);
-          trust_store_apply (contacts->store, change, NULL, NULL);
+          contacts_save (contact);
         }
     }
   contact_refresh_names (contact);
@@ -589,6 +661,7 @@ contacts_apply_contact (Contacts *contacts, const ContactRow *row)
   contact_row_clear (&contact->row);
   contact->row = copy;
   contact->has_row = TRUE;
+  contact_index_names (contact);
   contact_refresh_names (contact);
   if (fresh)
     WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
@@ -609,8 +682,7 @@ move_key (Contacts *contacts, Key *key, Contact *to)
   to->proven |= from->proven;
   if (from->connected)
     {
-      g_free (to->claimed_addr);
-      to->claimed_addr = g_strdup (from->claimed_addr);
+      contact_set_claimed_addr (to, from->claimed_addr);
       contacts_note_endpoint (to, from->proven_ifname, from->proven_address, from->proven_port);
     }
   from->connected = FALSE;
@@ -689,9 +761,12 @@ contacts_apply_delete_contact (Contacts *contacts, guint32 id)
 {
   Contact *contact = contacts_get (contacts, id);
   g_autoptr (GPtrArray) sightings = g_ptr_array_new ();
+  g_autoptr (GPtrArray) statics = NULL;
 
   if (contact == NULL)
     return;
+  statics = g_steal_pointer (&contact->statics);
+  contact->statics = g_ptr_array_new ();
   for (guint i = 0; i < contact->sightings->len; i++)
     g_ptr_array_add (sightings, g_ptr_array_index (contact->sightings, i));
   remove_contact (contacts, contact);
@@ -702,5 +777,12 @@ contacts_apply_delete_contact (Contacts *contacts, guint32 id)
 
       if (sighting->contact == NULL && sighting->presence != NULL)
         sightings_assign (contacts, sighting);
+    }
+  for (guint i = 0; i < statics->len; i++)
+    {
+      const Endpoint *endpoint = g_ptr_array_index (statics, i);
+      g_autofree char *text = contacts_join_endpoint (endpoint->address, endpoint->port);
+
+      contacts_add_static (contacts, text, NULL);
     }
 }

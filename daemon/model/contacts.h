@@ -135,3 +135,14 @@ void contacts_apply_delete_key (Contacts *contacts, const Fingerprint *fp);
 void contacts_apply_delete_contact (Contacts *contacts, guint32 id);
 /* A contact that has no row yet and shall be kept (a message was written to it, a petname given). */
 guint32 contacts_new_id (Contacts *contacts);
+/* Was this name ever used by another key than this one (whatever its level)? */
+gboolean contacts_name_was_used (Contacts *contacts, const char *addr, const Key *key);
+/* Writing rows, one change at a time: `begin` is called when it is its turn (at once if nobody writes), copies what is to be
+ * written from memory, and must bring about contacts_end_turn() after its change was reported and taken over. */
+typedef void (*ContactsTurn) (gpointer user);
+void contacts_await_turn (Contacts *contacts, ContactsTurn begin, gpointer user);
+void contacts_end_turn (Contacts *contacts);
+/* A held contact makes room for no other; counted. */
+void contacts_hold (Contacts *contacts, guint32 id, gboolean hold);
+/* Writes the rows of a contact as they stand in memory: what is no decision (names used, times, grants). */
+void contacts_save (Contact *contact);

@@ -52,7 +52,7 @@ static Session *
 incoming_session (const Incoming *incoming)
 {
   Key *key = contacts_get_key (incoming->delivery->config.contacts, &incoming->key);
-  Session *session = key != NULL ? sessions_find (incoming->delivery->config.sessions, key_get_contact (key)) : NULL;
+  Session *session = key != NULL ? delivery_session (incoming->delivery, contact_get_id (key_get_contact (key))) : NULL;
 
   return session != NULL && session_get_id (session) == incoming->session ? session : NULL;
 }
@@ -108,7 +108,7 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
     {
       if (session != NULL && incoming->wants_receipt && session_is_trusted (session))
         delivery_receipt (session, incoming->id);
-      if (result == RECEIVED_NEW)
+      if (result == RECEIVED_NEW && contacts_get (delivery->config.contacts, incoming->contact) != NULL)
         {
           conv->unread++;
           conv->last_seq = MAX (conv->last_seq, entry->seq);
@@ -116,6 +116,7 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
           delivery_counts_changed (delivery, incoming->contact);
         }
     }
+  delivery_reap_conv (delivery, incoming->contact);
   incoming_free (incoming);
 }
 
@@ -127,6 +128,7 @@ on_set_aside (gpointer user, const LogEntry *entry, ReceivedResult result, const
   Session *session = incoming_session (incoming);
   Key *key = contacts_get_key (delivery->config.contacts, &incoming->key);
 
+  count_storing (delivery_conv (delivery, incoming->contact), session, -1);
   if (error != NULL)
     {
       if (session != NULL)
@@ -146,9 +148,11 @@ on_set_aside (gpointer user, const LogEntry *entry, ReceivedResult result, const
       /* Accepted or refused while it was on its way to the disk. */
       if (key != NULL && key_get_level (key) >= TRUST_PINNED)
         delivery_admit (delivery, key_get_contact (key), &incoming->key);
-      else if (key == NULL || key_is_refused (key) || contact_is_blocked (key_get_contact (key)))
+      else if (key == NULL || key_is_refused (key) || key_get_level (key) == TRUST_REVOKED
+               || contact_is_blocked (key_get_contact (key)))
         delivery_discard (delivery, &incoming->key);
     }
+  delivery_reap_conv (delivery, incoming->contact);
   incoming_free (incoming);
 }
 
@@ -211,12 +215,12 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   g_free (entry->trust);
   entry->trust = g_strdup (trust_level_to_string (key_get_level (key)));
   entry->thread = dup_thread (message);
+  count_storing (delivery_conv (delivery, incoming->contact), session, 1);
   if (incoming->aside)
     {
       history_set_aside (delivery->config.history, entry, DELIVERY_ASIDE_MAX, on_set_aside, incoming);
       return;
     }
-  count_storing (delivery_conv (delivery, incoming->contact), session, 1);
   history_receive (delivery->config.history, entry, on_received, incoming);
 }
 
@@ -249,6 +253,7 @@ on_chat_state (Delivery *delivery, Session *session, const Stanza *message)
   Conv *conv = delivery_conv (delivery, contact_get_id (contact));
   gboolean active = stanza_get_child (message, "composing", NS_CHATSTATES) != NULL;
 
+  conv->chat_states |= active || stanza_get_child (message, "active", NS_CHATSTATES) != NULL;
   if (conv->typing_in == active)
     return;
   conv->typing_in = active;
@@ -295,11 +300,11 @@ on_admitted (gpointer user, GPtrArray *entries, gboolean more, guint64 last, con
   Incoming *incoming = user;
   Delivery *delivery = incoming->delivery;
   Contact *contact = contacts_get (delivery->config.contacts, incoming->contact);
-  Session *session = contact != NULL ? sessions_find (delivery->config.sessions, contact) : NULL;
+  Session *session = delivery_session (delivery, incoming->contact);
 
   if (error != NULL)
     log_warn ("delivery", "messages set aside could not be taken over yet: %s", error->message);
-  else
+  else if (contact != NULL)
     {
       Conv *conv = delivery_conv (delivery, incoming->contact);
 

@@ -16,8 +16,8 @@
 #define DELAY_AFTER_US (10 * G_USEC_PER_SEC) /* docs/protocol.md 4.1 */
 #define BOUNCE_RETRY_S 30
 
-#define HELD_APPROVAL "approval-needed"      /* we did not accept their key yet */
-#define HELD_WAITING "waiting-approval"      /* they did not accept ours yet */
+#define BULKY_LOAD 32                        /* rows, where few fill the window */
+#define BLIND_MAX 64                         /* receipts at once for what is not in the window */
 
 static void
 item_free (Delivery *delivery, Item *item)
@@ -55,10 +55,11 @@ conv_clear_out (Conv *conv)
   if (conv->retry_source != 0)
     g_source_remove (conv->retry_source);
   conv->retry_source = 0;
+  conv_drop_holds (conv);
 }
 
-static gboolean
-window_is_full (const Conv *conv)
+gboolean
+conv_window_is_full (const Conv *conv)
 {
   return conv->window.length >= DELIVERY_WINDOW || conv->window_bytes >= WINDOW_BYTES;
 }
@@ -90,39 +91,50 @@ on_loaded (gpointer user, GPtrArray *items, const GError *error)
 {
   Conv *conv = user;
   guint taken = 0;
+  guint limit = conv->bulky ? BULKY_LOAD : DELIVERY_WINDOW;
 
   conv->loading = FALSE;
-  if (conv->reload)
+  if (conv->reload || conv->changing > 0)
     {
       g_clear_pointer (&items, g_ptr_array_unref);
-      conv_reload (conv);
+      conv->more = TRUE;
+      if (conv->changing == 0)
+        conv_reload (conv);
+      delivery_reap_conv (conv->delivery, conv->contact);
       return;
     }
   if (error != NULL)
     {
       log_warn ("delivery", "the outbox could not be read: %s", error->message);
+      g_clear_pointer (&items, g_ptr_array_unref);
+      delivery_reap_conv (conv->delivery, conv->contact);
       return;
     }
-  while (taken < items->len && !window_is_full (conv))
+  while (taken < items->len && !conv_window_is_full (conv))
     {
       append_row (conv, g_ptr_array_index (items, taken));
       items->pdata[taken++] = NULL;
     }
-  conv->more = taken < items->len || items->len >= DELIVERY_WINDOW;
+  conv->bulky = taken < items->len;
+  conv->more = conv->bulky || items->len >= limit;
   g_ptr_array_set_free_func (items, NULL);
   for (; taken < items->len; taken++)
     outbox_item_free (g_ptr_array_index (items, taken));
   g_ptr_array_unref (items);
   conv_pump (conv);
+  delivery_reap_conv (conv->delivery, conv->contact);
 }
 
 static void
 load_more (Conv *conv)
 {
-  if (conv->loading || !conv->more || window_is_full (conv))
+  /* Half empty first, and few at a time where each is large: one that is confirmed must not cost hundreds of reads. */
+  if (conv->loading || !conv->more || conv->changing > 0 || conv->window.length >= DELIVERY_WINDOW / 2
+      || conv->window_bytes >= WINDOW_BYTES / 2)
     return;
   conv->loading = TRUE;
-  outbox_load (conv->delivery->config.outbox, conv->contact, conv->loaded, DELIVERY_WINDOW, on_loaded, conv);
+  outbox_load (conv->delivery->config.outbox, conv->contact, conv->loaded, conv->bulky ? BULKY_LOAD : DELIVERY_WINDOW,
+               on_loaded, conv);
 }
 
 /* Forgets the window and reads it again: what is held changed on disk. */
@@ -139,96 +151,6 @@ conv_reload (Conv *conv)
   conv->loaded = 0;
   conv->more = TRUE;
   load_more (conv);
-}
-
-/* --- holding ------------------------------------------------------------------ */
-
-typedef struct {
-  Delivery *delivery;
-  guint32 contact;
-} Which;
-
-static Which *
-which_new (Conv *conv)
-{
-  Which *which = g_new0 (Which, 1);
-
-  which->delivery = conv->delivery;
-  which->contact = conv->contact;
-  return which;
-}
-
-static void
-on_counted (gpointer user, guint32 contact, guint queued, guint held, guint64 last_seq, const GError *error)
-{
-  Delivery *delivery = user;
-  Conv *conv = delivery_find_conv (delivery, contact);
-
-  if (conv == NULL || error != NULL)
-    return;
-  conv->queued = queued;
-  conv->held = held;
-  if (last_seq > conv->last_seq)
-    {
-      conv->last_seq = last_seq;
-      delivery_appended (delivery, last_seq, "state", contact);
-    }
-  delivery_counts_changed (delivery, contact);
-  conv_reload (conv);
-}
-
-static void
-on_held (gpointer user, const GError *error)
-{
-  g_autofree Which *which = user;
-
-  if (error != NULL)
-    log_warn ("delivery", "messages could not be held or released: %s", error->message);
-  outbox_count (which->delivery->config.outbox, which->contact, on_counted, which->delivery);
-}
-
-void
-conv_recount (Conv *conv)
-{
-  outbox_count (conv->delivery->config.outbox, conv->contact, on_counted, conv->delivery);
-}
-
-void
-conv_hold (Conv *conv, const char *reason)
-{
-  if (conv->queued == conv->held)
-    return;
-  /* Until the disk knows it, memory must not send them. */
-  for (GList *link = conv->window.head; link != NULL; link = link->next)
-    {
-      Item *item = link->data;
-
-      if (item->row->held)
-        continue;
-      item->row->held = TRUE;
-      g_free (item->row->reason);
-      item->row->reason = g_strdup (reason);
-    }
-  conv->held = conv->queued;
-  outbox_set_held (conv->delivery->config.outbox, conv->contact, NULL, TRUE, reason, on_held, which_new (conv));
-}
-
-void
-conv_release (Conv *conv, const char *reason)
-{
-  if (conv->held == 0)
-    return;
-  outbox_set_held (conv->delivery->config.outbox, conv->contact, NULL, FALSE, reason, on_held, which_new (conv));
-}
-
-static void
-hold_one (Conv *conv, Item *item, const char *reason)
-{
-  item->row->held = TRUE;
-  g_free (item->row->reason);
-  item->row->reason = g_strdup (reason);
-  conv->held++;
-  outbox_set_held (conv->delivery->config.outbox, conv->contact, item->row->id, TRUE, reason, on_held, which_new (conv));
 }
 
 /* --- writing to a stream -------------------------------------------------------- */
@@ -269,7 +191,6 @@ write_item (Conv *conv, Session *session, Item *item)
   if (!session_send (session, message))
     return FALSE;
   g_hash_table_add (conv->sent, g_strdup (item->row->id));
-  session_set_awaiting (session, TRUE);
   /* No log entry: a hint that Get has news. */
   delivery_appended (conv->delivery, item->row->seq, "state", conv->contact);
   return TRUE;
@@ -279,6 +200,14 @@ static gboolean
 blocks_the_rest (const Item *item)
 {
   return item->row->held && (strcmp (item->row->reason, HELD_APPROVAL) == 0 || strcmp (item->row->reason, HELD_WAITING) == 0);
+}
+
+/* Only what will be confirmed is awaited: on a restricted stream nothing is. */
+void
+conv_update_awaiting (Conv *conv, Session *session)
+{
+  session_set_awaiting (session, session_is_trusted (session) && !session_is_restricted (session) && !conv->no_receipts
+                                   && g_hash_table_size (conv->sent) > 0);
 }
 
 /* On a stream that the peer restricts: a message request of a few short messages; the rest waits for its word. */
@@ -291,6 +220,8 @@ pump_restricted (Conv *conv, Session *session)
 
       if (item->settling || g_hash_table_contains (conv->sent, item->row->id))
         continue;
+      if (item->row->held && strcmp (item->row->reason, HELD_APPROVAL) == 0)
+        return; /* a release is on its way, and reloads */
       if (item->row->held && strcmp (item->row->reason, HELD_WAITING) != 0)
         continue;
       if (strlen (item->row->body) > DELIVERY_ASIDE_BODY_MAX || item->row->require > REQUIRE_ENCRYPTED)
@@ -329,7 +260,7 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
       if (blocks_the_rest (item))
         return; /* a release is on its way, and reloads */
       if (!item->row->held && !trust_policy_may_send (level, contact_is_blocked (contact), item->row->require))
-        hold_one (conv, item, "require");
+        conv_hold_one (conv, item, HELD_REQUIRE);
       if (!item->row->held)
         {
           if (!write_item (conv, session, item))
@@ -342,39 +273,40 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
 }
 
 void
+conv_confirm_unasked (Conv *conv)
+{
+  for (GList *link = conv->window.head; link != NULL; link = link->next)
+    {
+      Item *item = link->data;
+
+      if (!item->settling && g_hash_table_contains (conv->sent, item->row->id))
+        on_unconfirmed (conv, item);
+    }
+}
+
+void
 conv_pump (Conv *conv)
 {
   Delivery *delivery = conv->delivery;
   Contact *contact = contacts_get (delivery->config.contacts, conv->contact);
-  Session *session;
-  Key *key;
+  Session *session = delivery_session (delivery, conv->contact);
 
-  if (contact == NULL || delivery->config.sessions == NULL)
+  if (contact == NULL)
     return;
-  session = sessions_find (delivery->config.sessions, contact);
-  key = contact_get_active_key (contact);
+  delivery_want (delivery, contact);
   if (session == NULL)
+    return;
+  if (conv->queued > 0)
     {
-      if (conv->queued > conv->held || (key != NULL && key_is_grant_owed (key)))
-        sessions_want (delivery->config.sessions, contact);
+      load_more (conv);
+      if (!session_is_trusted (session))
+        conv_hold (conv, HELD_APPROVAL);
+      else if (session_is_restricted (session))
+        pump_restricted (conv, session);
       else
-        sessions_unwant (delivery->config.sessions, contact);
-      return;
+        pump_trusted (conv, contact, session);
     }
-  if (conv->queued == 0)
-    {
-      sessions_unwant (delivery->config.sessions, contact);
-      session_set_awaiting (session, FALSE);
-      return;
-    }
-  if (conv->window.length < DELIVERY_WINDOW / 2)
-    load_more (conv);
-  if (!session_is_trusted (session))
-    conv_hold (conv, HELD_APPROVAL);
-  else if (session_is_restricted (session))
-    pump_restricted (conv, session);
-  else
-    pump_trusted (conv, contact, session);
+  conv_update_awaiting (conv, session);
 }
 
 void
@@ -384,15 +316,39 @@ conv_stream_lost (Conv *conv)
   conv->cursor = conv->window.head;
   conv->aside_sent = 0;
   conv->no_receipts = FALSE;
+  conv->chat_states = FALSE;
 }
 
 /* --- settling ------------------------------------------------------------------- */
 
 typedef struct {
   Delivery *delivery;
+  gboolean blind;
   DoneFunc done;
   gpointer user;
 } Settling;
+
+static void
+settled (Conv *conv, const char *id, guint64 seq)
+{
+  Item *item = g_hash_table_lookup (conv->delivery->items, id);
+
+  g_hash_table_remove (conv->sent, id);
+  conv->queued -= conv->queued > 0;
+  if (item != NULL)
+    {
+      conv->held -= item->row->held && conv->held > 0;
+      /* Receipts come in order: it is at or near the head. */
+      remove_link (conv, g_queue_find (&conv->window, item));
+    }
+  else if (conv->held > 0)
+    conv_recount (conv); /* nobody here knows whether that one was held */
+  conv->held = MIN (conv->held, conv->queued);
+  delivery_appended (conv->delivery, seq, "state", conv->contact);
+  delivery_counts_changed (conv->delivery, conv->contact);
+  /* It may have been what kept the others back. */
+  conv_pump (conv);
+}
 
 static void
 on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
@@ -402,40 +358,45 @@ on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const G
   Conv *conv = delivery_find_conv (delivery, contact);
   Item *item = g_hash_table_lookup (delivery->items, id);
 
-  if (item != NULL && error != NULL)
-    item->settling = FALSE;
+  if (conv != NULL && settling->blind)
+    conv->blind -= conv->blind > 0;
   if (conv != NULL && error == NULL)
+    settled (conv, id, seq);
+  else if (conv != NULL && item != NULL)
     {
-      g_hash_table_remove (conv->sent, id);
-      if (item != NULL)
+      item->settling = FALSE;
+      /* The queue went past it meanwhile. */
+      if (!g_hash_table_contains (conv->sent, id))
         {
-          conv->held -= item->row->held && conv->held > 0;
-          /* Receipts come in order: it is at or near the head. */
-          remove_link (conv, g_queue_find (&conv->window, item));
+          conv->cursor = conv->window.head;
+          conv_pump (conv);
         }
-      conv->queued -= conv->queued > 0;
-      conv->held = MIN (conv->held, conv->queued);
-      delivery_appended (delivery, seq, "state", contact);
-      delivery_counts_changed (delivery, contact);
-      if (conv->queued == 0 || (conv->more && conv->window.length < DELIVERY_WINDOW / 2))
-        conv_pump (conv);
     }
   if (settling->done != NULL)
     settling->done (settling->user, error);
+  delivery_reap_conv (delivery, contact);
+}
+
+static void
+settle (Conv *conv, const char *id, const char *state, const char *reason, gboolean blind, DoneFunc done, gpointer user)
+{
+  Settling *settling = g_new0 (Settling, 1);
+  Item *item = g_hash_table_lookup (conv->delivery->items, id);
+
+  if (item != NULL && item->row->contact == conv->contact)
+    item->settling = TRUE;
+  conv->blind += blind;
+  settling->delivery = conv->delivery;
+  settling->blind = blind;
+  settling->done = done;
+  settling->user = user;
+  outbox_settle (conv->delivery->config.outbox, conv->contact, id, state, reason, on_settled, settling);
 }
 
 void
 conv_settle (Conv *conv, const char *id, const char *state, const char *reason, DoneFunc done, gpointer user)
 {
-  Settling *settling = g_new0 (Settling, 1);
-  Item *item = g_hash_table_lookup (conv->delivery->items, id);
-
-  if (item != NULL)
-    item->settling = TRUE;
-  settling->delivery = conv->delivery;
-  settling->done = done;
-  settling->user = user;
-  outbox_settle (conv->delivery->config.outbox, conv->contact, id, state, reason, on_settled, settling);
+  settle (conv, id, state, reason, FALSE, done, user);
 }
 
 void
@@ -443,10 +404,11 @@ conv_on_receipt (Conv *conv, const char *id)
 {
   Item *item = g_hash_table_lookup (conv->delivery->items, id);
 
-  /* Only for what is owed to this very contact; a second one for the same id changes nothing. */
-  if (item != NULL ? item->row->contact != conv->contact || item->settling : !conv->more)
-    return;
-  conv_settle (conv, id, "delivered", "", NULL, NULL);
+  /* Only for what is owed to this very contact; a second one for the same id changes nothing. One that is not in the
+   * window is looked up on disk, few at a time: who sends receipts for nothing must not fill the memory. */
+  if (item != NULL ? item->row->contact == conv->contact && !item->settling
+                   : (conv->more || conv->loading || conv->changing > 0) && conv->blind < BLIND_MAX)
+    settle (conv, id, "delivered", "", item == NULL, NULL, NULL);
 }
 
 static gboolean
@@ -490,7 +452,7 @@ conv_on_bounce (Conv *conv, const char *id, const Stanza *stanza)
   if (g_strcmp0 (type, "auth") == 0 && stanza_get_child (error, "untrusted", NS_LL_TRUST) != NULL)
     {
       if (!item->row->held)
-        hold_one (conv, item, HELD_WAITING);
+        conv_hold_one (conv, item, HELD_WAITING);
     }
   else if (g_strcmp0 (type, "wait") == 0)
     {
@@ -533,9 +495,10 @@ on_added (gpointer user, OutboxItem *row_take, const char *id, guint64 seq, gboo
 
       conv->queued++;
       conv->last_seq = MAX (conv->last_seq, seq);
+      delivery_schedule_expiry (delivery, row_take->expires);
       delivery_appended (delivery, seq, "message", conv->contact);
       delivery_counts_changed (delivery, conv->contact);
-      if (conv->more || conv->loading || window_is_full (conv))
+      if (conv->more || conv->loading || conv->changing > 0 || conv_window_is_full (conv))
         conv->more = TRUE; /* a load is due, or on its way and sees it or not: the disk keeps the order */
       else
         append_row (conv, g_steal_pointer (&row_take));
@@ -555,6 +518,11 @@ add (Sending *sending)
   outbox_add (sending->delivery->config.outbox, row, sending->token, on_added, sending);
 }
 
+typedef struct {
+  Delivery *delivery;
+  guint32 contact;
+} Which;
+
 /* The contact has its row now: what was written to it meanwhile follows in order. */
 static void
 on_kept (gpointer user, const GError *error)
@@ -562,7 +530,10 @@ on_kept (gpointer user, const GError *error)
   g_autofree Which *which = user;
   Conv *conv = delivery_conv (which->delivery, which->contact);
   g_autoptr (GPtrArray) waiting = g_steal_pointer (&conv->keeping);
+  g_autoptr (GError) gone = NULL;
 
+  if (error == NULL && contacts_get (which->delivery->config.contacts, which->contact) == NULL)
+    error = gone = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "The contact was forgotten meanwhile");
   for (guint i = 0; waiting != NULL && i < waiting->len; i++)
     {
       Sending *sending = g_ptr_array_index (waiting, i);
@@ -572,6 +543,7 @@ on_kept (gpointer user, const GError *error)
       else
         add (sending);
     }
+  delivery_reap_conv (which->delivery, which->contact);
 }
 
 typedef struct {
@@ -680,9 +652,13 @@ delivery_send (Delivery *delivery, Contact *contact, const char *body, const Del
     g_ptr_array_add (conv->keeping, sending);
   else if (!contact_is_stored (contact))
     {
+      Which *which = g_new0 (Which, 1);
+
+      which->delivery = delivery;
+      which->contact = conv->contact;
       conv->keeping = g_ptr_array_new ();
       g_ptr_array_add (conv->keeping, sending);
-      trust_keep (delivery->config.trust, contact, on_kept, which_new (conv));
+      trust_keep (delivery->config.trust, contact, on_kept, which);
     }
   else
     add (sending);

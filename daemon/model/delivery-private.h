@@ -25,9 +25,15 @@ typedef struct {
   GHashTable *sent;        /* ids written on the present stream and not yet confirmed */
   guint64 loaded;          /* highest seq that is or was in the window */
   gboolean more, loading, reload;
+  gboolean bulky;          /* the last load was cut short by its bytes */
+  guint changing;          /* changes of what is held, on their way to the disk: the window is not to be trusted to be complete */
+  gboolean recount;        /* … and counts are wrong besides */
+  GPtrArray *hold_retries; /* Holding*: the disk would not have them yet */
+  guint blind;             /* receipts for what is not in the window, on their way to the disk */
   guint queued, held;      /* rows in the outbox; those held among them */
   guint aside_sent;        /* on the present restricted stream */
   gboolean no_receipts;    /* the present peer cannot confirm */
+  gboolean chat_states;    /* the present peer showed that it knows XEP-0085 */
   guint retry_source;
   GPtrArray *keeping;      /* Send calls that wait for the contact's row; NULL = none */
   /* in */
@@ -48,6 +54,7 @@ struct _Delivery {
   Watchers watchers;
   guint64 head, tail;
   guint expire_source;
+  gint64 expire_at;        /* when it fires, 0 = not armed */
 };
 
 Conv *delivery_conv (Delivery *delivery, guint32 contact);
@@ -55,7 +62,13 @@ Conv *delivery_conv (Delivery *delivery, guint32 contact);
 Conv *delivery_find_conv (Delivery *delivery, guint32 contact);
 void delivery_appended (Delivery *delivery, guint64 seq, const char *kind, guint32 contact);
 void delivery_counts_changed (Delivery *delivery, guint32 contact);
+/* The open session of a contact, or NULL. */
 Session *delivery_session (Delivery *delivery, guint32 contact);
+/* Dials, or stops dialling, according to what there is to say. */
+void delivery_want (Delivery *delivery, Contact *contact);
+void delivery_schedule_expiry (Delivery *delivery, gint64 at);
+/* Frees the conversation of a contact that is no more, when nothing is under way for it. */
+void delivery_reap_conv (Delivery *delivery, guint32 contact);
 
 /* delivery-out.c */
 void conv_clear_out (Conv *conv);
@@ -63,13 +76,29 @@ void conv_pump (Conv *conv);
 /* The stream ended: what it left unconfirmed goes out again, in order. */
 void conv_stream_lost (Conv *conv);
 void conv_reload (Conv *conv);
-/* What is held changed on disk: counts and window follow. */
-void conv_recount (Conv *conv);
-void conv_hold (Conv *conv, const char *reason);
-void conv_release (Conv *conv, const char *reason);
+gboolean conv_window_is_full (const Conv *conv);
+/* The peer turned out to be unable to confirm. */
+void conv_confirm_unasked (Conv *conv);
+/* What is awaited from the peer changed. */
+void conv_update_awaiting (Conv *conv, Session *session);
 void conv_on_receipt (Conv *conv, const char *id);
 void conv_on_bounce (Conv *conv, const char *id, const Stanza *stanza);
 void conv_settle (Conv *conv, const char *id, const char *state, const char *reason, DoneFunc done, gpointer user);
+
+/* delivery-hold.c */
+#define HELD_APPROVAL "approval-needed"      /* we did not accept their key yet */
+#define HELD_WAITING "waiting-approval"      /* they did not accept ours yet */
+#define HELD_REPLACED "key-replaced"         /* written for a key that another one replaced */
+#define HELD_REQUIRE "require"               /* the key is below what the message demands */
+/* The disk changed: counts and window follow. */
+void conv_recount (Conv *conv);
+/* All that is not held yet; HELD_REPLACED takes the held ones, too. */
+void conv_hold (Conv *conv, const char *reason);
+void conv_hold_one (Conv *conv, Item *item, const char *reason);
+/* All that is held for this reason. */
+void conv_release (Conv *conv, const char *reason);
+void conv_release_one (Conv *conv, const char *id, DoneFunc done, gpointer user);
+void conv_drop_holds (Conv *conv);
 
 /* delivery-in.c */
 void delivery_receipt (Session *session, const char *id);

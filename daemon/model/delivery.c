@@ -11,7 +11,7 @@
 #include "daemon/model/delivery-private.h"
 #include "daemon/proto/caps.h"
 
-#define EXPIRE_CHECK_MAX_S (24 * 3600)
+#define EXPIRE_CHECK_US (3600 * (gint64) G_USEC_PER_SEC)
 #define GRANT_ANSWER_MS 30000
 
 /* --- conversations ------------------------------------------------------------------ */
@@ -78,6 +78,45 @@ delivery_counts_changed (Delivery *delivery, guint32 id)
   WATCHERS_CALL (&delivery->watchers, DeliveryWatch, counts_changed, contact);
 }
 
+Session *
+delivery_session (Delivery *delivery, guint32 id)
+{
+  Contact *contact = contacts_get (delivery->config.contacts, id);
+
+  return contact != NULL && delivery->config.sessions != NULL ? sessions_find (delivery->config.sessions, contact) : NULL;
+}
+
+void
+delivery_want (Delivery *delivery, Contact *contact)
+{
+  Conv *conv = conv_of (delivery, contact);
+  Key *key = contact_get_active_key (contact);
+  gboolean owed = (conv != NULL && conv->queued > conv->held) || (key != NULL && key_is_grant_owed (key));
+
+  if (delivery->config.sessions == NULL)
+    return;
+  if (owed && !contact_is_blocked (contact))
+    sessions_want (delivery->config.sessions, contact);
+  else
+    sessions_unwant (delivery->config.sessions, contact);
+}
+
+static gboolean
+is_idle (const Conv *conv)
+{
+  return !conv->loading && conv->keeping == NULL && conv->queued == 0 && conv->storing == 0 && conv->changing == 0
+         && conv->blind == 0;
+}
+
+void
+delivery_reap_conv (Delivery *delivery, guint32 id)
+{
+  Conv *conv = delivery_find_conv (delivery, id);
+
+  if (conv != NULL && is_idle (conv) && contacts_get (delivery->config.contacts, id) == NULL)
+    g_hash_table_remove (delivery->convs, GUINT_TO_POINTER (id));
+}
+
 /* A stranger that goes takes its conversation state along: what was set aside is on disk and bounded. */
 static void
 on_contact_removed (gpointer user, Contact *contact)
@@ -85,9 +124,8 @@ on_contact_removed (gpointer user, Contact *contact)
   Delivery *delivery = user;
   Conv *conv = conv_of (delivery, contact);
 
-  if (conv == NULL || conv->loading || conv->keeping != NULL || conv->queued > 0 || conv->storing > 0)
-    return;
-  g_hash_table_remove (delivery->convs, GUINT_TO_POINTER (contact_get_id (contact)));
+  if (conv != NULL && is_idle (conv))
+    g_hash_table_remove (delivery->convs, GUINT_TO_POINTER (contact_get_id (contact)));
 }
 
 static void
@@ -98,23 +136,51 @@ on_key_removed (gpointer user, Key *key)
 
 static const ContactsWatch contacts_table = { .removed = on_contact_removed, .key_removed = on_key_removed };
 
+/* Before the new key is let in: nothing of what was written for the old one may slip through in between, nor after a
+ * crash in between. */
+static void
+on_replacing (gpointer user, guint32 contact, gboolean hold)
+{
+  Conv *conv = delivery_find_conv (user, contact);
+
+  if (conv == NULL)
+    return;
+  if (hold)
+    conv_hold (conv, HELD_REPLACED);
+  else
+    conv_release (conv, HELD_REPLACED);
+}
+
+static const TrustWatch trust_table = { .replacing = on_replacing };
+
 /* --- expiry --------------------------------------------------------------------------- */
 
-static void schedule_expiry (Delivery *delivery, gint64 next);
-
+/* After an expiry: when is the next one due? Rows that are in memory say so; for the others a look in an hour. */
 static void
 on_expired (gpointer user, const GError *error)
 {
   Delivery *delivery = user;
-  g_autoptr (GPtrArray) all = contacts_list (delivery->config.contacts);
+  gint64 next = g_get_real_time () + EXPIRE_CHECK_US;
+  gboolean owed = FALSE;
+  GHashTableIter iter;
+  gpointer value;
 
-  for (guint i = 0; i < all->len; i++)
+  g_hash_table_iter_init (&iter, delivery->items);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((Item *) value)->row->expires > g_get_real_time ())
+      next = MIN (next, ((Item *) value)->row->expires);
+  g_hash_table_iter_init (&iter, delivery->convs);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      Conv *conv = conv_of (delivery, g_ptr_array_index (all, i));
+      Conv *conv = value;
 
-      if (conv != NULL && conv->queued > 0)
-        conv_recount (conv);
+      if (conv->queued == 0)
+        continue;
+      owed = TRUE;
+      conv_recount (conv);
     }
+  if (owed)
+    delivery_schedule_expiry (delivery, next);
 }
 
 static gboolean
@@ -123,24 +189,26 @@ on_expiry_time (gpointer user)
   Delivery *delivery = user;
 
   delivery->expire_source = 0;
+  delivery->expire_at = 0;
   outbox_expire (delivery->config.outbox, g_get_real_time (), on_expired, delivery);
-  schedule_expiry (delivery, 0);
   return G_SOURCE_REMOVE;
 }
 
-/* Wakes for the next expiry, at the latest once a day; not at all while nothing is queued. */
-static void
-schedule_expiry (Delivery *delivery, gint64 next)
+/* Wakes for the earliest expiry; 0 = the default, 30 days away: within an hour is soon enough. Not at all while nothing
+ * is queued. */
+void
+delivery_schedule_expiry (Delivery *delivery, gint64 at)
 {
-  gint64 in_s = next > 0 ? (next - g_get_real_time ()) / G_USEC_PER_SEC + 1 : EXPIRE_CHECK_MAX_S;
+  gint64 now = g_get_real_time ();
+  gint64 latest = now + EXPIRE_CHECK_US;
 
+  at = at == 0 ? latest : MIN (at, latest);
+  if (delivery->expire_source != 0 && delivery->expire_at <= at)
+    return;
   if (delivery->expire_source != 0)
-    {
-      if (next == 0)
-        return;
-      g_source_remove (delivery->expire_source);
-    }
-  delivery->expire_source = g_timeout_add_seconds (CLAMP (in_s, 1, EXPIRE_CHECK_MAX_S), on_expiry_time, delivery);
+    g_source_remove (delivery->expire_source);
+  delivery->expire_at = at;
+  delivery->expire_source = g_timeout_add_seconds (MAX (at - now, 0) / G_USEC_PER_SEC + 1, on_expiry_time, delivery);
 }
 
 /* --- birth ------------------------------------------------------------------------------ */
@@ -182,8 +250,8 @@ load_outbox (Delivery *delivery, GError **error)
       conv->queued = summary->queued;
       conv->held = summary->held;
       conv->more = TRUE;
-      if (summary->next_expiry > 0)
-        schedule_expiry (delivery, summary->next_expiry);
+      if (summary->queued > 0)
+        delivery_schedule_expiry (delivery, summary->next_expiry);
     }
   return TRUE;
 }
@@ -199,6 +267,7 @@ delivery_new (const DeliveryConfig *config, GError **error)
   delivery->aside = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, g_free, g_free);
   watchers_init (&delivery->watchers);
   contacts_watch (config->contacts, &contacts_table, delivery);
+  trust_watch (config->trust, &trust_table, delivery);
   if (!load_conversations (delivery, error) || !load_outbox (delivery, error))
     {
       delivery_free (delivery);
@@ -260,11 +329,18 @@ delivery_start (Delivery *delivery, Sessions *sessions, Router *router)
       Key *key = contact_get_active_key (contact);
       Conv *conv = conv_of (delivery, contact);
 
-      if (conv != NULL && conv->queued > conv->held)
-        conv_pump (conv);
-      else if (key != NULL && key_is_grant_owed (key))
-        sessions_want (sessions, contact);
+      if ((conv != NULL && conv->queued > conv->held) || (key != NULL && key_is_grant_owed (key)))
+        delivery_want (delivery, contact);
     }
+}
+
+void
+delivery_stop (Delivery *delivery)
+{
+  if (delivery == NULL)
+    return;
+  delivery->config.sessions = NULL;
+  delivery->config.router = NULL;
 }
 
 void
@@ -273,6 +349,7 @@ delivery_free (Delivery *delivery)
   if (delivery == NULL)
     return;
   contacts_unwatch (delivery->config.contacts, delivery);
+  trust_unwatch (delivery->config.trust, delivery);
   if (delivery->expire_source != 0)
     g_source_remove (delivery->expire_source);
   g_hash_table_unref (delivery->convs);
@@ -325,6 +402,8 @@ on_grant_answered (gpointer user, const Stanza *reply, const GError *error)
   conv = conv_of (asked->delivery, key_get_contact (key));
   if (conv != NULL)
     conv_pump (conv);
+  else
+    delivery_want (asked->delivery, key_get_contact (key));
 }
 
 /* Tells the peer that we let it in (docs/protocol.md 3.4), until it has heard it once. */
@@ -347,8 +426,12 @@ on_disco (gpointer user, const Stanza *reply, const GError *error)
   Conv *conv = key != NULL ? conv_of (asked->delivery, key_get_contact (key)) : NULL;
   const Stanza *query = reply != NULL ? stanza_get_child (reply, "query", NS_DISCO_INFO) : NULL;
 
-  if (conv != NULL && query != NULL)
-    conv->no_receipts = !caps_has_feature (query, NS_RECEIPTS);
+  if (conv == NULL || query == NULL)
+    return;
+  conv->chat_states |= caps_has_feature (query, NS_CHATSTATES);
+  conv->no_receipts = !caps_has_feature (query, NS_RECEIPTS);
+  if (conv->no_receipts)
+    conv_confirm_unasked (conv);
 }
 
 /* Can it confirm? Known from its final features, from its caps hash if it is ours, else asked. */
@@ -360,10 +443,15 @@ learn_receipts (Delivery *delivery, Session *session, Conv *conv)
 
   conv->no_receipts = FALSE;
   if (disco != NULL)
-    conv->no_receipts = !caps_has_feature (disco, NS_RECEIPTS);
+    {
+      conv->no_receipts = !caps_has_feature (disco, NS_RECEIPTS);
+      conv->chat_states = caps_has_feature (disco, NS_CHATSTATES);
+    }
   else if (presence == NULL || g_strcmp0 (presence->ver, caps_own_ver ()) != 0)
     router_query (delivery->config.router, session, "get", stanza_new ("query", NS_DISCO_INFO), GRANT_ANSWER_MS, on_disco,
                   asked_new (delivery, session));
+  else
+    conv->chat_states = TRUE; /* just what we are */
 }
 
 static void
@@ -371,9 +459,9 @@ release_what_may_go (Delivery *delivery, Session *session, Conv *conv)
 {
   if (!session_is_trusted (session))
     return;
-  conv_release (conv, "approval-needed");
+  conv_release (conv, HELD_APPROVAL);
   if (!session_is_restricted (session))
-    conv_release (conv, "waiting-approval");
+    conv_release (conv, HELD_WAITING);
 }
 
 void
@@ -424,8 +512,7 @@ delivery_on_closed (Delivery *delivery, Session *session)
       WATCHERS_CALL (&delivery->watchers, DeliveryWatch, typing, contact, FALSE);
     }
   conv->typing_out = FALSE;
-  if (conv->queued > conv->held)
-    sessions_want (delivery->config.sessions, contact);
+  delivery_want (delivery, contact);
 }
 
 void
@@ -436,11 +523,8 @@ delivery_on_failed (Delivery *delivery, Contact *contact)
   /* They refuse us: our yes to them is of no use to them now. */
   if (key != NULL && key_is_grant_owed (key) && strcmp (contact_get_last_error (contact), "Refused") == 0)
     {
-      Conv *conv = conv_of (delivery, contact);
-
       trust_grant_done (delivery->config.trust, key);
-      if (conv == NULL || conv->queued == conv->held)
-        sessions_unwant (delivery->config.sessions, contact);
+      delivery_want (delivery, contact);
     }
 }
 
@@ -477,331 +561,77 @@ delivery_on_level (Delivery *delivery, Contact *contact, Key *key, gboolean rele
   if (contact_is_blocked (contact) || key_is_refused (key) || key_get_level (key) == TRUST_REVOKED)
     {
       delivery_discard (delivery, key_get_fingerprint (key));
+      delivery_want (delivery, contact);
       return;
     }
   if (key_get_level (key) < TRUST_PINNED)
-    return;
+    {
+      delivery_want (delivery, contact);
+      return;
+    }
   delivery_admit (delivery, contact, key_get_fingerprint (key));
   if (conv != NULL)
     {
       /* Written for the key before: it goes to the new one only on the user's word. */
       if (!release)
-        conv_hold (conv, "key-replaced");
+        conv_hold (conv, HELD_REPLACED);
       else
-        conv_release (conv, "approval-needed");
+        conv_release (conv, HELD_APPROVAL);
+      conv_release (conv, HELD_REQUIRE);
       conv_pump (conv);
     }
-  else if (key_is_grant_owed (key) && sessions_find (delivery->config.sessions, contact) == NULL)
-    sessions_want (delivery->config.sessions, contact);
+  else
+    delivery_want (delivery, contact);
+}
+
+typedef struct {
+  Delivery *delivery;
+  guint32 contact;
+} Forgotten;
+
+static void
+clear_conv (Conv *conv)
+{
+  conv_clear_out (conv);
+  conv->queued = conv->held = conv->unread = 0;
+  conv->last_seq = conv->read_seq = 0;
+  conv->more = FALSE;
 }
 
 static void
-on_forgotten (gpointer user, const GError *error)
+on_dropped (gpointer user, const GError *error)
 {
   if (error != NULL)
+    log_warn ("delivery", "what was owed to a forgotten contact is still on disk: %s", error->message);
+}
+
+/* The last of its jobs: what others reported meanwhile is deleted, too. */
+static void
+on_forgotten (gpointer user, const GError *error)
+{
+  g_autofree Forgotten *forgotten = user;
+  Conv *conv = delivery_find_conv (forgotten->delivery, forgotten->contact);
+
+  if (error != NULL)
     log_warn ("delivery", "a forgotten conversation is still on disk: %s", error->message);
+  if (conv == NULL)
+    return;
+  clear_conv (conv);
+  delivery_reap_conv (forgotten->delivery, forgotten->contact);
+  delivery_counts_changed (forgotten->delivery, 0);
 }
 
 void
 delivery_on_forgotten (Delivery *delivery, guint32 contact_id, const Fingerprint *fp)
 {
   Conv *conv = delivery_find_conv (delivery, contact_id);
+  Forgotten *forgotten = g_new0 (Forgotten, 1);
 
+  forgotten->delivery = delivery;
+  forgotten->contact = contact_id;
   if (conv != NULL)
-    {
-      conv_clear_out (conv);
-      conv->queued = conv->held = conv->unread = 0;
-      conv->last_seq = conv->read_seq = 0;
-      conv->more = FALSE;
-    }
-  outbox_drop_contact (delivery->config.outbox, contact_id, on_forgotten, delivery);
-  history_delete_contact (delivery->config.history, contact_id, on_forgotten, delivery);
+    clear_conv (conv);
+  outbox_drop_contact (delivery->config.outbox, contact_id, on_dropped, delivery);
+  history_delete_contact (delivery->config.history, contact_id, on_forgotten, forgotten);
   delivery_counts_changed (delivery, contact_id);
-}
-
-/* --- what the floor above asks ------------------------------------------------------------------ */
-
-typedef struct {
-  Delivery *delivery;
-  gboolean retry;
-  guint32 contact;
-  DoneFunc done;
-  gpointer user;
-} Change;
-
-static void
-on_retried (gpointer user, const GError *error)
-{
-  g_autofree Change *change = user;
-
-  if (error == NULL)
-    conv_recount (delivery_conv (change->delivery, change->contact));
-  if (change->done != NULL)
-    change->done (change->user, error);
-}
-
-static void
-change_message (Change *change, const LogEntry *entry)
-{
-  Delivery *delivery = change->delivery;
-  Conv *conv = delivery_conv (delivery, entry->contact);
-  Item *item = g_hash_table_lookup (delivery->items, entry->id);
-  g_autoptr (GError) error = NULL;
-
-  if (entry->direction != DIRECTION_OUT)
-    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "That is no message of ours");
-  else if (change->retry)
-    {
-      change->contact = entry->contact;
-      outbox_set_held (delivery->config.outbox, entry->contact, entry->id, FALSE, NULL, on_retried, change);
-      return;
-    }
-  else if ((item != NULL && item->settling) || g_hash_table_contains (conv->sent, entry->id))
-    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "The message has left already");
-  else
-    {
-      conv_settle (conv, entry->id, "cancelled", "user", change->done, change->user);
-      g_free (change);
-      return;
-    }
-  if (change->done != NULL)
-    change->done (change->user, error);
-  g_free (change);
-}
-
-static void
-on_found (gpointer user, const LogEntry *entry, const GError *error)
-{
-  Change *change = user;
-
-  if (error == NULL && entry != NULL)
-    {
-      change_message (change, entry);
-      return;
-    }
-  if (change->done != NULL)
-    change->done (change->user, error);
-  g_free (change);
-}
-
-static void
-find_and_change (Delivery *delivery, const char *id, gboolean retry, DoneFunc done, gpointer user)
-{
-  Change *change = g_new0 (Change, 1);
-
-  change->delivery = delivery;
-  change->retry = retry;
-  change->done = done;
-  change->user = user;
-  history_get (delivery->config.history, id, on_found, change);
-}
-
-void
-delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user)
-{
-  find_and_change (delivery, id, FALSE, done, user);
-}
-
-void
-delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user)
-{
-  find_and_change (delivery, id, TRUE, done, user);
-}
-
-const char *
-delivery_get_live_state (Delivery *delivery, const char *id)
-{
-  Item *item = g_hash_table_lookup (delivery->items, id);
-  Conv *conv = item != NULL && !item->row->held ? delivery_find_conv (delivery, item->row->contact) : NULL;
-
-  return conv != NULL && g_hash_table_contains (conv->sent, id) ? "sent" : NULL;
-}
-
-void
-delivery_set_typing (Delivery *delivery, Contact *contact, gboolean active)
-{
-  Conv *conv = delivery_conv (delivery, contact_get_id (contact));
-  Session *session = sessions_find (delivery->config.sessions, contact);
-  g_autoptr (Stanza) message = NULL;
-
-  /* Never queued, never the same twice in a row (M-11). */
-  if (session == NULL || !session_is_trusted (session) || session_is_restricted (session) || conv->typing_out == active)
-    return;
-  conv->typing_out = active;
-  message = stanza_new ("message", NS_CLIENT);
-  stanza_set_attr (message, "type", "chat");
-  stanza_add_new (message, active ? "composing" : "active", NS_CHATSTATES, NULL);
-  session_send (session, message);
-}
-
-static guint
-sum_of (Delivery *delivery, gsize offset)
-{
-  GHashTableIter iter;
-  gpointer value;
-  guint sum = 0;
-
-  g_hash_table_iter_init (&iter, delivery->convs);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    sum += G_STRUCT_MEMBER (guint, value, offset);
-  return sum;
-}
-
-static guint
-count_of (Delivery *delivery, Contact *contact, gsize offset)
-{
-  Conv *conv;
-
-  if (contact == NULL)
-    return sum_of (delivery, offset);
-  conv = conv_of (delivery, contact);
-  return conv != NULL ? G_STRUCT_MEMBER (guint, conv, offset) : 0;
-}
-
-guint
-delivery_get_queued (Delivery *delivery, Contact *contact)
-{
-  return count_of (delivery, contact, G_STRUCT_OFFSET (Conv, queued));
-}
-
-guint
-delivery_get_held (Delivery *delivery, Contact *contact)
-{
-  return count_of (delivery, contact, G_STRUCT_OFFSET (Conv, held));
-}
-
-guint
-delivery_get_unread (Delivery *delivery, Contact *contact)
-{
-  return count_of (delivery, contact, G_STRUCT_OFFSET (Conv, unread));
-}
-
-guint64
-delivery_get_head (Delivery *delivery)
-{
-  return delivery->head;
-}
-
-guint64
-delivery_get_tail (Delivery *delivery)
-{
-  return delivery->tail;
-}
-
-guint64
-delivery_get_last_seq (Delivery *delivery, Contact *contact)
-{
-  Conv *conv = conv_of (delivery, contact);
-
-  return conv != NULL ? conv->last_seq : 0;
-}
-
-guint64
-delivery_get_read_seq (Delivery *delivery, Contact *contact)
-{
-  Conv *conv = conv_of (delivery, contact);
-
-  return conv != NULL ? conv->read_seq : 0;
-}
-
-gboolean
-delivery_get_muted (Delivery *delivery, Contact *contact)
-{
-  Conv *conv = conv_of (delivery, contact);
-
-  return conv != NULL && conv->muted;
-}
-
-const char *
-delivery_get_require (Delivery *delivery, Contact *contact)
-{
-  Conv *conv = conv_of (delivery, contact);
-
-  return conv != NULL ? conv->require : "";
-}
-
-guint
-delivery_get_aside (Delivery *delivery, const Fingerprint *key)
-{
-  guint *count = g_hash_table_lookup (delivery->aside, key);
-
-  return count != NULL ? *count : 0;
-}
-
-typedef struct {
-  Delivery *delivery;
-  guint32 contact;
-  gboolean muted;
-  char *require;
-  DoneFunc done;
-  gpointer user;
-} ConvChange;
-
-static void
-conv_change_done (ConvChange *change, const GError *error)
-{
-  if (change->done != NULL)
-    change->done (change->user, error);
-  g_free (change->require);
-  g_free (change);
-}
-
-static void
-on_conversation_set (gpointer user, const GError *error)
-{
-  ConvChange *change = user;
-
-  if (error == NULL)
-    {
-      Conv *conv = delivery_conv (change->delivery, change->contact);
-
-      conv->muted = change->muted;
-      g_free (conv->require);
-      conv->require = g_strdup (change->require);
-      delivery_counts_changed (change->delivery, change->contact);
-    }
-  conv_change_done (change, error);
-}
-
-void
-delivery_set_conversation (Delivery *delivery, Contact *contact, gboolean muted, const char *require, DoneFunc done,
-                           gpointer user)
-{
-  ConvChange *change = g_new0 (ConvChange, 1);
-
-  change->delivery = delivery;
-  change->contact = contact_get_id (contact);
-  change->muted = muted;
-  change->require = g_strdup (require);
-  change->done = done;
-  change->user = user;
-  history_set_conversation (delivery->config.history, change->contact, muted, require, on_conversation_set, change);
-}
-
-static void
-on_marked (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error)
-{
-  ConvChange *change = user;
-
-  if (error == NULL)
-    {
-      Conv *conv = delivery_conv (change->delivery, contact);
-
-      conv->read_seq = MAX (conv->read_seq, read_seq);
-      conv->unread = unread;
-      delivery_counts_changed (change->delivery, contact);
-    }
-  conv_change_done (change, error);
-}
-
-void
-delivery_mark_read (Delivery *delivery, Contact *contact, guint64 seq, DoneFunc done, gpointer user)
-{
-  ConvChange *change = g_new0 (ConvChange, 1);
-
-  change->delivery = delivery;
-  change->contact = contact_get_id (contact);
-  change->done = done;
-  change->user = user;
-  history_mark_read (delivery->config.history, change->contact, seq, on_marked, change);
 }

@@ -38,6 +38,8 @@ typedef struct {
 
 Delivery *delivery_new (const DeliveryConfig *config, GError **error);
 void delivery_start (Delivery *delivery, Sessions *sessions, Router *router);
+/* Before the sessions go: what the disk still reports is counted, and nothing is sent any more. */
+void delivery_stop (Delivery *delivery);
 void delivery_free (Delivery *delivery);
 void delivery_watch (Delivery *delivery, const DeliveryWatch *watch, gpointer user);
 void delivery_unwatch (Delivery *delivery, gpointer user);

@@ -166,12 +166,14 @@ is_busy (const Dial *dial)
   return dial->candidates != NULL;
 }
 
-/* Nobody asks for it any more. */
+/* Nobody asks for it any more. By number: who was told something meanwhile may have reaped it already. */
 static void
-reap_dial (Dial *dial)
+reap_dial (Sessions *sessions, guint32 contact_id)
 {
-  if (!dial->wanted && !is_busy (dial) && dial->waiters->len == 0)
-    g_hash_table_remove (dial->sessions->dials, GUINT_TO_POINTER (dial->contact_id));
+  Dial *dial = sessions->dials != NULL ? g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_id)) : NULL;
+
+  if (dial != NULL && !dial->wanted && !is_busy (dial) && dial->waiters->len == 0)
+    g_hash_table_remove (sessions->dials, GUINT_TO_POINTER (contact_id));
 }
 
 static gboolean
@@ -196,7 +198,8 @@ static void
 attempt_failed (Dial *dial, const char *word)
 {
   Sessions *sessions = dial->sessions;
-  Contact *contact = contacts_get (sessions->config.contacts, dial->contact_id);
+  guint32 id = dial->contact_id;
+  Contact *contact = contacts_get (sessions->config.contacts, id);
 
   g_clear_pointer (&dial->candidates, g_ptr_array_unref);
   if (contact != NULL)
@@ -212,10 +215,25 @@ attempt_failed (Dial *dial, const char *word)
       schedule_retry (dial, refused ? DELAY_REFUSED_MS : dial->delay_ms);
       dial->delay_ms = MIN (dial->delay_ms * 2, DELAY_MAX_MS);
     }
+  /* From here on whoever hears of it may drop the dial. */
   tell_waiters (dial, word);
+  contact = contacts_get (sessions->config.contacts, id);
   if (contact != NULL)
     sessions->callbacks.failed (sessions->user, contact);
-  reap_dial (dial);
+  reap_dial (sessions, id);
+}
+
+/* There is a stream: the attempt, if any, is over. */
+static void
+attempt_succeeded (Dial *dial)
+{
+  Sessions *sessions = dial->sessions;
+  guint32 id = dial->contact_id;
+
+  stop_attempt (dial);
+  dial->delay_ms = DELAY_FIRST_MS;
+  tell_waiters (dial, NULL);
+  reap_dial (sessions, id);
 }
 
 /* --- candidates ------------------------------------------------------------- */
@@ -398,11 +416,15 @@ dial_attempt (Dial *dial)
 {
   Contact *contact = contacts_get (dial->sessions->config.contacts, dial->contact_id);
 
+  /* Without a name of our own nobody would answer; sessions_set_addr() comes back to it. */
   if (is_busy (dial) || contact == NULL || dial->sessions->addrs->len == 0)
     return;
   clear_source (&dial->retry_source);
   if (sessions_find (dial->sessions, contact) != NULL)
-    return;
+    {
+      attempt_succeeded (dial);
+      return;
+    }
   dial->candidates = collect_candidates (dial, contact);
   dial->next = 0;
   dial->word = "NotReachable";
@@ -413,11 +435,14 @@ dial_attempt (Dial *dial)
     }
   if (dial->candidates->len == 0)
     {
+      Sessions *sessions = dial->sessions;
+      guint32 id = dial->contact_id;
+
       /* Nowhere to go: an announcement will wake us. */
       g_clear_pointer (&dial->candidates, g_ptr_array_unref);
       contacts_set_last_error (contact, "NotReachable");
       tell_waiters (dial, "NotReachable");
-      reap_dial (dial);
+      reap_dial (sessions, id);
       return;
     }
   dial->last_attempt = g_get_monotonic_time ();
@@ -427,19 +452,19 @@ dial_attempt (Dial *dial)
 void
 dial_on_session (Dial *dial, const char *word)
 {
+  Contact *contact = contacts_get (dial->sessions->config.contacts, dial->contact_id);
+
   dial->session = NULL;
   if (dial->candidates == NULL)
     return;
-  if (word != NULL)
+  /* Ours lost against theirs (docs/protocol.md 2.8): connected all the same. */
+  if (word != NULL && (contact == NULL || sessions_find (dial->sessions, contact) == NULL))
     {
       dial->word = word;
       try_next (dial);
       return;
     }
-  g_clear_pointer (&dial->candidates, g_ptr_array_unref);
-  dial->delay_ms = DELAY_FIRST_MS;
-  tell_waiters (dial, NULL);
-  reap_dial (dial);
+  attempt_succeeded (dial);
 }
 
 void
@@ -449,12 +474,25 @@ dialer_on_opened (Sessions *sessions, Contact *contact)
 
   /* They called us while we were still looking for them. An attempt that got as far as a session
    * is settled by the rule for simultaneous opens instead. */
-  if (dial == NULL || dial->session != NULL)
-    return;
-  stop_attempt (dial);
-  dial->delay_ms = DELAY_FIRST_MS;
-  tell_waiters (dial, NULL);
-  reap_dial (dial);
+  if (dial != NULL && dial->session == NULL)
+    attempt_succeeded (dial);
+}
+
+/* We have a name now: who waited for that may start. */
+void
+dialer_on_named (Sessions *sessions)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, sessions->dials);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Dial *dial = value;
+
+      if (!is_busy (dial) && dial->retry_source == 0 && (dial->wanted || dial->waiters->len > 0))
+        dial->retry_source = g_idle_add (on_retry, dial);
+    }
 }
 
 void
@@ -496,9 +534,9 @@ sessions_unwant (Sessions *sessions, Contact *contact)
   if (dial == NULL || !dial->wanted)
     return;
   dial->wanted = FALSE;
-  if (!is_busy (dial))
+  if (!is_busy (dial) && dial->waiters->len == 0)
     clear_source (&dial->retry_source);
-  reap_dial (dial);
+  reap_dial (sessions, contact_get_id (contact));
 }
 
 typedef struct {

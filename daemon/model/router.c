@@ -217,7 +217,13 @@ router_query (Router *router, Session *session, const char *type, Stanza *payloa
 {
   g_autoptr (Stanza) iq = stanza_new ("iq", NS_CLIENT);
   Query *query = g_new0 (Query, 1);
+  guint open = 0;
+  GHashTableIter iter;
+  gpointer value;
 
+  g_hash_table_iter_init (&iter, router->queries);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    open += ((Query *) value)->session == session_get_id (session);
   query->router = router;
   query->session = session_get_id (session);
   query->id = g_uuid_string_random ();
@@ -228,7 +234,7 @@ router_query (Router *router, Session *session, const char *type, Stanza *payloa
   stanza_set_attr (iq, "id", query->id);
   stanza_add_child (iq, payload_take);
   /* A stream that cannot take it any more reports through the same timer, from the loop. */
-  if (!session_send (session, iq) || g_hash_table_size (router->queries) > QUERIES_MAX)
+  if (!session_send (session, iq) || open >= QUERIES_MAX)
     timeout_ms = 1;
   query->timeout_source = g_timeout_add (timeout_ms, on_query_time, query);
 }

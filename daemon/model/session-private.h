@@ -40,6 +40,7 @@ struct _Session {
   Dial *dial;              /* outbound: on whose behalf; NULL once settled */
   Probe *probe;
   GString *out;            /* plaintext of this loop turn */
+  GQueue early;            /* Stanza*, heard while it waited to be registered */
   guint flush_source, deadline_source, drain_source, idle_source, watch_source, limbo_source;
   gint64 opened_at, last_rx, last_tx; /* monotonic */
   gint64 opened_time;      /* wall clock */
@@ -56,12 +57,20 @@ Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, G
 /* Closes at once without a word; no callback follows. */
 void session_drop (Session *session);
 
+/* Once: tells everybody, says what is left to say, and drains. `word`: why, for a dial that waits. */
+void session_end (Session *session, const char *word);
+/* session-alive.c */
+void session_start_idling (Session *session);
+void session_ping (Session *session);
+
 /* From session.c: how an outbound attempt ended. `word` NULL = OPEN, else an error word of api.md 8. */
 void dial_on_session (Dial *dial, const char *word);
 /* An OPEN session of the contact ended. */
 void dialer_on_closed (Sessions *sessions, Contact *contact);
 /* The contact has an open session now, whoever dialled. */
 void dialer_on_opened (Sessions *sessions, Contact *contact);
+/* We have an address of our own now. */
+void dialer_on_named (Sessions *sessions);
 void dialer_on_decided (Sessions *sessions, Contact *contact);
 guint32 dial_get_contact_id (const Dial *dial);
 void dialer_init (Sessions *sessions);

@@ -16,14 +16,9 @@
 
 #define SIMULTANEOUS_US (10 * G_USEC_PER_SEC) /* docs/protocol.md 2.8 */
 #define LIMBO_MS 5000
-#define SILENCE_S 60                          /* 2.9 */
-#define ANSWER_S 30
 #define DRAIN_MS 2000                         /* 2.10 */
-#define STREAM_LIFE_S (24 * 3600)             /* 2.2: replaced after a day */
 #define RESTRICTED_MAX 8
 #define FLUSH_BYTES (64 * 1024)
-
-static void session_end (Session *session, const char *word);
 
 Session *
 session_ref (Session *session)
@@ -37,6 +32,7 @@ session_unref (Session *session)
 {
   if (--session->refs > 0)
     return;
+  g_queue_clear_full (&session->early, (GDestroyNotify) stanza_unref);
   g_string_free (session->out, TRUE);
   g_free (session->claimed);
   g_free (session->ifname);
@@ -70,6 +66,8 @@ session_drop (Session *session)
   clear_timers (session);
   clear_source (&session->drain_source);
   clear_source (&session->flush_source);
+  if (g_hash_table_lookup (sessions->open, &session->fp) == session)
+    g_hash_table_remove (sessions->open, &session->fp);
   session->ended = TRUE;
   session->dial = NULL;
   session->probe = NULL;
@@ -333,80 +331,15 @@ on_stream_stanza (gpointer user, Stanza *stanza)
 {
   Session *session = user;
 
-  /* What a stream says that lost against another one, or before it was registered, is not heard:
-   * its sender keeps it until a receipt comes. */
+  /* What a stream says that lost against another one is not heard: its sender keeps it until a receipt comes.
+   * One that still waits to be registered is heard later; its reading is held, so there is little. */
   if (session->open)
     session->sessions->callbacks.stanza (session->sessions->user, session, stanza);
+  else if (session->limbo_source != 0)
+    g_queue_push_tail (&session->early, stanza_ref (stanza));
 }
 
 /* --- OPEN ------------------------------------------------------------------- */
-
-static gboolean
-on_idle_time (gpointer user)
-{
-  g_autoptr (Session) session = session_ref (user);
-  gint64 now = g_get_monotonic_time ();
-  gint64 idle_s = (now - MAX (session->last_rx, session->last_tx)) / G_USEC_PER_SEC;
-  gint64 limit_s = session->sessions->config.idle_close_s;
-
-  session->idle_source = 0;
-  if (session->stream == NULL)
-    return G_SOURCE_REMOVE;
-  if (!session->awaiting && (idle_s >= limit_s || (now - session->opened_at) / G_USEC_PER_SEC >= STREAM_LIFE_S))
-    stream_close (session->stream);
-  else
-    session->idle_source = g_timeout_add_seconds (CLAMP (limit_s - idle_s, 5, 3600), on_idle_time, session);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-send_ping (Session *session)
-{
-  g_autoptr (Stanza) iq = stanza_new ("iq", NS_CLIENT);
-  g_autofree char *id = g_uuid_string_random ();
-
-  stanza_set_attr (iq, "type", "get");
-  stanza_set_attr (iq, "id", id);
-  stanza_add_new (iq, "ping", NS_PING, NULL);
-  session_send (session, iq);
-}
-
-/* Only while an answer is owed: without one, the kernel's keepalive finds a dead peer and nobody wakes up. */
-static gboolean
-on_watch_time (gpointer user)
-{
-  g_autoptr (Session) session = session_ref (user);
-  gint64 silent_s = (g_get_monotonic_time () - session->last_rx) / G_USEC_PER_SEC;
-
-  session->watch_source = 0;
-  if (!session->awaiting || session->stream == NULL)
-    return G_SOURCE_REMOVE;
-  if (session->pinged && silent_s >= SILENCE_S + ANSWER_S - 1)
-    {
-      log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, "silent", "no answer for %d s: closed", (int) silent_s);
-      session_end (session, "Timeout");
-      return G_SOURCE_REMOVE;
-    }
-  if (silent_s >= SILENCE_S - 1 && !session->pinged)
-    {
-      session->pinged = TRUE;
-      send_ping (session);
-    }
-  session->watch_source
-    = g_timeout_add_seconds (session->pinged ? ANSWER_S : CLAMP (SILENCE_S - silent_s, 1, SILENCE_S), on_watch_time,
-                             session);
-  return G_SOURCE_REMOVE;
-}
-
-void
-session_set_awaiting (Session *session, gboolean awaiting)
-{
-  session->awaiting = awaiting;
-  if (awaiting && session->watch_source == 0 && !session->ended)
-    session->watch_source = g_timeout_add_seconds (SILENCE_S, on_watch_time, session);
-  else if (!awaiting)
-    clear_source (&session->watch_source);
-}
 
 static void
 limit_restricted (Sessions *sessions)
@@ -437,7 +370,6 @@ register_open (Session *session)
 {
   Sessions *sessions = session->sessions;
   Key *key = contacts_get_key (sessions->config.contacts, &session->fp);
-  guint idle_s = sessions->config.idle_close_s;
   Dial *dial = g_steal_pointer (&session->dial);
 
   if (stream_get_peer_addr (session->stream) != NULL)
@@ -447,7 +379,17 @@ register_open (Session *session)
     }
   if (key == NULL)
     {
+      g_hash_table_remove (sessions->open, &session->fp);
+      session->dial = dial;
       stream_fail (session->stream, "resource-constraint", NULL);
+      return;
+    }
+  /* Decided against while it negotiated (T-20). */
+  if (contact_is_blocked (key_get_contact (key)) || key_is_refused (key) || key_get_level (key) == TRUST_REVOKED)
+    {
+      g_hash_table_remove (sessions->open, &session->fp);
+      session->dial = dial;
+      stream_fail (session->stream, "reset", NULL);
       return;
     }
   session->open = TRUE;
@@ -461,14 +403,35 @@ register_open (Session *session)
   log_event (G_LOG_LEVEL_MESSAGE, "session", contact_get_id (key_get_contact (key)), session->id, NULL,
              "stream open (%s, %s%s)", session->inbound ? "inbound" : "outbound", tls_get_cipher (session->tls),
              session_is_trusted (session) ? "" : ", restricted");
-  if (idle_s > 0)
-    session->idle_source = g_timeout_add_seconds (idle_s, on_idle_time, session);
+  session_start_idling (session);
   if (dial != NULL)
     dial_on_session (dial, NULL);
   dialer_on_opened (sessions, key_get_contact (key));
   limit_restricted (sessions);
   if (session->open)
     sessions->callbacks.opened (sessions->user, session);
+  while (session->open && session->early.length > 0)
+    {
+      g_autoptr (Stanza) stanza = g_queue_pop_head (&session->early);
+
+      sessions->callbacks.stanza (sessions->user, session, stanza);
+    }
+}
+
+/* The old stream of this key goes, this one stays. The table knows before anybody is told, so that the contact does not
+ * count as disconnected in between. */
+static void
+take_over (Session *session, Session *old, const char *word)
+{
+  g_autoptr (Session) held = session_ref (old);
+
+  g_hash_table_replace (session->sessions->open, &session->fp, session);
+  if (word != NULL)
+    session_end (old, word);
+  else if (old->stream != NULL)
+    stream_fail (old->stream, "conflict", NULL);
+  if (session->stream != NULL)
+    register_open (session);
 }
 
 /* The old stream had its five seconds (docs/protocol.md 2.8). */
@@ -487,8 +450,9 @@ on_limbo_time (gpointer user)
       return G_SOURCE_REMOVE;
     }
   if (old != NULL)
-    session_end (old, "Timeout");
-  register_open (session);
+    take_over (session, old, "Timeout");
+  else
+    register_open (session);
   session_hold_reading (session, FALSE);
   return G_SOURCE_REMOVE;
 }
@@ -527,12 +491,11 @@ on_stream_opened (gpointer user)
   else
     {
       session_hold_reading (session, TRUE);
-      send_ping (old);
+      session_ping (old);
       session->limbo_source = g_timeout_add (LIMBO_MS, on_limbo_time, session);
       return;
     }
-  stream_fail (old->stream, "conflict", NULL);
-  register_open (session);
+  take_over (session, old, NULL);
 }
 
 /* --- the end ---------------------------------------------------------------- */
@@ -586,7 +549,7 @@ unregister (Session *session)
 }
 
 /* Once: tells everybody, says what is left to say, and drains. */
-static void
+void
 session_end (Session *session, const char *word)
 {
   Dial *dial = g_steal_pointer (&session->dial);
@@ -600,6 +563,8 @@ session_end (Session *session, const char *word)
   flush_now (session);
   if (session->open)
     unregister (session);
+  else if (g_hash_table_lookup (session->sessions->open, &session->fp) == session)
+    g_hash_table_remove (session->sessions->open, &session->fp);
   if (session->tls != NULL)
     tls_close (session->tls);
   if (session->link != NULL && link_get_remote (session->link) != NULL)

@@ -153,6 +153,7 @@ sessions_set_addr (Sessions *sessions, const char *addr)
   if (sessions->addrs->len >= FORMER_ADDRS_MAX)
     g_ptr_array_remove_index (sessions->addrs, 0);
   g_ptr_array_add (sessions->addrs, g_strdup (addr));
+  dialer_on_named (sessions);
 }
 
 /* --- one session, from outside ----------------------------------------------- */

@@ -51,9 +51,8 @@ find_stranger_named (Contacts *contacts, const char *prepared, gboolean has_spki
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       Contact *contact = value;
-      g_autofree char *addr = jid_prepare (contact->claimed_addr);
 
-      if (contact->row.stored || addr == NULL || g_strcmp0 (addr, prepared) != 0 || contact->sightings->len > 0)
+      if (contact->row.stored || contact->sightings->len > 0 || g_strcmp0 (contact->claimed_prepared, prepared) != 0)
         continue;
       /* Another key is hinted than the one this stranger proved: not the same one. */
       if (has_spki && contact->keys->len > 0)
@@ -241,6 +240,9 @@ contacts_forget_sightings (Contacts *contacts)
 {
   g_autoptr (GList) all = g_hash_table_get_values (contacts->sightings);
 
+  /* Without links none of them is given to anybody again while the others go. */
+  for (GList *item = all; item != NULL; item = item->next)
+    g_array_set_size (((Sighting *) item->data)->links, 0);
   for (GList *item = all; item != NULL; item = item->next)
     detach (contacts, item->data);
   g_hash_table_remove_all (contacts->sightings);

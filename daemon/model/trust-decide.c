@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * SECURITY CRITICAL: the only file that raises or lowers a key's level. Disk first: rows are written in one
- * change together with their audit record, and memory follows after the commit.
+ * SECURITY CRITICAL: the only file that wants a key's level raised or lowered.
  */
 #include "earshot-config.h"
 
@@ -11,142 +10,6 @@
 #include "daemon/model/trust-private.h"
 
 #define REASON_MAX 200
-
-Decision *
-decision_new (Trust *trust, DoneFunc done, gpointer user)
-{
-  Decision *decision = g_new0 (Decision, 1);
-
-  decision->trust = trust;
-  decision->change = trust_change_new ();
-  decision->contacts = g_array_new (FALSE, FALSE, sizeof (ContactRow));
-  g_array_set_clear_func (decision->contacts, (GDestroyNotify) contact_row_clear);
-  decision->keys = g_array_new (FALSE, FALSE, sizeof (KeyRow));
-  g_array_set_clear_func (decision->keys, (GDestroyNotify) key_row_clear);
-  decision->release = TRUE;
-  decision->done = done;
-  decision->user = user;
-  return decision;
-}
-
-static void
-decision_free (Decision *decision)
-{
-  g_array_unref (decision->contacts);
-  g_array_unref (decision->keys);
-  g_free (decision);
-}
-
-ContactRow *
-decide_contact (Decision *decision, const Contact *contact)
-{
-  ContactRow row;
-
-  contact_to_row (contact, &row);
-  g_array_append_val (decision->contacts, row);
-  return &g_array_index (decision->contacts, ContactRow, decision->contacts->len - 1);
-}
-
-KeyRow *
-decide_key (Decision *decision, const Key *key)
-{
-  KeyRow row;
-
-  key_to_row (key, &row);
-  g_array_append_val (decision->keys, row);
-  return &g_array_index (decision->keys, KeyRow, decision->keys->len - 1);
-}
-
-void
-key_row_set_level (KeyRow *row, TrustLevel level, const char *source)
-{
-  row->level = level;
-  row->since = g_get_real_time ();
-  g_free (row->source);
-  row->source = g_strdup (source);
-}
-
-void
-decide_subject (Decision *decision, const Fingerprint *fp)
-{
-  decision->has_subject = TRUE;
-  decision->subject = *fp;
-}
-
-/* Closes the question of a key, whoever decided it. */
-static void
-decide_request (Decision *decision, Request *request)
-{
-  if (request == NULL)
-    return;
-  request->resolving = TRUE;
-  decision->request = request->row.id;
-  trust_change_delete_request (decision->change, request->row.id);
-}
-
-static void
-report_decided (Decision *decision)
-{
-  Trust *trust = decision->trust;
-  Key *key = decision->has_subject ? contacts_get_key (trust->contacts, &decision->subject) : NULL;
-  Contact *contact = key != NULL ? key_get_contact (key) : contacts_get (trust->contacts, decision->subject_contact);
-
-  if (decision->forget != 0)
-    WATCHERS_CALL (&trust->watchers, TrustWatch, forgotten, decision->forget, NULL);
-  else if (contact != NULL)
-    WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, contact, key, decision->release);
-}
-
-static void
-on_decided (gpointer user, const GError *error)
-{
-  Decision *decision = user;
-  Trust *trust = decision->trust;
-  Request *request = decision->request != 0 ? trust_get_request (trust, decision->request) : NULL;
-
-  if (error == NULL)
-    {
-      for (guint i = 0; i < decision->contacts->len; i++)
-        contacts_apply_contact (trust->contacts, &g_array_index (decision->contacts, ContactRow, i));
-      for (guint i = 0; i < decision->keys->len; i++)
-        contacts_apply_key (trust->contacts, &g_array_index (decision->keys, KeyRow, i));
-      if (request != NULL)
-        trust_drop_request (trust, request);
-      if (decision->forget != 0)
-        contacts_apply_delete_contact (trust->contacts, decision->forget);
-      report_decided (decision);
-    }
-  else
-    {
-      log_warn ("trust", "a decision could not be stored: %s", error->message);
-      if (request != NULL)
-        request->resolving = FALSE;
-    }
-  if (decision->added != NULL)
-    decision->added (decision->user, decision->subject_contact, error);
-  else if (decision->done != NULL)
-    decision->done (decision->user, error);
-  decision_free (decision);
-}
-
-/* Audits and sends the decision to the disk. */
-void
-decide (Decision *decision, const char *event, const char *verdict, const char *caller)
-{
-  g_autofree char *hex = decision->has_subject ? fingerprint_to_hex (&decision->subject) : g_strdup ("");
-
-  for (guint i = 0; i < decision->contacts->len; i++)
-    trust_change_put_contact (decision->change, &g_array_index (decision->contacts, ContactRow, i));
-  for (guint i = 0; i < decision->keys->len; i++)
-    trust_change_put_key (decision->change, &g_array_index (decision->keys, KeyRow, i));
-  if (decision->emptied != 0)
-    trust_change_drop_contact (decision->change, decision->emptied);
-  trust_change_audit (decision->change, g_get_real_time (), event, hex, verdict, caller);
-  log_event (G_LOG_LEVEL_MESSAGE, "trust", decision->subject_contact, 0, NULL, "%s: %s, key %.16s", event, verdict, hex);
-  trust_store_apply (decision->trust->store, g_steal_pointer (&decision->change), on_decided, decision);
-}
-
-/* --- decisions -------------------------------------------------------------- */
 
 /* The key becomes `level` in its own contact, which is kept from now on. */
 static void
@@ -230,6 +93,8 @@ decide_block (Decision *decision, Contact *contact)
       decide_key (decision, key)->grant_owed = FALSE;
       if (request != NULL && decision->request == 0)
         decide_request (decision, request);
+      else if (request != NULL)
+        trust_change_delete_request (decision->change, request->row.id);
     }
 }
 
@@ -282,11 +147,20 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
   decision = decision_new (trust, done, user);
   decide_subject (decision, &request->row.fp);
   decide_request (decision, request);
+  decision->resolves = TRUE;
   decision->subject_contact = contact_get_id (contact);
   if (strcmp (choice, "replace") == 0)
     {
-      decide_replace (decision, key, request_get_contested (request));
+      Contact *contested = request_get_contested (request);
+
+      decide_replace (decision, key, contested);
       decision->release = release;
+      if (!release)
+        {
+          /* Before the new key is let in, on disk too: nothing written for the old one may slip through between. */
+          decision->replaces = contact_get_id (contested);
+          WATCHERS_CALL (&trust->watchers, TrustWatch, replacing, decision->replaces, TRUE);
+        }
     }
   else if (raises)
     decide_accept (decision, key, TRUST_PINNED, "user", petname);
@@ -298,6 +172,9 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
 }
 
 typedef struct {
+  Trust *trust;
+  guint64 id;
+  gint64 until;
   DoneFunc done;
   gpointer user;
 } Snoozing;
@@ -305,10 +182,16 @@ typedef struct {
 static void
 on_snoozed (gpointer user, const GError *error)
 {
-  Snoozing *snoozing = user;
+  g_autofree Snoozing *snoozing = user;
+  Request *request = trust_get_request (snoozing->trust, snoozing->id);
 
-  snoozing->done (snoozing->user, error);
-  g_free (snoozing);
+  if (error == NULL && request != NULL)
+    {
+      request->row.snoozed_until = snoozing->until;
+      WATCHERS_CALL (&snoozing->trust->watchers, TrustWatch, request_changed, request);
+    }
+  if (snoozing->done != NULL)
+    snoozing->done (snoozing->user, error);
 }
 
 void
@@ -317,20 +200,25 @@ trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer us
   Request *request = trust_get_request (trust, id);
   TrustChange *change;
   Snoozing *snoozing;
+  gint64 before;
 
   if (request == NULL || request->resolving)
     {
       trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This request was already resolved");
       return;
     }
-  request->row.snoozed_until = until;
-  change = trust_change_new ();
-  trust_change_put_request (change, &request->row);
   snoozing = g_new0 (Snoozing, 1);
+  snoozing->trust = trust;
+  snoozing->id = id;
+  snoozing->until = until;
   snoozing->done = done;
   snoozing->user = user;
+  change = trust_change_new ();
+  before = request->row.snoozed_until;
+  request->row.snoozed_until = until;
+  trust_change_put_request (change, &request->row);
+  request->row.snoozed_until = before;
   trust_store_apply (trust->store, change, on_snoozed, snoozing);
-  WATCHERS_CALL (&trust->watchers, TrustWatch, request_changed, request);
 }
 
 void
@@ -472,12 +360,16 @@ trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, con
     {
       ContactRow contact_row = { .id = contacts_new_id (trust->contacts), .petname = g_strdup (petname), .stored = TRUE,
                                  .created = g_get_real_time (), .addrs = g_new0 (char *, 1) };
+      ContactRow no_contact = { .id = 0 };
       KeyRow key_row = { .fp = *fp, .contact = contact_row.id, .first_seen = contact_row.created, .grant_owed = TRUE };
+      KeyRow no_key = { .contact = 0, .level = TRUST_UNKNOWN };
 
       key_row_set_level (&key_row, TRUST_PINNED, "fingerprint");
       decision->subject_contact = contact_row.id;
       g_array_append_val (decision->contacts, contact_row);
+      g_array_append_val (decision->contacts_before, no_contact);
       g_array_append_val (decision->keys, key_row);
+      g_array_append_val (decision->keys_before, no_key);
     }
   decide (decision, "add-contact", "pinned", caller);
 }
@@ -513,16 +405,13 @@ trust_keep (Trust *trust, Contact *contact, DoneFunc done, gpointer user)
 void
 trust_grant_done (Trust *trust, Key *key)
 {
-  TrustChange *change;
   KeyRow row;
 
   if (!key_is_grant_owed (key))
     return;
   key_to_row (key, &row);
   row.grant_owed = FALSE;
-  change = trust_change_new ();
-  trust_change_put_key (change, &row);
   contacts_apply_key (trust->contacts, &row); /* no level in it */
-  trust_store_apply (trust->store, change, NULL, NULL);
   key_row_clear (&row);
+  contacts_save (key_get_contact (key));
 }

@@ -21,22 +21,27 @@ struct _Trust {
   GHashTable *requests;   /* &row.id -> Request* (owned) */
   Watchers watchers;
   guint refused_strict;
+  GPtrArray *judgements;  /* Judgement*, not reported yet */
 };
 
 /* One decision on its way to the disk: what becomes true when it got there. */
 typedef struct {
   Trust *trust;
   TrustChange *change;
-  GArray *contacts;        /* ContactRow */
-  GArray *keys;            /* KeyRow */
+  /* What is wanted, and what was there when it was wanted (id 0, or level and times 0: nothing). The difference is what
+   * is written, onto the rows as they are when its turn has come. */
+  GArray *contacts, *contacts_before; /* ContactRow */
+  GArray *keys, *keys_before;         /* KeyRow */
   guint64 request;         /* resolved by it, 0 = none */
   guint32 forget;          /* contact deleted by it, 0 = none */
   guint32 emptied;         /* stranger whose last key moves away, 0 = none */
+  guint32 replaces;        /* contact whose queue was held because its key is being replaced, 0 = none */
+  gboolean resolves;       /* only if `request` is still open */
   gboolean release;
   gboolean has_subject;
   Fingerprint subject;     /* the key it is about */
   guint32 subject_contact; /* or the contact, when it is about no key */
-  char *old_names;
+  char *event, *verdict, *caller; /* for the audit */
   DoneFunc done;
   gpointer user;
   TrustAdded added;
@@ -52,6 +57,8 @@ Decision *decision_new (Trust *trust, DoneFunc done, gpointer user);
 ContactRow *decide_contact (Decision *decision, const Contact *contact);
 KeyRow *decide_key (Decision *decision, const Key *key);
 void key_row_set_level (KeyRow *row, TrustLevel level, const char *source);
+/* Closes the question of a key, whoever decided it. NULL: there is none. */
+void decide_request (Decision *decision, Request *request);
 void decide_subject (Decision *decision, const Fingerprint *fp);
-/* Audits it and sends it to the disk; takes it. */
+/* Sends it to the disk, with its audit record, when its turn has come; takes it. */
 void decide (Decision *decision, const char *event, const char *verdict, const char *caller);

@@ -89,48 +89,6 @@ on_key_removed (gpointer user, Key *key)
     trust_drop_request (trust, request);
 }
 
-static const ContactsWatch contacts_table = { .key_removed = on_key_removed };
-
-Trust *
-trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *request_rows_take)
-{
-  Trust *trust = g_new0 (Trust, 1);
-
-  trust->contacts = contacts;
-  trust->store = store;
-  trust->mode = mode;
-  trust->requests = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, request_free);
-  watchers_init (&trust->watchers);
-  for (guint i = 0; request_rows_take != NULL && i < request_rows_take->len; i++)
-    {
-      RequestRow *row = &g_array_index (request_rows_take, RequestRow, i);
-      Request *request;
-
-      if (contacts_get_key (contacts, &row->fp) == NULL)
-        continue;
-      request = g_new0 (Request, 1);
-      request->trust = trust;
-      request->kept = TRUE;
-      request->row = *row;
-      memset (row, 0, sizeof *row);
-      g_hash_table_replace (trust->requests, &request->row.id, request);
-    }
-  g_clear_pointer (&request_rows_take, g_array_unref);
-  contacts_watch (contacts, &contacts_table, trust);
-  return trust;
-}
-
-void
-trust_free (Trust *trust)
-{
-  if (trust == NULL)
-    return;
-  contacts_unwatch (trust->contacts, trust);
-  g_hash_table_unref (trust->requests);
-  watchers_clear (&trust->watchers);
-  g_free (trust);
-}
-
 void
 trust_watch (Trust *trust, const TrustWatch *watch, gpointer user)
 {
@@ -161,49 +119,104 @@ trust_set_mode (Trust *trust, TrustMode mode)
 
 /* --- questions -------------------------------------------------------------- */
 
+typedef struct {
+  Trust *trust;
+  guint64 request;
+} Keeping;
+
 static void
 on_request_stored (gpointer user, const GError *error)
 {
+  g_autofree Keeping *keeping = user;
+
   if (error != NULL)
     log_warn ("trust", "an open question is not on disk yet: %s", error->message);
+  contacts_end_turn (keeping->trust->contacts);
 }
 
-/* One question a key, however often it knocks. */
+/* The question with its contact and key, which keep their level. */
 static void
-raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof, Contact *contested)
+on_request_turn (gpointer user)
 {
-  Contact *contact = key_get_contact (key);
-  Request *request;
+  Keeping *keeping = user;
+  Trust *trust = keeping->trust;
+  Request *request = trust_get_request (trust, keeping->request);
+  Key *key = request != NULL ? contacts_get_key (trust->contacts, &request->row.fp) : NULL;
   TrustChange *change;
   ContactRow contact_row;
   KeyRow key_row;
 
-  if (trust_find_request (trust, &proof->fp) != NULL)
-    return;
+  if (key == NULL)
+    {
+      contacts_end_turn (trust->contacts);
+      g_free (keeping);
+      return;
+    }
+  contact_to_row (key_get_contact (key), &contact_row);
+  key_to_row (key, &key_row);
+  request->row.contact = contact_row.id;
+  change = trust_change_new ();
+  trust_change_put_contact (change, &contact_row);
+  trust_change_put_key (change, &key_row);
+  trust_change_put_request (change, &request->row);
+  contact_row_clear (&contact_row);
+  key_row_clear (&key_row);
+  trust_store_apply (trust->store, change, on_request_stored, keeping);
+}
+
+static void
+keep_request (Trust *trust, Request *request)
+{
+  Keeping *keeping = g_new0 (Keeping, 1);
+
+  keeping->trust = trust;
+  keeping->request = request->row.id;
+  contacts_await_turn (trust->contacts, on_request_turn, keeping);
+}
+
+static void
+describe_request (Request *request, const char *kind, const TrustProof *proof, Contact *contested)
+{
+  g_free (request->row.kind);
+  g_free (request->row.name);
+  g_free (request->row.link);
+  request->row.kind = g_strdup (kind);
+  request->row.name = g_strdup (proof->addr != NULL ? proof->addr : "");
+  request->row.link = g_strdup (proof->link != NULL ? proof->link : "");
+  request->row.contested = contested != NULL ? contact_get_id (contested) : 0;
+}
+
+/* One question a key, however often it knocks; but when it knocks under a friend's name the question says so. */
+static void
+raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof, Contact *contested)
+{
+  Contact *contact = key_get_contact (key);
+  Request *request = trust_find_request (trust, &proof->fp);
+  ContactRow row;
+
+  if (request != NULL)
+    {
+      if (contested == NULL || request->resolving || request->row.contested == contact_get_id (contested))
+        return;
+      describe_request (request, kind, proof, contested);
+      keep_request (trust, request);
+      WATCHERS_CALL (&trust->watchers, TrustWatch, request_changed, request);
+      return;
+    }
   request = g_new0 (Request, 1);
   request->trust = trust;
   do
     request->row.id = ((guint64) g_random_int () << 21 ^ g_random_int ()) & G_MAXINT32;
   while (request->row.id == 0 || g_hash_table_contains (trust->requests, &request->row.id));
-  request->row.kind = g_strdup (kind);
   request->row.contact = contact_get_id (contact);
   request->row.fp = proof->fp;
   request->row.created = g_get_real_time ();
-  request->row.name = g_strdup (proof->addr != NULL ? proof->addr : "");
-  request->row.link = g_strdup (proof->link != NULL ? proof->link : "");
-  request->row.contested = contested != NULL ? contact_get_id (contested) : 0;
+  describe_request (request, kind, proof, contested);
   g_hash_table_insert (trust->requests, &request->row.id, request);
-
-  change = trust_change_new ();
-  contact_to_row (contact, &contact_row);
-  key_to_row (key, &key_row);
-  trust_change_put_contact (change, &contact_row);
-  trust_change_put_key (change, &key_row);
-  trust_change_put_request (change, &request->row);
-  contacts_apply_contact (trust->contacts, &contact_row); /* no level in it: only that a row exists */
-  contact_row_clear (&contact_row);
-  key_row_clear (&key_row);
-  trust_store_apply (trust->store, change, on_request_stored, trust);
+  contact_to_row (contact, &row);
+  contacts_apply_contact (trust->contacts, &row); /* nothing changes but that a row exists */
+  contact_row_clear (&row);
+  keep_request (trust, request);
   WATCHERS_CALL (&trust->watchers, TrustWatch, request_added, request);
 }
 
@@ -211,17 +224,23 @@ raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof
 
 typedef struct {
   Trust *trust;
-  Fingerprint fp;
+  TrustProof proof;
+  char *addr, *link;     /* what proof points to */
   TrustVerdict verdict;
+  gboolean may_pin;      /* its turn to write has come */
+  gboolean own_turn;     /* … and is to be ended */
+  ContactRow contact_row;
+  KeyRow key_row;
+  guint idle_source;
   TrustJudged done;
   gpointer user;
 } Judgement;
 
 static void
-report_judgement (gpointer user, const GError *error)
+report_judgement (Judgement *judgement, const GError *error)
 {
-  Judgement *judgement = user;
-  Key *key = contacts_get_key (judgement->trust->contacts, &judgement->fp);
+  Trust *trust = judgement->trust;
+  Key *key = contacts_get_key (trust->contacts, &judgement->proof.fp);
   TrustVerdict verdict = judgement->verdict;
 
   if (error != NULL || key == NULL)
@@ -229,83 +248,171 @@ report_judgement (gpointer user, const GError *error)
       verdict.action = TRUST_ACTION_REFUSE;
       verdict.reason = error != NULL ? "store-failed" : "too-many-strangers";
     }
+  g_ptr_array_remove_fast (trust->judgements, judgement);
+  if (judgement->idle_source != 0)
+    g_source_remove (judgement->idle_source);
   judgement->done (judgement->user, verdict, key != NULL ? key_get_contact (key) : NULL, key);
+  contact_row_clear (&judgement->contact_row);
+  key_row_clear (&judgement->key_row);
+  g_free (judgement->addr);
+  g_free (judgement->link);
   g_free (judgement);
 }
 
 static gboolean
 on_judgement_idle (gpointer user)
 {
-  report_judgement (user, NULL);
+  Judgement *judgement = user;
+
+  judgement->idle_source = 0;
+  report_judgement (judgement, NULL);
   return G_SOURCE_REMOVE;
 }
 
 static void
 count_strict_refusal (Trust *trust, const TrustProof *proof)
 {
-  TrustChange *change = trust_change_new ();
   g_autofree char *hex = fingerprint_to_hex (&proof->fp);
   g_autofree char *text = NULL;
+  TrustChange *change;
 
   trust->refused_strict++;
   text = g_strdup_printf ("%u attempts by unknown keys were refused because the trust mode is strict",
                           trust->refused_strict);
   WATCHERS_CALL (&trust->watchers, TrustWatch, warning, "strict-refused", text);
   /* Bounded: a hostile caller may knock for ever; the connection caps limit how often. */
-  if (trust->refused_strict <= 1000)
-    trust_change_audit (change, g_get_real_time (), "refused", hex, "strict", "peer");
+  if (trust->refused_strict > 1000)
+    return;
+  change = trust_change_new ();
+  trust_change_audit (change, g_get_real_time (), "refused", hex, "strict", "peer");
   trust_store_apply (trust->store, change, NULL, NULL);
 }
 
-void
-trust_judge (Trust *trust, const TrustProof *proof, TrustJudged done, gpointer user)
+static void
+on_pinned (gpointer user, const GError *error)
 {
-  Judgement *judgement = g_new0 (Judgement, 1);
+  Judgement *judgement = user;
+  Trust *trust = judgement->trust;
+
+  contacts_hold (trust->contacts, judgement->contact_row.id, FALSE);
+  if (error == NULL)
+    {
+      Key *key;
+
+      contacts_apply_contact (trust->contacts, &judgement->contact_row);
+      key = contacts_apply_key (trust->contacts, &judgement->key_row);
+      if (key != NULL)
+        WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, key_get_contact (key), key, TRUE);
+    }
+  else
+    log_warn ("trust", "a first use could not be stored: %s", error->message);
+  report_judgement (judgement, error);
+  contacts_end_turn (trust->contacts);
+}
+
+/* `tofu` only: the key of a name never seen. Disk first. */
+static void
+pin (Judgement *judgement, Key *key, const char *hex)
+{
+  Trust *trust = judgement->trust;
+  TrustChange *change = trust_change_new ();
+  ContactRow *row = &judgement->contact_row;
+
+  contact_to_row (key_get_contact (key), row);
+  key_to_row (key, &judgement->key_row);
+  row->stored = TRUE;
+  /* With its name: from this moment on no other key is the first under it. */
+  if (row->addrs[0] == NULL && judgement->proof.addr != NULL && *judgement->proof.addr != '\0')
+    {
+      g_strfreev (row->addrs);
+      row->addrs = g_new0 (char *, 2);
+      row->addrs[0] = g_strdup (judgement->proof.addr);
+    }
+  key_row_set_level (&judgement->key_row, TRUST_PINNED, "first-use");
+  judgement->key_row.grant_owed = FALSE;
+  contacts_hold (trust->contacts, row->id, TRUE);
+  trust_change_put_contact (change, row);
+  trust_change_put_key (change, &judgement->key_row);
+  trust_change_audit (change, g_get_real_time (), "pin", hex, "pinned", "first-use");
+  trust_store_apply (trust->store, change, on_pinned, judgement);
+}
+
+static void judge (Judgement *judgement);
+
+static void
+on_pin_turn (gpointer user)
+{
+  Judgement *judgement = user;
+
+  judgement->may_pin = judgement->own_turn = TRUE;
+  judge (judgement);
+}
+
+static void
+judge (Judgement *judgement)
+{
+  Trust *trust = judgement->trust;
+  const TrustProof *proof = &judgement->proof;
   Contact *contested = NULL;
   Key *key = contacts_prove_key (trust->contacts, &proof->fp, proof->addr, proof->expected, &contested);
   TrustQuestion question = { .mode = trust->mode, .inbound = proof->inbound };
   g_autofree char *hex = fingerprint_to_hex (&proof->fp);
   g_autofree char *name = log_safe (proof->addr);
 
+  if (key != NULL)
+    {
+      question.blocked = contact_is_blocked (key_get_contact (key));
+      question.refused = key_is_refused (key);
+      question.level = key_get_level (key);
+      question.name_known = contested != NULL && question.level == TRUST_UNKNOWN;
+      /* A key that was forgotten once does not come back by itself either. */
+      question.name_seen = question.name_known || contacts_name_was_used (trust->contacts, proof->addr, key)
+                           || trust_store_was_forgotten (trust->store, &proof->fp);
+      judgement->verdict = trust_policy_judge (&question);
+      if (judgement->verdict.action == TRUST_ACTION_PIN && !judgement->may_pin)
+        {
+          /* Two keys may come under one new name in the same moment: the second is judged when the first is written. */
+          contacts_await_turn (trust->contacts, on_pin_turn, judgement);
+          return;
+        }
+      contacts_set_key_expired (key, proof->expired);
+      log_event (G_LOG_LEVEL_MESSAGE, "trust", contact_get_id (key_get_contact (key)), 0, judgement->verdict.reason,
+                 "key %.16s as %s (%s, mode %s, level %s%s%s%s%s): %s", hex, name,
+                 proof->inbound ? "inbound" : "outbound", trust_mode_to_string (question.mode),
+                 trust_level_to_string (question.level), question.blocked ? ", blocked" : "",
+                 question.refused ? ", refused before" : "", question.name_known ? ", name known" : "",
+                 question.name_seen ? ", name or key seen before" : "", judgement->verdict.reason);
+      if (judgement->verdict.ask != TRUST_ASK_NOTHING)
+        raise_request (trust, judgement->verdict.ask == TRUST_ASK_NEW_KEY ? "new-key" : "name-conflict", key, proof,
+                       contested);
+      if (judgement->verdict.action == TRUST_ACTION_REFUSE && g_strcmp0 (judgement->verdict.reason, "strict") == 0)
+        count_strict_refusal (trust, proof);
+      if (judgement->verdict.action == TRUST_ACTION_PIN)
+        {
+          pin (judgement, key, hex);
+          return;
+        }
+    }
+  else
+    log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, "max-strangers", "key %.16s as %s: refused, no room", hex, name);
+  judgement->idle_source = g_idle_add (on_judgement_idle, judgement);
+  if (judgement->own_turn)
+    contacts_end_turn (trust->contacts);
+}
+
+void
+trust_judge (Trust *trust, const TrustProof *proof, TrustJudged done, gpointer user)
+{
+  Judgement *judgement = g_new0 (Judgement, 1);
+
   judgement->trust = trust;
-  judgement->fp = proof->fp;
+  judgement->proof = *proof;
+  judgement->proof.addr = judgement->addr = g_strdup (proof->addr);
+  judgement->proof.link = judgement->link = g_strdup (proof->link);
   judgement->done = done;
   judgement->user = user;
-  if (key == NULL)
-    {
-      log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, "max-strangers", "key %.16s as %s: refused, no room", hex, name);
-      g_idle_add (on_judgement_idle, judgement);
-      return;
-    }
-  question.blocked = contact_is_blocked (key_get_contact (key));
-  question.refused = key_is_refused (key);
-  question.level = key_get_level (key);
-  question.name_known = contested != NULL && question.level == TRUST_UNKNOWN;
-  question.name_seen = question.name_known;
-  judgement->verdict = trust_policy_judge (&question);
-  contacts_set_key_expired (key, proof->expired);
-  log_event (G_LOG_LEVEL_MESSAGE, "trust", contact_get_id (key_get_contact (key)), 0, judgement->verdict.reason,
-             "key %.16s as %s (%s, mode %s, level %s%s%s%s): %s", hex, name, proof->inbound ? "inbound" : "outbound",
-             trust_mode_to_string (question.mode), trust_level_to_string (question.level),
-             question.blocked ? ", blocked" : "", question.refused ? ", refused before" : "",
-             question.name_known ? ", name known" : "", judgement->verdict.reason);
-  if (judgement->verdict.ask != TRUST_ASK_NOTHING)
-    raise_request (trust, judgement->verdict.ask == TRUST_ASK_NEW_KEY ? "new-key" : "name-conflict", key, proof,
-                   contested);
-  if (judgement->verdict.action == TRUST_ACTION_REFUSE && g_strcmp0 (judgement->verdict.reason, "strict") == 0)
-    count_strict_refusal (trust, proof);
-  if (judgement->verdict.action == TRUST_ACTION_PIN)
-    {
-      Decision *decision = decision_new (trust, report_judgement, judgement);
-      ContactRow *contact_row = decide_contact (decision, key_get_contact (key));
-
-      contact_row->stored = TRUE;
-      key_row_set_level (decide_key (decision, key), TRUST_PINNED, "first-use");
-      decide_subject (decision, &proof->fp);
-      decide (decision, "pin", "pinned", "first-use");
-      return;
-    }
-  g_idle_add (on_judgement_idle, judgement);
+  g_ptr_array_add (trust->judgements, judgement);
+  judge (judgement);
 }
 
 gboolean
@@ -331,6 +438,60 @@ trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const 
       && !contact_is_blocked (key_get_contact (key)))
     raise_request (trust, "name-conflict", key, &proof, contested != NULL ? contested : contact);
   return FALSE;
+}
+
+/* --- birth and death --------------------------------------------------------- */
+
+static const ContactsWatch contacts_table = { .key_removed = on_key_removed };
+
+Trust *
+trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *request_rows_take)
+{
+  Trust *trust = g_new0 (Trust, 1);
+
+  trust->contacts = contacts;
+  trust->store = store;
+  trust->mode = mode;
+  trust->requests = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, request_free);
+  trust->judgements = g_ptr_array_new ();
+  watchers_init (&trust->watchers);
+  for (guint i = 0; request_rows_take != NULL && i < request_rows_take->len; i++)
+    {
+      RequestRow *row = &g_array_index (request_rows_take, RequestRow, i);
+      Request *request;
+
+      if (contacts_get_key (contacts, &row->fp) == NULL)
+        continue;
+      request = g_new0 (Request, 1);
+      request->trust = trust;
+      request->kept = TRUE;
+      request->row = *row;
+      memset (row, 0, sizeof *row);
+      g_hash_table_replace (trust->requests, &request->row.id, request);
+    }
+  g_clear_pointer (&request_rows_take, g_array_unref);
+  contacts_watch (contacts, &contacts_table, trust);
+  return trust;
+}
+
+void
+trust_free (Trust *trust)
+{
+  if (trust == NULL)
+    return;
+  contacts_unwatch (trust->contacts, trust);
+  /* Who still waits gets an answer; the sessions are gone and only drop what they held. */
+  while (trust->judgements->len > 0)
+    {
+      Judgement *judgement = g_ptr_array_index (trust->judgements, 0);
+
+      judgement->verdict = (TrustVerdict){ .action = TRUST_ACTION_REFUSE, .reason = "shutdown" };
+      report_judgement (judgement, NULL);
+    }
+  g_ptr_array_unref (trust->judgements);
+  g_hash_table_unref (trust->requests);
+  watchers_clear (&trust->watchers);
+  g_free (trust);
 }
 
 /* --- reading questions ------------------------------------------------------ */

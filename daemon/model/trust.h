@@ -21,6 +21,9 @@ typedef struct {
   /* A key's level or its contact's blocking changed on disk and in memory: streams and queues follow. `release`: what was
    * written for the key before may go to this one. */
   void (*level_changed) (gpointer user, Contact *contact, Key *key, gboolean release);
+  /* A contact's key is about to be replaced and what was written for the old one shall not go to the new one: hold it, on disk
+   * before this returns to the loop. `hold` FALSE: it could not be stored, the old key stands. */
+  void (*replacing) (gpointer user, guint32 contact_id, gboolean hold);
   void (*forgotten) (gpointer user, guint32 contact_id, const Fingerprint *fp /* NULL = all */);
   void (*mode_changed) (gpointer user);
   /* For Manager.Warnings: stable key, text (NULL withdraws). */

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the floor above asks of delivery: cancelling and retrying, counts, reading state, typing.
+ */
+#include "earshot-config.h"
+
+#include <string.h>
+
+#include "daemon/base/names.h"
+#include "daemon/model/delivery-private.h"
+
+static Conv *
+conv_of (Delivery *delivery, Contact *contact)
+{
+  return contact != NULL ? delivery_find_conv (delivery, contact_get_id (contact)) : NULL;
+}
+
+typedef struct {
+  Delivery *delivery;
+  gboolean retry;
+  DoneFunc done;
+  gpointer user;
+} Change;
+
+static void
+change_message (Change *change, const LogEntry *entry)
+{
+  Delivery *delivery = change->delivery;
+  Conv *conv = delivery_conv (delivery, entry->contact);
+  Item *item = g_hash_table_lookup (delivery->items, entry->id);
+  g_autoptr (GError) error = NULL;
+
+  if (entry->direction != DIRECTION_OUT)
+    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "That is no message of ours");
+  else if (change->retry)
+    {
+      conv_release_one (conv, entry->id, change->done, change->user);
+      g_free (change);
+      return;
+    }
+  else if ((item != NULL && item->settling) || g_hash_table_contains (conv->sent, entry->id))
+    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "The message has left already");
+  else
+    {
+      conv_settle (conv, entry->id, "cancelled", "user", change->done, change->user);
+      g_free (change);
+      return;
+    }
+  if (change->done != NULL)
+    change->done (change->user, error);
+  g_free (change);
+}
+
+static void
+on_found (gpointer user, const LogEntry *entry, const GError *error)
+{
+  Change *change = user;
+
+  if (error == NULL && entry != NULL)
+    {
+      change_message (change, entry);
+      return;
+    }
+  if (change->done != NULL)
+    change->done (change->user, error);
+  g_free (change);
+}
+
+static void
+find_and_change (Delivery *delivery, const char *id, gboolean retry, DoneFunc done, gpointer user)
+{
+  Change *change = g_new0 (Change, 1);
+
+  change->delivery = delivery;
+  change->retry = retry;
+  change->done = done;
+  change->user = user;
+  history_get (delivery->config.history, id, on_found, change);
+}
+
+void
+delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user)
+{
+  find_and_change (delivery, id, FALSE, done, user);
+}
+
+void
+delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user)
+{
+  find_and_change (delivery, id, TRUE, done, user);
+}
+
+const char *
+delivery_get_live_state (Delivery *delivery, const char *id)
+{
+  Item *item = g_hash_table_lookup (delivery->items, id);
+  Conv *conv = item != NULL && !item->row->held ? delivery_find_conv (delivery, item->row->contact) : NULL;
+
+  return conv != NULL && g_hash_table_contains (conv->sent, id) ? "sent" : NULL;
+}
+
+void
+delivery_set_typing (Delivery *delivery, Contact *contact, gboolean active)
+{
+  Conv *conv = delivery_conv (delivery, contact_get_id (contact));
+  Session *session = delivery_session (delivery, conv->contact);
+  g_autoptr (Stanza) message = NULL;
+
+  /* Only to who showed that they know it, never queued, never the same twice in a row (M-11). */
+  if (session == NULL || !session_is_trusted (session) || session_is_restricted (session) || !conv->chat_states
+      || conv->typing_out == active)
+    return;
+  conv->typing_out = active;
+  message = stanza_new ("message", NS_CLIENT);
+  stanza_set_attr (message, "type", "chat");
+  stanza_add_new (message, active ? "composing" : "active", NS_CHATSTATES, NULL);
+  session_send (session, message);
+}
+
+static guint
+sum_of (Delivery *delivery, gsize offset)
+{
+  GHashTableIter iter;
+  gpointer value;
+  guint sum = 0;
+
+  g_hash_table_iter_init (&iter, delivery->convs);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    sum += G_STRUCT_MEMBER (guint, value, offset);
+  return sum;
+}
+
+static guint
+count_of (Delivery *delivery, Contact *contact, gsize offset)
+{
+  Conv *conv;
+
+  if (contact == NULL)
+    return sum_of (delivery, offset);
+  conv = conv_of (delivery, contact);
+  return conv != NULL ? G_STRUCT_MEMBER (guint, conv, offset) : 0;
+}
+
+guint
+delivery_get_queued (Delivery *delivery, Contact *contact)
+{
+  return count_of (delivery, contact, G_STRUCT_OFFSET (Conv, queued));
+}
+
+guint
+delivery_get_held (Delivery *delivery, Contact *contact)
+{
+  return count_of (delivery, contact, G_STRUCT_OFFSET (Conv, held));
+}
+
+guint
+delivery_get_unread (Delivery *delivery, Contact *contact)
+{
+  return count_of (delivery, contact, G_STRUCT_OFFSET (Conv, unread));
+}
+
+guint64
+delivery_get_head (Delivery *delivery)
+{
+  return delivery->head;
+}
+
+guint64
+delivery_get_tail (Delivery *delivery)
+{
+  return delivery->tail;
+}
+
+guint64
+delivery_get_last_seq (Delivery *delivery, Contact *contact)
+{
+  Conv *conv = conv_of (delivery, contact);
+
+  return conv != NULL ? conv->last_seq : 0;
+}
+
+guint64
+delivery_get_read_seq (Delivery *delivery, Contact *contact)
+{
+  Conv *conv = conv_of (delivery, contact);
+
+  return conv != NULL ? conv->read_seq : 0;
+}
+
+gboolean
+delivery_get_muted (Delivery *delivery, Contact *contact)
+{
+  Conv *conv = conv_of (delivery, contact);
+
+  return conv != NULL && conv->muted;
+}
+
+const char *
+delivery_get_require (Delivery *delivery, Contact *contact)
+{
+  Conv *conv = conv_of (delivery, contact);
+
+  return conv != NULL ? conv->require : "";
+}
+
+guint
+delivery_get_aside (Delivery *delivery, const Fingerprint *key)
+{
+  guint *count = g_hash_table_lookup (delivery->aside, key);
+
+  return count != NULL ? *count : 0;
+}
+
+typedef struct {
+  Delivery *delivery;
+  guint32 contact;
+  gboolean muted;
+  char *require;
+  DoneFunc done;
+  gpointer user;
+} ConvChange;
+
+static void
+conv_change_done (ConvChange *change, const GError *error)
+{
+  if (change->done != NULL)
+    change->done (change->user, error);
+  g_free (change->require);
+  g_free (change);
+}
+
+static void
+on_conversation_set (gpointer user, const GError *error)
+{
+  ConvChange *change = user;
+
+  if (error == NULL && contacts_get (change->delivery->config.contacts, change->contact) != NULL)
+    {
+      Conv *conv = delivery_conv (change->delivery, change->contact);
+
+      conv->muted = change->muted;
+      g_free (conv->require);
+      conv->require = g_strdup (change->require);
+      delivery_counts_changed (change->delivery, change->contact);
+    }
+  conv_change_done (change, error);
+}
+
+void
+delivery_set_conversation (Delivery *delivery, Contact *contact, gboolean muted, const char *require, DoneFunc done,
+                           gpointer user)
+{
+  ConvChange *change = g_new0 (ConvChange, 1);
+
+  change->delivery = delivery;
+  change->contact = contact_get_id (contact);
+  change->muted = muted;
+  change->require = g_strdup (require);
+  change->done = done;
+  change->user = user;
+  history_set_conversation (delivery->config.history, change->contact, muted, require, on_conversation_set, change);
+}
+
+static void
+on_marked (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error)
+{
+  ConvChange *change = user;
+
+  if (error == NULL && contacts_get (change->delivery->config.contacts, contact) != NULL)
+    {
+      Conv *conv = delivery_conv (change->delivery, contact);
+
+      conv->read_seq = MAX (conv->read_seq, read_seq);
+      conv->unread = unread;
+      delivery_counts_changed (change->delivery, contact);
+    }
+  conv_change_done (change, error);
+}
+
+void
+delivery_mark_read (Delivery *delivery, Contact *contact, guint64 seq, DoneFunc done, gpointer user)
+{
+  ConvChange *change = g_new0 (ConvChange, 1);
+
+  change->delivery = delivery;
+  change->contact = contact_get_id (contact);
+  change->done = done;
+  change->user = user;
+  history_mark_read (delivery->config.history, change->contact, seq, on_marked, change);
+}
