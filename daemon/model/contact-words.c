@@ -293,14 +293,17 @@ contacts_remove_static (Contacts *contacts, const char *text)
   guint16 port;
   guint index = 0, total;
   Contact *contact;
+  Endpoint *endpoint;
 
   if (!contacts_split_endpoint (text, &host, &port, NULL))
     return FALSE;
   contact = owner_of_static (contacts, host, port, &index, &total);
   if (contact == NULL)
     return FALSE;
+  /* The setting has the spelling of who added it. */
+  endpoint = g_ptr_array_index (contact->statics, index);
+  contacts_persist_static (contacts, endpoint->address, endpoint->port, 0);
   g_ptr_array_remove_index (contact->statics, index);
-  contacts_persist_static (contacts, host, port, 0);
   contact_rebuild_endpoints (contact);
   if (!contacts_reap (contacts, contact))
     contact_changed (contact);

@@ -390,7 +390,7 @@ evict_one (Contacts *contacts)
     oldest = kinds[kinds[1].count <= kinds[0].count].oldest;
   if (oldest == NULL)
     return FALSE;
-  log_event (G_LOG_LEVEL_INFO, "contacts", oldest->row.id, 0, "max-strangers", "a stranger was dropped for a newer one");
+  log_event (G_LOG_LEVEL_DEBUG, "contacts", oldest->row.id, 0, "max-strangers", "a stranger was dropped for a newer one");
   if (oldest->has_row)
     {
       TrustChange *change = trust_change_new ();

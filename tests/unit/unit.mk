@@ -111,9 +111,14 @@ tests_unit_test_trust_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_store_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-contacts
-tests_unit_test_contacts_SOURCES = tests/unit/test-contacts.c
+tests_unit_test_contacts_SOURCES = tests/unit/test-contacts.c tests/unit/people-helper.h tests/unit/store-helper.h
 tests_unit_test_contacts_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_contacts_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-contacts-keys
+tests_unit_test_contacts_keys_SOURCES = tests/unit/test-contacts-keys.c tests/unit/people-helper.h tests/unit/store-helper.h
+tests_unit_test_contacts_keys_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_contacts_keys_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-delivery
 tests_unit_test_delivery_SOURCES = tests/unit/test-delivery.c
@@ -141,7 +146,7 @@ tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_settings_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-trust
-tests_unit_test_trust_SOURCES = tests/unit/test-trust.c
+tests_unit_test_trust_SOURCES = tests/unit/test-trust.c tests/unit/people-helper.h tests/unit/store-helper.h
 tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_LDADD = $(model_libs)
 
