@@ -60,6 +60,12 @@ print_key (Ctl *ctl, const char *key, gboolean active)
   out_field (ctl, "", line);
 }
 
+static gboolean
+is_time (const char *name, GVariant *value)
+{
+  return strcmp (name, "opened") == 0 && g_variant_is_of_type (value, G_VARIANT_TYPE_INT64);
+}
+
 static void
 print_session (Ctl *ctl, const char *path)
 {
@@ -73,7 +79,7 @@ print_session (Ctl *ctl, const char *path)
     return;
   g_variant_iter_init (&iter, session);
   while (g_variant_iter_next (&iter, "{&sv}", &name, &value)) {
-    g_autofree char *shown = variant_to_text (value);
+    g_autofree char *shown = is_time (name, value) ? time_format_local (g_variant_get_int64 (value)) : variant_to_text (value);
 
     g_string_append_printf (text, "%s%s %s", text->len > 0 ? ", " : "", name, shown);
     g_variant_unref (value);
@@ -135,6 +141,26 @@ print_text (Ctl *ctl, const char *path)
   out_field (ctl, "requires", model_string (ctl->model, path, "Conversation", "DefaultRequire"));
 }
 
+/* Times are RFC 3339 like everywhere else. */
+static JsonObject *
+session_to_json (GVariant *session)
+{
+  JsonObject *object = json_object_new ();
+  GVariantIter iter;
+  const char *name;
+  GVariant *value;
+
+  g_variant_iter_init (&iter, session);
+  while (g_variant_iter_next (&iter, "{&sv}", &name, &value)) {
+    if (is_time (name, value))
+      json_set_time (object, name, g_variant_get_int64 (value));
+    else
+      json_set_variant (object, name, value);
+    g_variant_unref (value);
+  }
+  return object;
+}
+
 static void
 print_json (Ctl *ctl, const char *path)
 {
@@ -159,7 +185,7 @@ print_json (Ctl *ctl, const char *path)
   json_object_set_array_member (object, "keys", array);
   json_object_set_string_member (object, "why", why);
   if (session != NULL)
-    json_set_variant (object, "session", session);
+    json_object_set_object_member (object, "session", session_to_json (session));
   json_line_print (stdout, object);
 }
 
