@@ -369,9 +369,11 @@ judge (Judgement *judgement)
       question.name_seen = question.name_known || contacts_name_was_used (trust->contacts, proof->addr, key)
                            || trust_store_was_forgotten (trust->store, &proof->fp);
       judgement->verdict = trust_policy_judge (&question);
-      if (judgement->verdict.action == TRUST_ACTION_PIN && !judgement->may_pin)
+      if (question.mode == TRUST_MODE_TOFU && question.level == TRUST_UNKNOWN && !judgement->may_pin
+          && judgement->verdict.action != TRUST_ACTION_REFUSE)
         {
-          /* Two keys may come under one new name in the same moment: the second is judged when the first is written. */
+          /* Two keys may come under one new name in the same moment, or one key twice: who comes second is judged when
+           * the first is written. */
           contacts_await_turn (trust->contacts, on_pin_turn, judgement);
           return;
         }
