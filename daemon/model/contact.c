@@ -89,7 +89,7 @@ contact_index_names (Contact *contact)
     }
 }
 
-static void
+static Endpoint *
 add_endpoint (Contact *contact, const char *ifname, const char *instance, const char *domain, const char *address,
               guint16 port)
 {
@@ -112,6 +112,7 @@ add_endpoint (Contact *contact, const char *ifname, const char *instance, const 
         }
     }
   g_ptr_array_add (contact->endpoints, endpoint);
+  return endpoint;
 }
 
 /* One endpoint a link: families and addresses are settled when somebody dials (docs/protocol.md 1.7). */
@@ -133,7 +134,8 @@ contact_rebuild_endpoints (Contact *contact)
           for (guint k = 0; k < j && !seen; k++)
             seen = g_array_index (sighting->links, SightingLink, k).ifindex == link->ifindex;
           if (!seen)
-            add_endpoint (contact, link->ifname, sighting->instance, sighting->domain, "", 0);
+            add_endpoint (contact, link->ifname, sighting->instance, sighting->domain, "", 0)->direct_tls
+              = sighting->presence != NULL && sighting->presence->direct_tls;
           proven_listed |= g_strcmp0 (contact->proven_ifname, link->ifname) == 0;
         }
     }

@@ -80,6 +80,7 @@ typedef struct {
   char *instance, *domain; /* announced ones: resolve to dial */
   char *address;           /* "fe80::1%wlan0" once known, else "" */
   guint16 port;
+  gboolean direct_tls;     /* its TXT offers direct TLS: a claim, tried first */
   gboolean proven;         /* a handshake proved the key there since it appeared */
   gint64 last_success;
 } Endpoint;

@@ -21,6 +21,7 @@ typedef struct {
   char *instance, *domain; /* announced; or */
   char *host;              /* static */
   guint16 port;
+  gboolean direct;         /* direct TLS first */
 } Candidate;
 
 typedef struct {
@@ -257,6 +258,7 @@ add_candidate (GPtrArray *list, const Endpoint *endpoint)
   candidate = g_new0 (Candidate, 1);
   candidate->instance = g_strdup (endpoint->instance);
   candidate->domain = g_strdup (endpoint->domain);
+  candidate->direct = endpoint->direct_tls;
   if (endpoint->instance == NULL)
     {
       candidate->host = g_strdup (endpoint->address);
@@ -322,7 +324,8 @@ on_resolved (gpointer user, GPtrArray *targets, const GError *error)
       try_next (dial);
       return;
     }
-  dial->session = session_start_outbound (dial->sessions, dial, NULL, targets, candidate->instance);
+  dial->session = session_start_outbound (dial->sessions, dial, NULL, targets, candidate->instance,
+                                          candidate->direct);
 }
 
 /* Collects every address of a host name or literal, with its scope. */
@@ -460,6 +463,14 @@ dial_on_session (Dial *dial, const char *word)
   /* Ours lost against theirs (docs/protocol.md 2.8): connected all the same. */
   if (word != NULL && (contact == NULL || sessions_find (dial->sessions, contact) == NULL))
     {
+      Candidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
+
+      /* Never a step down: STARTTLS ends in the same TLS with the same key demanded. */
+      if (candidate->direct && strcmp (word, "Failed") == 0)
+        {
+          candidate->direct = FALSE;
+          dial->next--;
+        }
       dial->word = word;
       try_next (dial);
       return;
@@ -715,7 +726,7 @@ on_probe_looked_up (gpointer user, GPtrArray *targets, const GError *error)
       probe_report (probe, NULL, mapped);
       return;
     }
-  probe->session = session_start_outbound (probe->sessions, NULL, probe, targets, NULL);
+  probe->session = session_start_outbound (probe->sessions, NULL, probe, targets, NULL, FALSE);
 }
 
 static gboolean

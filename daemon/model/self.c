@@ -80,6 +80,7 @@ make_presence (Self *self)
     presence->email = set_or_null (self_get_profile (self, "email"));
   presence->has_spki = self_get_visibility (self) != VISIBILITY_PRIVATE;
   presence->spki = self->own;
+  presence->direct_tls = TRUE;
   return presence;
 }
 

@@ -45,6 +45,8 @@ struct _Session {
   gint64 opened_at, last_rx, last_tx; /* monotonic */
   gint64 opened_time;      /* wall clock */
   guint holds;
+  gboolean direct;         /* TLS from the first byte (docs/protocol.md 2.2) */
+  gboolean connected, heard, tls_up;
   gboolean open, ended, granted, congested, awaiting, pinged, mismatch;
 };
 
@@ -53,7 +55,8 @@ void session_unref (Session *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Session, session_unref)
 /* ListenerFunc: a stranger calls. */
 void session_on_accepted (gpointer user, Link *link_take);
-Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance);
+Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance,
+                                 gboolean direct);
 /* Closes at once without a word; no callback follows. */
 void session_drop (Session *session);
 

@@ -195,6 +195,7 @@ on_tls_established (gpointer user)
   g_autoptr (Session) session = session_ref (user);
   Sessions *sessions = session->sessions;
 
+  session->tls_up = TRUE;
   session->fp = *tls_get_peer_fingerprint (session->tls);
   session->has_key = TRUE;
   if (session->inbound)
@@ -558,6 +559,9 @@ session_end (Session *session, const char *word)
   if (session->ended)
     return;
   session->ended = TRUE;
+  /* Whoever announced direct TLS and then does not speak it gets STARTTLS; who did speak it is not asked twice. */
+  if (session->direct && session->connected && !session->tls_up && !session->mismatch)
+    word = "Failed";
   clear_timers (session);
   g_clear_pointer (&session->stream, stream_free);
   flush_now (session);
@@ -628,8 +632,12 @@ start_stream (Session *session)
   note_remote (session);
   session->last_rx = session->last_tx = g_get_monotonic_time ();
   link_enable_keepalive (session->link);
+  session->connected = TRUE;
   session->stream = stream_new (&config, &stream_callbacks, session);
-  stream_start (session->stream);
+  if (session->direct)
+    stream_start_direct (session->stream);
+  else
+    stream_start (session->stream);
 }
 
 static void
@@ -647,6 +655,13 @@ on_link_bytes (gpointer user, const guint8 *bytes, gsize len)
 
   if (session->ended)
     return; /* draining */
+  /* The first byte of a TLS record tells direct TLS from a stream header, which begins with '<' (XEP-0368). */
+  if (session->inbound && session->tls == NULL && session->stream != NULL && !session->heard && bytes[0] == 0x16)
+    {
+      session->direct = TRUE;
+      stream_start_direct (session->stream);
+    }
+  session->heard = TRUE;
   if (session->tls != NULL)
     tls_feed (session->tls, bytes, len);
   else if (session->stream != NULL)
@@ -720,13 +735,15 @@ session_on_accepted (gpointer user, Link *link_take)
 }
 
 Session *
-session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance)
+session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance,
+                        gboolean direct)
 {
   Session *session = session_new (sessions, FALSE);
 
   session->dial = dial;
   session->probe = probe;
   session->claimed = g_strdup (instance);
+  session->direct = direct;
   session->link = link_dial (sessions->config.poller, targets, sessions->config.allow_loopback,
                              listener_get_port (sessions->listener), &link_callbacks, session);
   return session;

@@ -12,6 +12,7 @@
 typedef enum {
   KEY_STATUS,
   KEY_SPKI,
+  KEY_DIRECT,
   KEY_HASH,
   KEY_NODE,
   KEY_VER,
@@ -26,7 +27,7 @@ typedef enum {
 } TxtKey;
 
 static const char *const key_words[KEY_N] = {
-  [KEY_STATUS] = "status", [KEY_SPKI] = "tls.spki", [KEY_HASH] = "hash",  [KEY_NODE] = "node",
+  [KEY_STATUS] = "status", [KEY_SPKI] = "tls.spki", [KEY_DIRECT] = "tls.direct", [KEY_HASH] = "hash", [KEY_NODE] = "node",
   [KEY_VER] = "ver",       [KEY_PHSH] = "phsh",     [KEY_NICK] = "nick",  [KEY_FIRST] = "1st",
   [KEY_LAST] = "last",     [KEY_EMAIL] = "email",   [KEY_JID] = "jid",    [KEY_MSG] = "msg",
 };
@@ -73,7 +74,7 @@ presence_equal (const Presence *a, const Presence *b)
   return a->show == b->show && g_strcmp0 (a->msg, b->msg) == 0 && g_strcmp0 (a->nick, b->nick) == 0
          && g_strcmp0 (a->node, b->node) == 0 && g_strcmp0 (a->ver, b->ver) == 0 && g_strcmp0 (a->phsh, b->phsh) == 0
          && g_strcmp0 (a->first, b->first) == 0 && g_strcmp0 (a->last, b->last) == 0
-         && g_strcmp0 (a->email, b->email) == 0 && g_strcmp0 (a->jid, b->jid) == 0 && a->has_spki == b->has_spki
+         && g_strcmp0 (a->email, b->email) == 0 && g_strcmp0 (a->jid, b->jid) == 0 && a->has_spki == b->has_spki && a->direct_tls == b->direct_tls
          && (!a->has_spki || fingerprint_equal (&a->spki, &b->spki));
 }
 
@@ -176,6 +177,9 @@ take_pair (Presence *p, TxtKey key, const char *value, gsize len, gboolean *sha1
       break;
     case KEY_SPKI:
       p->has_spki = fingerprint_from_base64url (value, len, &p->spki);
+      break;
+    case KEY_DIRECT:
+      p->direct_tls = len == 1 && *value == '1';
       break;
     case KEY_HASH:
       *sha1 = len == 5 && g_ascii_strncasecmp (value, "sha-1", 5) == 0;
@@ -295,6 +299,8 @@ presence_to_txt (const Presence *p)
       g_autofree char *spki = fingerprint_to_base64url (&p->spki);
       put (&w, key_words[KEY_SPKI], spki, FALSE);
     }
+  if (p->direct_tls)
+    put (&w, key_words[KEY_DIRECT], "1", FALSE);
   if (p->node != NULL && p->ver != NULL)
     {
       put (&w, key_words[KEY_HASH], "sha-1", FALSE);

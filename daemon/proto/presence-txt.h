@@ -24,6 +24,7 @@ typedef struct {
   char *first, *last, *email, *jid;
   gboolean has_spki;
   Fingerprint spki;            /* a hint only (1.3) */
+  gboolean direct_tls;         /* takes direct TLS on its port (2.2) */
 } Presence;
 
 Presence *presence_new (void);

@@ -717,6 +717,19 @@ stream_start (Stream *s)
 }
 
 void
+stream_start_direct (Stream *s)
+{
+  if (s->state != STATE_NEW && (s->state != STATE_HEADER || s->section != SECTION_CLEAR || s->header_sent))
+    return;
+  enter (s);
+  if (s->state == STATE_NEW)
+    ask_deadline (s, TICK_MS);
+  step (s, STATE_TLS);
+  s->callbacks.start_tls (s->user);
+  leave (s);
+}
+
+void
 stream_tls_done (Stream *s)
 {
   if (s->state != STATE_TLS)

@@ -68,6 +68,9 @@ void stream_free (Stream *stream);
 
 /* Initiator: sends its header. Responder: arms the first deadline. */
 void stream_start (Stream *stream);
+/* Direct TLS (XEP-0368): instead of stream_start(), or, as responder, when the first byte that arrived is 0x16 and
+ * nothing was fed. Asks for the handshake at once; no header is ever sent in clear. */
+void stream_start_direct (Stream *stream);
 /* Not from inside a callback of the same stream. */
 void stream_feed (Stream *stream, const char *bytes, gsize len);
 /* The handshake is done and (initiator) the peer's key is acceptable for going on. */

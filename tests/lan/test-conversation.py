@@ -147,7 +147,8 @@ def nothing_in_clear(lan):
     wire.stop()
     with open(wire.path, "rb") as capture:
         data = capture.read()
-    assert b"<starttls" in data, "the capture missed the stream"
+    assert b"xmpp-client" in data, "the capture missed the ClientHello"
+    assert b"<stream" not in data, "direct TLS sends no header in clear"
     assert b"CANARY" not in data and canary.encode("utf-16-le") not in data
     for person in (juliet, romeo):
         der = subprocess.run(["openssl", "x509", "-in", person.data_dir + "/identity.crt", "-outform", "DER"], capture_output=True,
@@ -158,6 +159,25 @@ def nothing_in_clear(lan):
     for person in (juliet, romeo):
         with open(person.process.log, "rb") as out:
             assert b"CANARY" not in out.read()
+
+
+@rig.test
+def starttls_where_direct_tls_is_not_announced(lan):
+    """S-01 S-02: a static endpoint announces nothing, so STARTTLS opens the stream; its header is all that is in clear"""
+    juliet, romeo = (lan.host(name, avahi="none").start_daemon(name=who, port=5298) for name, who in (("pronto", "juliet"), ("forza", "romeo")))
+    wire = lan.tcpdump()
+    befriend(juliet, romeo)
+    static = juliet.call("", "Network", "AddStatic", rig.GLib.Variant("(s)", (romeo.host.address + ":5298",)))[0]
+    juliet.call(static, "Contact", "Connect", rig.GLib.Variant("(a{sv})", ({},)))
+    contact = with_key(juliet, fingerprint(romeo))
+    wait_state(juliet, send(juliet, contact, "CANARY-static")[0], "delivered")
+    wait_received(romeo, ["CANARY-static"])
+    juliet.stop()
+    romeo.stop()
+    wire.stop()
+    with open(wire.path, "rb") as capture:
+        data = capture.read()
+    assert b"<starttls" in data and b"<proceed" in data and b"CANARY" not in data
 
 
 @rig.test

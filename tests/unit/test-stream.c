@@ -293,6 +293,54 @@ count (const GString *text, const char *what)
   return n;
 }
 
+/* XEP-0368: not a byte before the handshake, and then the same negotiation. */
+static void
+test_direct_tls (void)
+{
+  FOR_BITES (b)
+    {
+      g_auto (Play) p = { 0 };
+
+      play_init (&p, bites[b], STREAM_ADMIT);
+      stream_start (p.r.stream); /* it does not know yet what the first byte will be */
+      stream_start_direct (p.r.stream);
+      stream_start_direct (p.i.stream);
+      g_assert_cmpuint (p.i.all->len, ==, 0);
+      g_assert_cmpuint (p.r.all->len, ==, 0);
+      play_on (&p);
+      g_assert_cmpuint (p.i.n_tls, ==, 1);
+      g_assert_cmpuint (p.r.n_tls, ==, 1);
+      g_assert_cmpuint (p.i.n_opened, ==, 1);
+      g_assert_cmpuint (p.r.n_judge, ==, 1);
+      g_assert_null (strstr (p.r.all->str, "starttls"));
+      send_body (&p.i, "hi");
+      play_on (&p);
+      g_assert_cmpuint (p.r.n_stanzas, ==, 1);
+    }
+}
+
+/* Once a header was read or written it is too late: what was said in clear would count as protected. */
+static void
+test_direct_tls_too_late (void)
+{
+  g_auto (Play) p = { 0 };
+
+  play_init (&p, 1 << 20, STREAM_ADMIT);
+  play_start (&p);
+  g_assert_cmpuint (p.r.n_opened, ==, 1);
+  stream_start_direct (p.r.stream);
+  g_assert_cmpuint (p.r.n_tls, ==, 1);
+  g_assert_true (stream_is_open (p.r.stream));
+  {
+    g_auto (End) e = { 0 };
+
+    end_init (&e, STREAM_INITIATOR);
+    stream_start (e.stream);
+    stream_start_direct (e.stream);
+    g_assert_cmpuint (e.n_tls, ==, 0);
+  }
+}
+
 static void
 test_headers (void)
 {
@@ -1094,6 +1142,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stream/conversation", test_conversation);
+  g_test_add_func ("/stream/direct-tls", test_direct_tls);
+  g_test_add_func ("/stream/direct-tls-too-late", test_direct_tls_too_late);
   g_test_add_func ("/stream/S-01-headers", test_headers);
   g_test_add_func ("/stream/S-02-S-10-S-16-features", test_features);
   g_test_add_func ("/stream/T-08-restricted-is-announced", test_restricted);
