@@ -89,7 +89,8 @@ query_free (DiscoveryQuery *query)
 static gboolean
 is_link_local (const Address *address)
 {
-  return address->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL ((const struct in6_addr *) address->bytes);
+  /* fe80::/10 (RFC 4291 section 2.4). */
+  return address->family == AF_INET6 && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
 }
 
 static GSocketAddress *
