@@ -308,7 +308,7 @@ ctl_usage (Ctl *ctl, const char *format, ...)
   return EXIT_USAGE;
 }
 
-static void
+static void G_GNUC_PRINTF (1, 0)
 print_note (const char *format, va_list args)
 {
   g_autofree char *text = g_strdup_vprintf (format, args);

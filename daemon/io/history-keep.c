@@ -142,8 +142,8 @@ static gboolean
 work_delete_contact (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char *const sql[] = {
-    "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_contact"
-    " WHERE contact = ?1 AND kind = 0 AND direction = 0 AND id <> ''",
+    ("INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_contact"
+     " WHERE contact = ?1 AND kind = 0 AND direction = 0 AND id <> ''"),
     "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1",
     "DELETE FROM aside WHERE contact = ?1",
     "DELETE FROM conversation WHERE contact = ?1",

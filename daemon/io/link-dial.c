@@ -99,8 +99,10 @@ same_host (const struct sockaddr_storage *a, const struct sockaddr *b)
   if (b == NULL || a->ss_family != b->sa_family)
     return FALSE;
   if (a->ss_family == AF_INET)
-    return ((const struct sockaddr_in *) a)->sin_addr.s_addr == ((const struct sockaddr_in *) b)->sin_addr.s_addr;
-  return IN6_ARE_ADDR_EQUAL (&((const struct sockaddr_in6 *) a)->sin6_addr, &((const struct sockaddr_in6 *) b)->sin6_addr);
+    return memcmp (&((const struct sockaddr_in *) a)->sin_addr, (const char *) b + offsetof (struct sockaddr_in, sin_addr),
+                   sizeof (struct in_addr)) == 0;
+  return memcmp (&((const struct sockaddr_in6 *) a)->sin6_addr,
+                 (const char *) b + offsetof (struct sockaddr_in6, sin6_addr), sizeof (struct in6_addr)) == 0;
 }
 
 static gboolean

@@ -247,10 +247,10 @@ holds_address (const struct ifaddrs *i, const struct sockaddr_storage *local)
   if (i->ifa_addr == NULL || i->ifa_addr->sa_family != local->ss_family)
     return FALSE;
   if (local->ss_family == AF_INET)
-    return ((const struct sockaddr_in *) i->ifa_addr)->sin_addr.s_addr
-           == ((const struct sockaddr_in *) local)->sin_addr.s_addr;
-  return IN6_ARE_ADDR_EQUAL (&((const struct sockaddr_in6 *) i->ifa_addr)->sin6_addr,
-                             &((const struct sockaddr_in6 *) local)->sin6_addr);
+    return memcmp ((const char *) i->ifa_addr + offsetof (struct sockaddr_in, sin_addr),
+                   &((const struct sockaddr_in *) local)->sin_addr, sizeof (struct in_addr)) == 0;
+  return memcmp ((const char *) i->ifa_addr + offsetof (struct sockaddr_in6, sin6_addr),
+                 &((const struct sockaddr_in6 *) local)->sin6_addr, sizeof (struct in6_addr)) == 0;
 }
 
 /* Does the address that was called belong to a listed interface? A link-local one names its own. */
