@@ -136,8 +136,13 @@ set_interfaces (Config *config, const char *value, char **reason)
 static gboolean
 set_trust_mode (Config *config, const char *value, char **reason)
 {
-  if (trust_mode_from_string (value, &config->trust_mode) && config->trust_mode != TRUST_MODE_CA)
-    return TRUE;
+  TrustMode mode;
+
+  if (trust_mode_from_string (value, &mode) && mode != TRUST_MODE_CA)
+    {
+      config->trust_mode = mode;
+      return TRUE;
+    }
   *reason = g_strdup ("must be ask, tofu or strict");
   return FALSE;
 }
