@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The first conversation: see each other, decide trust, talk. Real daemons, real buses, real mDNS."""
+import base64
 import os
 import re
 import subprocess
@@ -178,6 +179,49 @@ def starttls_where_direct_tls_is_not_announced(lan):
     with open(wire.path, "rb") as capture:
         data = capture.read()
     assert b"<starttls" in data and b"<proceed" in data and b"CANARY" not in data
+
+
+PROXY = """
+import socket, sys, threading
+server = socket.create_server(("", 7000)); print("ready", flush=True)
+def pump(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+    except OSError:
+        pass
+    for s in (a, b):
+        try: s.shutdown(socket.SHUT_RDWR)
+        except OSError: pass
+def serve(a):
+    first = a.recv(1)
+    print("first %02x" % first[0], flush=True)
+    if first == b"\\x16":
+        return a.close()
+    b = socket.create_connection(("127.0.0.1", 5298)); b.sendall(first)
+    threading.Thread(target=pump, args=(b, a), daemon=True).start(); pump(a, b)
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+"""
+
+
+@rig.test
+def announced_direct_tls_that_is_not_there(lan):
+    """2.2: whoever announces direct TLS and does not speak it is reached by STARTTLS, and must show the same key"""
+    juliet = lan.host("pronto", avahi="embedded").start_daemon(name="juliet")
+    host = lan.host("forza", avahi="daemon")
+    romeo = host.start_daemon(name="romeo", discovery="none", port=5298)
+    proxy = host.spawn([rig.sys.executable, "-c", PROXY], "proxy", lines=True)
+    proxy.wait_line("ready")
+    befriend(juliet, romeo)
+    spki = base64.urlsafe_b64encode(bytes.fromhex(fingerprint(romeo))).decode().rstrip("=")
+    host.spawn(["avahi-publish-service", "romeo@forza", "_presence._tcp", "7000", "txtvers=1", "status=avail", "tls.spki=" + spki,
+                "tls.direct=1"], "publish", env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=host.system_bus_address))
+    contact = with_key(juliet, fingerprint(romeo))
+    juliet.wait_for(lambda: contacts(juliet)[contact]["Reach"] != "offline", 15, "the announcement")
+    wait_state(juliet, send(juliet, contact, "all the same")[0], "delivered")
+    wait_received(romeo, ["all the same"])
+    assert proxy.lines[1:3] == ["first 16", "first 3c"], proxy.lines
 
 
 @rig.test
