@@ -16,6 +16,8 @@ import time
 
 from gi.repository import Gio, GLib
 
+import idle
+
 BUILD = os.environ.get('top_builddir', 'build')
 ROUNDS = int(os.environ.get('BENCH_ROUNDS', 1000))
 MESSAGES = int(os.environ.get('BENCH_MESSAGES', 20000))
@@ -236,8 +238,18 @@ def main():
         before = {role: [wakeups(p) for p in processes[role]] for role in measured}
         time.sleep(IDLE)
         for role, values in measured.items():
-            values['idle_wakeups_per_min'] = max(wakeups(p) - n for p, n in zip(processes[role], before[role])) * 60 / IDLE
-            values['idle_anonymous_kb'] = max(anonymous_kb(p) for p in processes[role])
+            values['idle_wakeups_per_min_with_built_in_mdns'] = max(wakeups(p) - n for p, n in zip(processes[role], before[role])) * 60 / IDLE
+            values['idle_anonymous_kb_with_built_in_mdns'] = max(anonymous_kb(p) for p in processes[role])
+
+        note(f'{IDLE} s of silence among eleven peers')
+        quiet = idle.measure(IDLE)
+        alone = [[role_processes[0]] for role_processes in processes['floor']]
+        for key, metric in (('idle_wakeups_per_min', 'wakeups_per_min'), ('idle_anonymous_kb', 'anonymous_kb')):
+            earshot[key] = quiet[metric]
+        count = [wakeups(p) for p in alone]
+        time.sleep(5)
+        floor['idle_wakeups_per_min'] = max(wakeups(p) - n for p, n in zip(alone, count)) * 12
+        floor['idle_anonymous_kb'] = max(anonymous_kb(p) for p in alone)
 
         # In turns, and the median of each: what else the machine does hits both alike.
         loads = {role: [] for role in measured}
