@@ -31,6 +31,7 @@ xmppctl_SOURCES = \
 	cli/commands.h \
 	cli/ctl.c cli/ctl.h \
 	cli/entry.c cli/entry.h \
+	cli/history.c cli/history.h \
 	cli/live.c cli/live.h \
 	cli/main.c \
 	cli/out.c cli/out.h \

@@ -11,14 +11,13 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "cli/entry.h"
 #include "cli/escape.h"
+#include "cli/history.h"
 #include "cli/line-edit.h"
 #include "cli/live.h"
 #include "cli/peer.h"
 
 #define HISTORY_DEFAULT 20
-#define HISTORY_WINDOW 1000   /* entries looked through for it */
 #define PENDING_MAX 32        /* own messages whose state is followed */
 #define PROMPT "> "
 
@@ -38,6 +37,7 @@ typedef struct {
   char *path;
   char *reach;
   guint64 seen, read;
+  gboolean over;         /* nothing typed counts any more */
   gboolean raw;          /* a prompt is on the terminal */
   LineEdit *edit;
   GQueue own;            /* Own, newest first */
@@ -125,9 +125,9 @@ on_entry (Ctl *ctl, const Entry *entry, gpointer user, GError **error)
     chat->read = entry->seq;
   hide_prompt (chat);
   if (ctl->json)
-    entry_print_json (ctl, entry, NULL);
+    entry_print_json (ctl, entry);
   else
-    entry_print (ctl, entry, NULL);
+    entry_print (ctl, entry);
   show_prompt (ctl, chat);
   return TRUE;
 }
@@ -174,7 +174,7 @@ on_appended (Ctl *ctl, guint64 seq, const char *kind, const char *conversation, 
   Chat *chat = user;
   g_autoptr (GError) error = NULL;
 
-  if (!entries_forward (ctl, chat->path, chat->seen, seq, on_entry, chat, &error) || !mark_read (ctl, chat, &error) ||
+  if (!entries_forward (ctl, chat->path, ENTRY_MESSAGES, chat->seen, seq, on_entry, chat, &error) || !mark_read (ctl, chat, &error) ||
       !look_at_own (ctl, chat, &error))
     live_fail (ctl, error);
   else
@@ -213,6 +213,13 @@ on_resync (Ctl *ctl, gpointer user)
 /* --- what is typed --------------------------------------------------------------------------- */
 
 static void
+end (Ctl *ctl, Chat *chat, int code)
+{
+  chat->over = TRUE;
+  live_quit (ctl, code);
+}
+
+static void
 send_line (Ctl *ctl, Chat *chat, const char *text)
 {
   g_autoptr (GError) error = NULL;
@@ -227,7 +234,7 @@ send_line (Ctl *ctl, Chat *chat, const char *text)
 
     /* A text that cannot go ends no conversation; a daemon that is gone does, on a pipe where nobody sees it return. */
     if (!chat->raw)
-      live_quit (ctl, code);
+      end (ctl, chat, code);
     show_prompt (ctl, chat);
     return;
   }
@@ -260,7 +267,7 @@ handle_line (Ctl *ctl, Chat *chat, const char *line)
   else if (line[1] == '/')
     send_line (ctl, chat, line + 1);
   else if (g_str_equal (line, "/quit"))
-    live_quit (ctl, EXIT_DONE);
+    end (ctl, chat, EXIT_DONE);
   else if (g_str_equal (line, "/help"))
     say (ctl, chat, "/quit ends; //text sends a line that begins with /; [n] marks follow your lines");
   else
@@ -277,7 +284,7 @@ on_typed (int fd, GIOCondition condition, gpointer user)
 
   if (n < 0 && (errno == EINTR || errno == EAGAIN))
     return G_SOURCE_CONTINUE;
-  for (ssize_t i = 0; i < n; i++) {
+  for (ssize_t i = 0; i < n && !chat->over; i++) {
     LineEditEvent event = line_edit_feed (chat->edit, bytes[i]);
 
     if (event == LINE_EDIT_LINE) {
@@ -287,15 +294,17 @@ on_typed (int fd, GIOCondition condition, gpointer user)
     } else if (event == LINE_EDIT_END) {
       n = 0;
     } else if (event == LINE_EDIT_INTERRUPT) {
-      live_quit (ctl, EXIT_INTERRUPTED);
+      end (ctl, chat, EXIT_INTERRUPTED);
     }
   }
-  if (n <= 0) {
+  if (n <= 0 && !chat->over) {
     /* The last line of a file may lack its newline. */
     g_autofree char *line = line_edit_take (chat->edit);
 
     handle_line (ctl, chat, line);
-    live_quit (ctl, EXIT_DONE);
+    end (ctl, chat, EXIT_DONE);
+  }
+  if (chat->over) {
     chat->input_id = 0;
     return G_SOURCE_REMOVE;
   }
@@ -305,34 +314,20 @@ on_typed (int fd, GIOCondition condition, gpointer user)
 
 /* --- the command -------------------------------------------------------------------------------- */
 
-static gboolean
-keep_entry (Ctl *ctl, const Entry *entry, gpointer user, GError **error)
-{
-  GArray *seqs = user;
-
-  if (g_str_equal (entry->kind, "message"))
-    g_array_append_val (seqs, entry->seq);
-  return TRUE;
-}
-
-/* The last lines said; a long silence in a busy log shows fewer of them. */
+/* The last lines said. */
 static gboolean
 print_history (Ctl *ctl, Chat *chat, GError **error)
 {
-  g_autoptr (GArray) seqs = g_array_new (FALSE, FALSE, sizeof (guint64));
-  guint64 head = (guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq");
+  g_auto (History) history = { .limit = (guint) option_number };
   guint64 last = (guint64) model_number (ctl->model, chat->path, "Conversation", "LastSeq");
-  guint64 from = last > HISTORY_WINDOW ? last - HISTORY_WINDOW : 0;
 
-  if (option_number > 0 && last > 0) {
-    if (!entries_forward (ctl, chat->path, from, last, keep_entry, seqs, error))
-      return FALSE;
-    if (seqs->len > (guint) option_number)
-      from = g_array_index (seqs, guint64, seqs->len - (guint) option_number) - 1;
-    if (!entries_forward (ctl, chat->path, from, last, on_entry, chat, error))
-      return FALSE;
-  }
-  chat->seen = MAX (head, last);
+  if (!history_read (ctl, chat->path, &history, error))
+    return FALSE;
+  history_print (ctl, &history);
+  chat->seen = MAX ((guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq"), last);
+  chat->read = history_get_newest (&history) != NULL ? history_get_newest (&history)->seq : 0;
+  /* What came between loading and listing was printed already. */
+  chat->seen = MAX (chat->seen, chat->read);
   return mark_read (ctl, chat, error);
 }
 

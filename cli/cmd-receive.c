@@ -121,9 +121,9 @@ handle_entry (Ctl *ctl, Receiver *receiver, const Entry *entry, GError **error)
   if (option_exec != NULL)
     return run_program (ctl, entry, error);
   if (ctl->json)
-    entry_print_json (ctl, entry, NULL);
+    entry_print_json (ctl, entry);
   else
-    entry_print (ctl, entry, NULL);
+    entry_print (ctl, entry);
   return TRUE;
 }
 
@@ -197,7 +197,7 @@ drain (Ctl *ctl, Receiver *receiver, GError **error)
     g_autoptr (GError) local = NULL;
     guint64 last = 0;
 
-    if (!earshot_messages_call_fetch_sync (messages, receiver->consumer, BATCH, ctl_no_options (), &entries, &last, &more,
+    if (!earshot_messages_call_fetch_sync (messages, receiver->consumer, BATCH, entry_filter (ENTRY_MESSAGES), &entries, &last, &more,
                                            NULL, &local)) {
       if (mended || !mend_cursor (receiver, messages, &local)) {
         g_propagate_error (error, g_steal_pointer (&local));

@@ -90,6 +90,17 @@ run_pending (Ctl *ctl, int argc, char **argv)
 
 /* --- asking ------------------------------------------------------------------------------------- */
 
+/* Whom: PEER, or the key that --fingerprint names. */
+static const char *
+named (Ctl *ctl, int argc, char **argv)
+{
+  if (argc > 0)
+    return argv[0];
+  if (option_fingerprint == NULL)
+    ctl_usage (ctl, "whose key? give PEER or --fingerprint");
+  return option_fingerprint;
+}
+
 /* Has somebody seen the fingerprint? Scripts bring it, people are shown it. */
 static int
 confirm (Ctl *ctl, const Decision *decision, const char *verb)
@@ -176,19 +187,22 @@ run_accept (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_auto (Decision) decision = { 0 };
+  const char *who = named (ctl, argc, argv);
   const char *choice = "accept";
   int code;
 
-  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+  if (who == NULL)
+    return EXIT_USAGE;
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
   if (decision.request != NULL && (choice = accepting_choice (ctl, &decision)) == NULL) {
-    ctl_hint (ctl, "xmppctl trust replace %s makes it the new key of that person; accept --separate keeps two people", argv[0]);
+    ctl_hint (ctl, "xmppctl trust replace %s makes it the new key of that person; accept --separate keeps two people", who);
     error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_TRUSTED, "this question takes no plain yes: %s",
                          model_string (ctl->model, decision.request, "Request", "Kind"));
     return ctl_fail (ctl, error);
   }
   if (decision.request == NULL && decision.fingerprint == NULL) {
-    ctl_hint (ctl, "a key is seen at the first handshake; see: xmppctl show %s", argv[0]);
+    ctl_hint (ctl, "a key is seen at the first handshake; see: xmppctl show %s", who);
     error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of this peer is known yet");
     return ctl_fail (ctl, error);
   }
@@ -205,12 +219,15 @@ run_reject (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_auto (Decision) decision = { 0 };
+  const char *who = named (ctl, argc, argv);
 
-  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+  if (who == NULL)
+    return EXIT_USAGE;
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
   if (decision.request == NULL) {
-    ctl_hint (ctl, "take back a trust given earlier with: xmppctl trust revoke %s", argv[0]);
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "nothing about %s waits for a decision", argv[0]);
+    ctl_hint (ctl, "take back a trust given earlier with: xmppctl trust revoke %s", who);
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "nothing about %s waits for a decision", who);
     return ctl_fail (ctl, error);
   }
   const char *choice = request_offers (ctl, decision.request, "reject") ? "reject" : "refuse";
@@ -226,12 +243,15 @@ run_replace (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_auto (Decision) decision = { 0 };
+  const char *who = named (ctl, argc, argv);
   int code;
 
-  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+  if (who == NULL)
+    return EXIT_USAGE;
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
   if (decision.request == NULL || !request_offers (ctl, decision.request, "replace")) {
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no new key contests the name of %s", argv[0]);
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no new key contests the name of %s", who);
     return ctl_fail (ctl, error);
   }
   if ((code = confirm (ctl, &decision, "Replace the old key, which becomes revoked, by")) != EXIT_DONE)
@@ -249,14 +269,17 @@ run_revoke (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_auto (Decision) decision = { 0 };
+  const char *who = named (ctl, argc, argv);
   g_autoptr (EarshotKey) key = NULL;
   g_autofree char *path = NULL;
   int code;
 
-  if (!ctl_load (ctl, &error) || !decision_find (ctl, argv[0], option_fingerprint, &decision, &error))
+  if (who == NULL)
+    return EXIT_USAGE;
+  if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
   if (decision.fingerprint == NULL) {
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of %s is known", argv[0]);
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of %s is known", who);
     return ctl_fail (ctl, error);
   }
   if ((code = confirm (ctl, &decision, "Never trust again")) != EXIT_DONE)
@@ -335,27 +358,28 @@ static const Command command_trust_pending = {
   .examples = "xmppctl trust pending\nxmppctl trust pending --json | jq -r .fingerprint", .run = run_pending,
 };
 static const Command command_trust_accept = {
-  .name = "accept", .args = "PEER", .summary = "Accept a key: it becomes pinned",
-  .detail = "PEER is a petname or 16 digits of the fingerprint. Shows the whole fingerprint and asks; scripts bring it.",
+  .name = "accept", .args = "[PEER]", .summary = "Accept a key: it becomes pinned",
+  .detail = "PEER is a petname or 16 digits of the fingerprint. Shows the whole fingerprint and asks; scripts bring it,\n"
+            "and then PEER may be left out.",
   .examples = "xmppctl trust accept b1946ac92492d234\n"
-              "xmppctl trust accept b1946ac92492d234 --name romeo --fingerprint b1946ac92492d2347c6235b4d2611184",
-  .options = accept_options, .min_args = 1, .max_args = 1, .run = run_accept,
+              "xmppctl trust accept --fingerprint b1946ac92492d2347c6235b4d2611184 --name romeo",
+  .options = accept_options, .max_args = 1, .run = run_accept,
 };
 static const Command command_trust_reject = {
-  .name = "reject", .args = "PEER", .summary = "Refuse a key that knocks; its messages are deleted",
-  .examples = "xmppctl trust reject b1946ac92492d234", .options = reject_options, .min_args = 1, .max_args = 1,
+  .name = "reject", .args = "[PEER]", .summary = "Refuse a key that knocks; its messages are deleted",
+  .examples = "xmppctl trust reject b1946ac92492d234", .options = reject_options, .max_args = 1,
   .run = run_reject,
 };
 static const Command command_trust_replace = {
-  .name = "replace", .args = "PEER", .summary = "Take the new key of a person whose name it claims",
+  .name = "replace", .args = "[PEER]", .summary = "Take the new key of a person whose name it claims",
   .detail = "The old key becomes revoked. Messages written for it stay held unless --release.",
   .examples = "xmppctl trust replace juliet\n"
               "xmppctl trust replace juliet --release --fingerprint b1946ac92492d234",
-  .options = replace_options, .min_args = 1, .max_args = 1, .run = run_replace,
+  .options = replace_options, .max_args = 1, .run = run_replace,
 };
 static const Command command_trust_revoke = {
-  .name = "revoke", .args = "PEER", .summary = "Never trust this key again",
-  .examples = "xmppctl trust revoke romeo --reason 'phone stolen'", .options = revoke_options, .min_args = 1, .max_args = 1,
+  .name = "revoke", .args = "[PEER]", .summary = "Never trust this key again",
+  .examples = "xmppctl trust revoke romeo --reason 'phone stolen'", .options = revoke_options, .max_args = 1,
   .run = run_revoke,
 };
 static const Command command_trust_forget = {

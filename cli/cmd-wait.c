@@ -80,9 +80,9 @@ on_entry (Ctl *ctl, const Entry *entry, gpointer user, GError **error)
   if (!entry_is_incoming (entry) || !g_str_equal (entry->conversation, waiter->path))
     return TRUE;
   if (ctl->json)
-    entry_print_json (ctl, entry, NULL);
+    entry_print_json (ctl, entry);
   else
-    entry_print (ctl, entry, NULL);
+    entry_print (ctl, entry);
   live_quit (ctl, EXIT_DONE);
   return FALSE;
 }
@@ -96,7 +96,7 @@ look (Ctl *ctl, Waiter *waiter, guint64 head)
     if (holds (ctl, waiter->path))
       succeed (ctl, waiter);
   } else if (error == NULL && waiter->path != NULL && head > waiter->seen) {
-    if (entries_forward (ctl, waiter->path, waiter->seen, head, on_entry, waiter, &error))
+    if (entries_forward (ctl, waiter->path, ENTRY_MESSAGES, waiter->seen, head, on_entry, waiter, &error))
       waiter->seen = head;
   }
   if (error != NULL)

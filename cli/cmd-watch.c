@@ -93,9 +93,9 @@ on_entry (Ctl *ctl, const Entry *entry, gpointer user, GError **error)
   if (!is_wanted (watcher, entry->kind))
     return TRUE;
   if (ctl->json)
-    entry_print_json (ctl, entry, NULL);
+    entry_print_json (ctl, entry);
   else
-    entry_print (ctl, entry, NULL);
+    entry_print (ctl, entry);
   if (out_flush ())
     return TRUE;
   g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write the output");
@@ -110,7 +110,7 @@ catch_up (Ctl *ctl, Watcher *watcher, guint64 head)
 
   if (tail > 0 && watcher->seen < tail - 1)
     watcher->seen = tail - 1;
-  if (!entries_forward (ctl, "/", watcher->seen, head, on_entry, watcher, &error))
+  if (!entries_forward (ctl, "/", ENTRY_ALL, watcher->seen, head, on_entry, watcher, &error))
     live_fail (ctl, error);
   else
     watcher->seen = MAX (watcher->seen, head);

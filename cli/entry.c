@@ -80,8 +80,19 @@ dup_text (const Entry *entry)
   return g_string_free (text, FALSE);
 }
 
+GVariant *
+entry_filter (EntryKinds kinds)
+{
+  static const char *const messages[] = { "message", NULL };
+  g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
+
+  if (kinds == ENTRY_MESSAGES)
+    g_variant_builder_add (builder, "{sv}", "kinds", g_variant_new_strv (messages, -1));
+  return g_variant_builder_end (builder);
+}
+
 void
-entry_print (Ctl *ctl, const Entry *entry, const char *state)
+entry_print (Ctl *ctl, const Entry *entry)
 {
   gboolean message = g_str_equal (entry->kind, "message");
   g_autofree char *when = time_format_local (entry->time);
@@ -92,17 +103,15 @@ entry_print (Ctl *ctl, const Entry *entry, const char *state)
   guint indent = OUT_TRUST_WIDTH + 2;
   g_auto (GStrv) lines = NULL;
 
-  if (state == NULL)
-    state = entry->state;
   out_trust (ctl, message ? entry_get_trust (entry) : entry->kind);
   printf ("  %s  %s%s", when, message && entry->outgoing ? "-> " : "", safe);
-  if (message && entry->outgoing && *state != '\0') {
-    g_autofree char *safe_state = escape_text (state);
+  if (message && entry->outgoing && *entry->state != '\0') {
+    g_autofree char *safe_state = escape_text (entry->state);
 
     printf (" [%s]", safe_state);
   }
   /* A body that needs more than the rest of this line starts on its own, so that no wrapped line begins in column 0. */
-  guint used = indent + (guint) strlen (when) + 2 + escape_columns (safe) + 4 + (*state != '\0' ? 14 : 0);
+  guint used = indent + (guint) strlen (when) + 2 + escape_columns (safe) + 4 + (*entry->state != '\0' ? 14 : 0);
   g_autofree char *first = escape_text (text);
   gboolean fits = strpbrk (text, "\n\t") == NULL && (terminal == 0 || used + escape_columns (first) < terminal);
 
@@ -117,7 +126,7 @@ entry_print (Ctl *ctl, const Entry *entry, const char *state)
 }
 
 void
-entry_print_json (Ctl *ctl, const Entry *entry, const char *state)
+entry_print_json (Ctl *ctl, const Entry *entry)
 {
   JsonObject *object = json_line_new (entry->kind);
 
@@ -137,8 +146,10 @@ entry_print_json (Ctl *ctl, const Entry *entry, const char *state)
     json_set_time (object, "sent_time", entry->sent_time);
     json_object_set_string_member (object, "thread", entry->thread);
     json_object_set_string_member (object, "reply_to", entry->reply_to);
-    if (state != NULL || *entry->state != '\0')
-      json_object_set_string_member (object, "state", state != NULL ? state : entry->state);
+    if (*entry->state != '\0') {
+      json_object_set_string_member (object, "state", entry->state);
+      json_object_set_string_member (object, "reason", entry->reason);
+    }
   } else {
     json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, entry->conversation, NULL));
     json_object_set_string_member (object, "state", entry->state);
@@ -153,7 +164,8 @@ entry_print_json (Ctl *ctl, const Entry *entry, const char *state)
 
 /* Entries of (after, before), newest first, however many replies it takes; array of GVariant a(...). */
 static GPtrArray *
-collect_window (Ctl *ctl, EarshotMessages *messages, const char *conversation, guint64 after, guint64 before, GError **error)
+collect_window (Ctl *ctl, EarshotMessages *messages, const char *conversation, EntryKinds kinds, guint64 after,
+                guint64 before, GError **error)
 {
   g_autoptr (GPtrArray) replies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
   gboolean more = TRUE;
@@ -162,7 +174,8 @@ collect_window (Ctl *ctl, EarshotMessages *messages, const char *conversation, g
     g_autoptr (GVariant) entries = NULL;
     g_auto (Entry) oldest = { 0 };
 
-    if (!earshot_messages_call_list_sync (messages, conversation, before, PAGE, ctl_no_options (), &entries, &more, NULL, error))
+    if (!earshot_messages_call_list_sync (messages, conversation, before, PAGE, entry_filter (kinds), &entries, &more, NULL,
+                                          error))
       return NULL;
     gsize n = g_variant_n_children (entries);
 
@@ -182,7 +195,8 @@ collect_window (Ctl *ctl, EarshotMessages *messages, const char *conversation, g
 /* List() only goes back in time; a window of PAGE numbers holds at most PAGE entries, so going from window to window
  * keeps memory bounded whatever the log's length. */
 gboolean
-entries_forward (Ctl *ctl, const char *conversation, guint64 after, guint64 head, EntryFunc each, gpointer user, GError **error)
+entries_forward (Ctl *ctl, const char *conversation, EntryKinds kinds, guint64 after, guint64 head, EntryFunc each,
+                 gpointer user, GError **error)
 {
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
 
@@ -190,7 +204,7 @@ entries_forward (Ctl *ctl, const char *conversation, guint64 after, guint64 head
     return FALSE;
   while (after < head) {
     guint64 before = MIN (after + PAGE, head) + 1;
-    g_autoptr (GPtrArray) replies = collect_window (ctl, messages, conversation, after, before, error);
+    g_autoptr (GPtrArray) replies = collect_window (ctl, messages, conversation, kinds, after, before, error);
 
     if (replies == NULL)
       return FALSE;

@@ -29,13 +29,16 @@ gboolean entry_is_incoming (const Entry *entry);
 /* The word for the trust column: what the sender's key was worth when it arrived; "insecure" for clear text. */
 const char *entry_get_trust (const Entry *entry);
 
-/* One line, more when the body has more; further lines are indented past the trust column. `state` overrides the entry's
- * own and may be NULL. */
-void entry_print (Ctl *ctl, const Entry *entry, const char *state);
-void entry_print_json (Ctl *ctl, const Entry *entry, const char *state);
+/* One line, more when the body has more; further lines are indented past the trust column. */
+void entry_print (Ctl *ctl, const Entry *entry);
+void entry_print_json (Ctl *ctl, const Entry *entry);
+
+/* Which kinds to ask for; the filter of List() and Fetch(), floating. */
+typedef enum { ENTRY_ALL, ENTRY_MESSAGES } EntryKinds;
+GVariant *entry_filter (EntryKinds kinds);
 
 /* Calls `each` for every entry with after < seq <= head, oldest first, in pages, whatever the size of the log.
  * `conversation` "/" = all. FALSE when a call failed or `each` said stop with an error. */
 typedef gboolean (*EntryFunc) (Ctl *ctl, const Entry *entry, gpointer user, GError **error);
-gboolean entries_forward (Ctl *ctl, const char *conversation, guint64 after, guint64 head, EntryFunc each, gpointer user,
-                          GError **error);
+gboolean entries_forward (Ctl *ctl, const char *conversation, EntryKinds kinds, guint64 after, guint64 head, EntryFunc each,
+                          gpointer user, GError **error);

@@ -10,7 +10,7 @@ struct _Live {
   gpointer user;
   GMainLoop *loop;
   int code;
-  gboolean done;
+  gboolean done, lost;
   guint signals_id, owner_id, timer_id;
   gulong closed_id;
 };
@@ -132,7 +132,7 @@ on_owner_changed (GDBusConnection *connection, const char *sender, const char *p
   if (ctl->live->done || !g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(sss)")))
     return;
   g_variant_get (parameters, "(&s&s&s)", &name, &before, &after);
-  if (g_strcmp0 (after, ctl->owner) == 0)
+  if (g_strcmp0 (after, ctl->owner) == 0 && !ctl->live->lost)
     return;
   if (*after == '\0' && g_strcmp0 (before, ctl->owner) != 0)
     return;
@@ -141,6 +141,7 @@ on_owner_changed (GDBusConnection *connection, const char *sender, const char *p
     return;
   }
   if (*after == '\0') {
+    ctl->live->lost = TRUE;
     ctl_note (ctl, "earshotd stopped; waiting for it to come back");
     return;
   }
@@ -148,6 +149,7 @@ on_owner_changed (GDBusConnection *connection, const char *sender, const char *p
     live_fail (ctl, error);
     return;
   }
+  ctl->live->lost = FALSE;
   ctl_note (ctl, "earshotd is back");
   ctl->live->handlers.resync (ctl, ctl->live->user);
 }

@@ -16,7 +16,7 @@
 #include "cli/out.h"
 #include "cli/time-text.h"
 
-static gboolean option_help, option_version;
+static gboolean option_help, option_version, json_wanted;
 static Ctl ctl_of_process;
 
 static const GOptionEntry global_options[] = {
@@ -143,6 +143,7 @@ parse_options (Ctl *ctl, const Command *command, gboolean strict, int *argc, cha
     g_option_context_add_main_entries (context, command->options, NULL);
   g_option_context_add_main_entries (context, global_options, NULL);
   if (!g_option_context_parse (context, argc, argv, &error)) {
+    ctl->json = json_wanted;
     ctl_usage (ctl, "%s", error->message);
     return FALSE;
   }
@@ -227,6 +228,16 @@ run (Ctl *ctl, const Command *command, GString *line, int argc, char **argv)
   return run_leaf (ctl, command, argc - 1, argv + 1);
 }
 
+/* A bad line is reported in the form that was asked for, though GOption takes its settings back when it fails. */
+static gboolean
+wants_json (char **argv)
+{
+  for (guint i = 1; argv[i] != NULL && !g_str_equal (argv[i], "--"); i++)
+    if (g_str_equal (argv[i], "--json"))
+      return TRUE;
+  return FALSE;
+}
+
 /* Ctrl-C: documented as exit 130, with the terminal as it was. */
 static void
 on_interrupt (int number)
@@ -238,12 +249,16 @@ on_interrupt (int number)
 int
 main (int argc, char **argv)
 {
-  struct sigaction action = { .sa_handler = on_interrupt };
+  struct sigaction action = { .sa_handler = on_interrupt }, before;
   g_autoptr (GString) line = g_string_new (NULL);
   g_autofree char **arguments = g_memdup2 (argv, sizeof *argv * ((gsize) argc + 1));
 
   setlocale (LC_ALL, "");
-  sigaction (SIGINT, &action, NULL);
+  json_wanted = wants_json (argv);
+  /* A shell that starts us in the background has it ignored. */
+  sigaction (SIGINT, NULL, &before);
+  if (before.sa_handler != SIG_IGN)
+    sigaction (SIGINT, &action, NULL);
   int code = run (&ctl_of_process, &command_root, line, argc, arguments);
 
   ctl_clear (&ctl_of_process);

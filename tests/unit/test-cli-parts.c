@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Small parts of xmppctl: exit codes, the model, the line a person types.
+ */
+#include "earshot-config.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#include "cli/exit-code.h"
+#include "cli/line-edit.h"
+#include "cli/model.h"
+
+/* --- exit codes ------------------------------------------------------------------- */
+
+static void
+assert_code (GError *error_take, ExitCode wanted, const char *wanted_name)
+{
+  g_autoptr (GError) error = error_take;
+  const char *name, *hint;
+
+  g_assert_cmpint (exit_code_of_error (error, &name, &hint), ==, wanted);
+  g_assert_cmpstr (name, ==, wanted_name);
+}
+
+static void
+test_exit_codes (void)
+{
+  assert_code (g_dbus_error_new_for_dbus_error ("im.earshot.Earshot1.Error.NotTrusted", "x"), EXIT_NOT_TRUSTED, "NotTrusted");
+  assert_code (g_dbus_error_new_for_dbus_error ("im.earshot.Earshot1.Error.Invented", "x"), EXIT_FAILED, "Failed");
+  assert_code (g_dbus_error_new_for_dbus_error ("im.earshot.Earshot1.Error.", "x"), EXIT_FAILED, "Failed");
+  assert_code (g_dbus_error_new_for_dbus_error ("org.example.Strange", "x"), EXIT_FAILED, "Failed");
+  assert_code (g_dbus_error_new_for_dbus_error ("org.freedesktop.DBus.Error.ServiceUnknown", "x"), EXIT_UNAVAILABLE, "Unavailable");
+  assert_code (g_dbus_error_new_for_dbus_error ("org.freedesktop.DBus.Error.Spawn.ChildExited", "x"), EXIT_UNAVAILABLE, "Unavailable");
+  assert_code (g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "x"), EXIT_TIMEOUT, "Timeout");
+  assert_code (g_error_new (G_IO_ERROR, G_IO_ERROR_CLOSED, "x"), EXIT_UNAVAILABLE, "Unavailable");
+  assert_code (g_error_new (G_FILE_ERROR, G_FILE_ERROR_IO, "x"), EXIT_FAILED, "Failed");
+  assert_code (g_error_new (CLI_ERROR, CLI_ERROR_AMBIGUOUS, "x"), EXIT_AMBIGUOUS, "Ambiguous");
+  assert_code (g_error_new (CLI_ERROR, CLI_ERROR_FAILED, "x"), EXIT_FAILED, "Failed");
+}
+
+static void
+test_states (void)
+{
+  g_assert_cmpint (exit_code_of_state ("held", "approval-needed"), ==, EXIT_NOT_TRUSTED);
+  g_assert_cmpint (exit_code_of_state ("held", "key-replaced"), ==, EXIT_NOT_TRUSTED);
+  g_assert_cmpint (exit_code_of_state ("held", "waiting-approval"), ==, EXIT_REFUSED);
+  g_assert_cmpint (exit_code_of_state ("failed", ""), ==, EXIT_REFUSED);
+  g_assert_cmpint (exit_code_of_state ("failed", "not-trusted"), ==, EXIT_NOT_TRUSTED);
+  g_assert_cmpint (exit_code_of_state ("expired", ""), ==, EXIT_TIMEOUT);
+  g_assert_cmpint (exit_code_of_state ("cancelled", ""), ==, EXIT_FAILED);
+}
+
+/* --- the model --------------------------------------------------------------------- */
+
+static GVariant *
+parse (const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  GVariant *value = g_variant_parse (NULL, text, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  return value;
+}
+
+static Model *
+loaded (void)
+{
+  Model *model = model_new ();
+  g_autoptr (GVariant) managed =
+    parse ("@a{oa{sa{sv}}} {objectpath '/r/contact/10': {'im.earshot.Earshot1.Contact': {'Petname': <'ten'>, 'Blocked': <true>}},"
+           " '/r/contact/9': {'im.earshot.Earshot1.Contact': {'Keys': <[objectpath '/k']>, 'LastSeen': <int64 5>, 'Petname': <uint32 1>}},"
+           " '/r': {'org.example.Other': {}, 'im.earshot.Earshot1.Messages': {'HeadSeq': <uint64 18446744073709551615>}}}");
+
+  model_load (model, managed);
+  return model;
+}
+
+static void
+test_model_reads (void)
+{
+  g_autoptr (Model) model = loaded ();
+  g_autoptr (GPtrArray) contacts = model_list (model, "Contact");
+  g_autofree const char **keys = model_strv (model, "/r/contact/9", "Contact", "Keys");
+  g_autofree const char **none = model_strv (model, "/r/contact/9", "Contact", "LastSeen");
+
+  g_assert_cmpuint (contacts->len, ==, 2);
+  g_assert_cmpstr (g_ptr_array_index (contacts, 0), ==, "/r/contact/9");
+  g_assert_cmpstr (model_string (model, "/r/contact/10", "Contact", "Petname"), ==, "ten");
+  g_assert_true (model_bool (model, "/r/contact/10", "Contact", "Blocked"));
+  g_assert_cmpstr (keys[0], ==, "/k");
+  g_assert_null (none[0]);
+  g_assert_cmpint (model_number (model, "/r/contact/9", "Contact", "LastSeen"), ==, 5);
+  g_assert_cmpint (model_number (model, "/r", "Messages", "HeadSeq"), ==, G_MAXINT64);
+  g_assert_false (model_has (model, "/r", "org.example.Other"));
+}
+
+/* Missing and mistyped read as unset. */
+static void
+test_model_wrong_types (void)
+{
+  g_autoptr (Model) model = loaded ();
+
+  g_assert_cmpstr (model_string (model, "/r/contact/9", "Contact", "Petname"), ==, "");
+  g_assert_cmpstr (model_string (model, "/nowhere", "Contact", "Petname"), ==, "");
+  g_assert_false (model_bool (model, "/r/contact/10", "Contact", "Petname"));
+  g_assert_cmpint (model_number (model, "/r/contact/10", "Contact", "Petname"), ==, 0);
+}
+
+static void
+test_model_follows (void)
+{
+  static const char *const interfaces[] = { "im.earshot.Earshot1.Contact", "org.example.Other", NULL };
+  g_autoptr (Model) model = loaded ();
+  g_autoptr (GVariant) changed = parse ("@a{sv} {'Petname': <'X'>}");
+  g_autoptr (GVariant) added = parse ("@a{sa{sv}} {'im.earshot.Earshot1.Key': {'Trust': <'pinned'>}}");
+
+  model_change (model, "/r/contact/10", "im.earshot.Earshot1.Contact", changed);
+  g_assert_cmpstr (model_string (model, "/r/contact/10", "Contact", "Petname"), ==, "X");
+  model_change (model, "/never/announced", "im.earshot.Earshot1.Contact", changed);
+  g_assert_false (model_has (model, "/never/announced", "Contact"));
+  model_add (model, "/k", added);
+  g_assert_cmpstr (model_string (model, "/k", "Key", "Trust"), ==, "pinned");
+  model_remove (model, "/r/contact/10", interfaces);
+  model_remove (model, "/r/contact/10", interfaces);
+  g_assert_false (model_has (model, "/r/contact/10", "Contact"));
+}
+
+/* --- the line ------------------------------------------------------------------------ */
+
+static LineEditEvent
+feed (LineEdit *edit, const char *bytes)
+{
+  LineEditEvent event = LINE_EDIT_MORE;
+
+  for (; *bytes != '\0'; bytes++)
+    event = line_edit_feed (edit, (guchar) *bytes);
+  return event;
+}
+
+static void
+test_line_edit (void)
+{
+  LineEdit *edit = line_edit_new ();
+
+  g_assert_cmpint (feed (edit, "sch\303\266\177one r\033[D\033OAdum"), ==, LINE_EDIT_MORE);
+  g_assert_cmpstr (line_edit_get_text (edit), ==, "schone rdum");
+  feed (edit, "\027");
+  g_assert_cmpstr (line_edit_get_text (edit), ==, "schone ");
+  g_assert_cmpint (feed (edit, "\004"), ==, LINE_EDIT_MORE);
+  g_assert_cmpint (feed (edit, "\r"), ==, LINE_EDIT_LINE);
+  g_autofree char *line = line_edit_take (edit);
+
+  g_assert_cmpstr (line, ==, "schone ");
+  g_assert_cmpint (feed (edit, "x\025\177\027"), ==, LINE_EDIT_MORE);
+  g_assert_cmpint (feed (edit, "\004"), ==, LINE_EDIT_END);
+  g_assert_cmpint (feed (edit, "\003"), ==, LINE_EDIT_INTERRUPT);
+  line_edit_free (edit);
+}
+
+static void
+test_line_edit_bounds (void)
+{
+  LineEdit *edit = line_edit_new ();
+
+  for (guint i = 0; i < LINE_EDIT_MAX + 100; i++)
+    line_edit_feed (edit, 0xc3);
+  g_assert_cmpuint (strlen (line_edit_get_text (edit)), ==, LINE_EDIT_MAX);
+  g_autofree char *line = line_edit_take (edit);
+
+  g_assert_true (g_utf8_validate (line, -1, NULL));
+  line_edit_free (edit);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/cli/exit-code/errors", test_exit_codes);
+  g_test_add_func ("/cli/exit-code/states", test_states);
+  g_test_add_func ("/cli/model/reads", test_model_reads);
+  g_test_add_func ("/cli/model/wrong-types-read-as-unset", test_model_wrong_types);
+  g_test_add_func ("/cli/model/follows-signals", test_model_follows);
+  g_test_add_func ("/cli/line-edit/keys", test_line_edit);
+  g_test_add_func ("/cli/line-edit/bounds-and-broken-utf8", test_line_edit_bounds);
+  return g_test_run ();
+}
