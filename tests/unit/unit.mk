@@ -136,7 +136,8 @@ tests_unit_test_self_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_self_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-session
-tests_unit_test_session_SOURCES = tests/unit/test-session.c
+tests_unit_test_session_SOURCES = tests/unit/test-session.c tests/unit/host-helper.h tests/unit/people-helper.h \
+	tests/unit/store-helper.h $(fake_discovery)
 tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_session_LDADD = $(model_libs)
 
