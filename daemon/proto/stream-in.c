@@ -59,14 +59,16 @@ const char *
 stream_check_auth (const Stanza *auth, const char *from)
 {
   g_autofree char *text = stanza_dup_text (auth);
-  g_autofree char *authzid = NULL;
+  g_autofree guchar *authzid = NULL;
+  gsize len;
 
   if (g_strcmp0 (stanza_get_attr (auth, "mechanism"), "EXTERNAL") != 0)
     return "invalid-mechanism";
-  authzid = sasl_decode (text);
+  authzid = sasl_decode (text, &len);
   if (authzid == NULL)
     return "incorrect-encoding";
-  if (*authzid != '\0' && g_strcmp0 (authzid, from) != 0)
+  /* By length: a NUL behind the right name makes it another one. */
+  if (len > 0 && (from == NULL || len != strlen (from) || memcmp (authzid, from, len) != 0))
     return "invalid-authzid";
   return NULL;
 }

@@ -50,21 +50,19 @@ stream_end_word (const char *name)
   return word != NULL ? word : "undefined-condition";
 }
 
-char *
-sasl_decode (const char *text)
+guchar *
+sasl_decode (const char *text, gsize *len)
 {
-  gsize len = strlen (text), n = 0;
   g_autofree guchar *bytes = NULL;
   g_autofree char *again = NULL;
 
-  if (len == 0 || strcmp (text, "=") == 0)
-    return g_strdup ("");
-  if (len % 4 != 0)
+  *len = 0;
+  if (*text == '\0' || strcmp (text, "=") == 0)
+    return (guchar *) g_strdup ("");
+  if (strlen (text) % 4 != 0)
     return NULL;
   /* GLib skips what is not base64; written again it must be what came. */
-  bytes = g_base64_decode (text, &n);
-  again = g_base64_encode (bytes, n);
-  if (strcmp (again, text) != 0 || !g_utf8_validate_len ((const char *) bytes, n, NULL))
-    return NULL;
-  return g_strndup ((const char *) bytes, n);
+  bytes = g_base64_decode (text, len);
+  again = g_base64_encode (bytes, *len);
+  return strcmp (again, text) == 0 ? g_steal_pointer (&bytes) : NULL;
 }

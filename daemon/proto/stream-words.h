@@ -14,6 +14,6 @@ const char *sasl_error_word (const char *name);
 /* Our own words of StreamEnd ("closed", "tls", …), else "undefined-condition". */
 const char *stream_end_word (const char *name);
 
-/* RFC 6120 section 6.4.2: "=" is an empty response; otherwise strict base64 (RFC 4648 section 4) of UTF-8
- * without NUL. NULL: incorrectly encoded. Caller frees. */
-char *sasl_decode (const char *text);
+/* RFC 6120 section 6.4.2: "=" is an empty response; otherwise strict base64 (RFC 4648 section 4) of `*len` bytes that may
+ * be anything, a NUL behind them. NULL: incorrectly encoded. Caller frees. */
+guchar *sasl_decode (const char *text, gsize *len);

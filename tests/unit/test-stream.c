@@ -734,8 +734,9 @@ test_auth_refusals (void)
   expect_sasl (AT_SECOND, AUTH ("cm9t ZW9AZm9yemE="), "incorrect-encoding");
   expect_sasl (AT_SECOND, AUTH ("!!!!"), "incorrect-encoding");
   expect_sasl (AT_SECOND, AUTH ("===="), "incorrect-encoding");
-  expect_sasl (AT_SECOND, AUTH ("cm9tZW9AZm9yemEA"), "incorrect-encoding"); /* a NUL behind the name */
-  expect_sasl (AT_SECOND, AUTH ("/w=="), "incorrect-encoding");             /* no UTF-8 */
+  expect_sasl (AT_SECOND, AUTH ("cm9tZW9AZm9yemEA"), "invalid-authzid"); /* a NUL behind the name */
+  expect_sasl (AT_SECOND, AUTH ("/w=="), "invalid-authzid");             /* no UTF-8 */
+  expect_sasl (AT_SECOND, AUTH ("AA=="), "invalid-authzid");             /* one NUL is not empty */
   expect_sasl (AT_SECOND, "<auth xmlns='" NS_SASL "' mechanism='PLAIN'>AGEAYg==</auth>", "invalid-mechanism");
   expect_sasl (AT_SECOND, "<auth xmlns='" NS_SASL "' mechanism='external'>=</auth>", "invalid-mechanism");
   expect_sasl (AT_SECOND, "<auth xmlns='" NS_SASL "'>=</auth>", "invalid-mechanism");
