@@ -5,9 +5,11 @@ lan_tests = \
 	tests/lan/test-crash.py \
 	tests/lan/test-discovery.py \
 	tests/lan/test-operation.py \
-	tests/lan/test-presence.py
+	tests/lan/test-presence.py \
+	tests/lan/test-stream-answer.py
 TESTS += $(lan_tests)
-EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/people.py
+EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/people.py \
+	tests/lan/peer.py tests/lan/certs.py
 
 check_PROGRAMS += tests/lan/tool-discovery
 tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c
