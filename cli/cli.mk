@@ -49,6 +49,6 @@ cli/completion-bash.h: data/xmppctl.bash
 	  $(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/  "/' -e 's/$$/\\n"/' $(srcdir)/data/xmppctl.bash; \
 	  echo '  ;'; } >$@.tmp && mv $@.tmp $@
 # BUILT_SOURCES alone would not help `make xmppctl`.
-cli/xmppctl-cmd-completion.$(OBJEXT): cli/completion-bash.h
+$(xmppctl_OBJECTS): cli/completion-bash.h dbus/earshot-dbus.h
 BUILT_SOURCES += cli/completion-bash.h
 CLEANFILES += cli/completion-bash.h
