@@ -9,7 +9,7 @@
 #include "cli/escape.h"
 #include "cli/peer.h"
 
-#define COMPLETION_TIMEOUT_US (2 * G_USEC_PER_SEC)
+#define COMPLETION_TIMEOUT_US (5 * G_USEC_PER_SEC)
 
 static int
 run_bash (Ctl *ctl, int argc, char **argv)

@@ -126,6 +126,23 @@ confirm (Ctl *ctl, const Decision *decision, const char *verb)
   return EXIT_FAILED;
 }
 
+static const char *
+past_tense (const char *choice)
+{
+  static const struct {
+    const char *choice, *past;
+  } words[] = {
+    { "accept", "accepted" }, { "allow", "allowed" },           { "separate", "accepted as another person:" },
+    { "reject", "rejected" }, { "refuse", "refused" },          { "replace", "took the new key of" },
+    { "revoke", "revoked" },  { "forget", "forgot" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    if (g_str_equal (words[i].choice, choice))
+      return words[i].past;
+  return choice;
+}
+
 static void
 report (Ctl *ctl, const Decision *decision, const char *choice)
 {
@@ -139,7 +156,7 @@ report (Ctl *ctl, const Decision *decision, const char *choice)
     json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, decision->contact, NULL));
     json_line_print (stdout, object);
   } else {
-    ctl_note (ctl, "%s: %s", choice, label);
+    ctl_note (ctl, "%s %s", past_tense (choice), label);
   }
 }
 
