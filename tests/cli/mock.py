@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A daemon that is none: the interfaces of dbus/*.xml on a private bus, with canned state, in a thread of the test."""
 
+import ctypes
 import glob
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -30,6 +32,14 @@ MANAGER_XML = """<node><interface name="org.freedesktop.DBus.ObjectManager">
 </interface></node>"""
 
 
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """A test that is killed leaves no bus behind."""
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Bus:
     """A dbus-daemon of our own on a path socket."""
 
@@ -39,7 +49,8 @@ class Bus:
         with open(config, "w", encoding="utf-8") as file:
             file.write(CONFIG % {"dir": self.dir.name})
         self.process = subprocess.Popen(
-            ["dbus-daemon", "--config-file=" + config, "--nofork", "--print-address=1"], stdout=subprocess.PIPE, text=True
+            ["dbus-daemon", "--config-file=" + config, "--nofork", "--print-address=1"], stdout=subprocess.PIPE, text=True,
+            preexec_fn=die_with_parent,
         )
         self.process.stdout.readline()
         self.address = "unix:path=%s/bus" % self.dir.name
