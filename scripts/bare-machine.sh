@@ -66,7 +66,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 there () {
   where=$1; shift
   env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb \
-    unshare --mount $isolated sh -c 'cd "$1" && pivot_root . mnt && umount -l /mnt && cd "$2" && shift 2 && exec "$@"' \
+    unshare --mount $isolated sh -c 'ip link set lo up; cd "$1" && pivot_root . mnt && umount -l /mnt && cd "$2" && shift 2 && exec "$@"' \
       sh "$root" "$where" "$@" </dev/null
 }
 

@@ -89,7 +89,8 @@ def full_disk(lan):
     assert name == rig.NAME + ".Error.StoreFull", name
     assert len(accepted) > 5
     juliet.kill9()
-    host.run("mount", "-o", "remount,size=16m", juliet.data_dir)
+    # With a source named, mount(8) adds no old options: their uid= is not of this namespace where a plain user made it.
+    host.run("mount", "-t", "tmpfs", "-o", "remount,size=16m,mode=700", "none", juliet.data_dir)
     juliet.restart()
     romeo.host.plug()
     wait_received(romeo, accepted, 60)
