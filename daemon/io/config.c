@@ -237,7 +237,7 @@ line_of (const char *text, const char *group, const char *key)
         {
           const char *rest = line + strlen (key);
 
-          while (*rest == ' ' || *rest == '\t')
+          while (g_ascii_isspace (*rest))
             rest++;
           if (*rest == '=')
             return i + 1;
