@@ -265,8 +265,8 @@ typedef struct {
   gsize used;
 } Writer;
 
-/* Appends KEY=VALUE if it fits; with `cut` as much of the value as fits. */
-static void
+/* Appends KEY=VALUE if it fits; with `cut` as much of the value as fits. FALSE: nothing was appended. */
+static gboolean
 put (Writer *w, const char *key, const char *value, gboolean cut)
 {
   gsize key_len = strlen (key) + 1;
@@ -276,13 +276,30 @@ put (Writer *w, const char *key, const char *value, gboolean cut)
   char *pair;
 
   if (value == NULL || room <= key_len)
-    return;
+    return FALSE;
   text = clean (value, strlen (value), cut ? room - key_len : G_MAXSIZE);
   if (text == NULL || key_len + strlen (text) > room)
-    return;
+    return FALSE;
   pair = g_strdup_printf ("%s=%s", key, text);
   w->used += strlen (pair) + 1;
   g_ptr_array_add (w->strings, g_bytes_new_take (pair, strlen (pair)));
+  return TRUE;
+}
+
+/* The three say something only together (XEP-0174 section 4): all of them or none. */
+static void
+put_caps (Writer *w, const char *node, const char *ver)
+{
+  gsize used = w->used;
+  guint n = w->strings->len;
+
+  if (node == NULL || ver == NULL)
+    return;
+  if (put (w, key_words[KEY_HASH], "sha-1", FALSE) && put (w, key_words[KEY_NODE], node, FALSE)
+      && put (w, key_words[KEY_VER], ver, FALSE))
+    return;
+  g_ptr_array_set_size (w->strings, (gint) n);
+  w->used = used;
 }
 
 /* What a machine needs comes first, then the name, then what the user chose to share, then the status text: under a
@@ -301,12 +318,7 @@ presence_to_txt (const Presence *p)
     }
   if (p->direct_tls)
     put (&w, key_words[KEY_DIRECT], "1", FALSE);
-  if (p->node != NULL && p->ver != NULL)
-    {
-      put (&w, key_words[KEY_HASH], "sha-1", FALSE);
-      put (&w, key_words[KEY_NODE], p->node, FALSE);
-      put (&w, key_words[KEY_VER], p->ver, FALSE);
-    }
+  put_caps (&w, p->node, p->ver);
   put (&w, key_words[KEY_PHSH], p->phsh, FALSE);
   put (&w, key_words[KEY_NICK], p->nick, TRUE);
   put (&w, key_words[KEY_FIRST], p->first, FALSE);
