@@ -53,6 +53,8 @@ struct _Stream {
   XmlStream *xml;
   Then then;
   gboolean header_sent; /* in this section */
+  gboolean tag_sent;    /* our </stream:stream> is on its way: nothing may follow it */
+  gboolean judged;      /* the verdict was given: there is one a stream */
   gboolean restricted;
   gboolean reached_open;
   char *claimed_from;   /* `from` of the peer's header in this section; NULL */
@@ -134,8 +136,18 @@ stream_free (Stream *s)
 static void
 send_text (Stream *s, const char *text)
 {
-  if (s->state != STATE_ENDED)
+  if (s->state != STATE_ENDED && !s->tag_sent)
     s->callbacks.send (s->user, text, strlen (text));
+}
+
+/* Once, whoever asks again from inside the callback. */
+static void
+send_closing_tag (Stream *s)
+{
+  if (s->state == STATE_ENDED || s->tag_sent)
+    return;
+  s->tag_sent = TRUE;
+  s->callbacks.send (s->user, "</stream:stream>", strlen ("</stream:stream>"));
 }
 
 static void
@@ -187,13 +199,13 @@ fail (Stream *s, const char *condition, const char *app_error)
 
   if (s->state == STATE_ENDED)
     return;
-  if (s->state != STATE_NEW && s->state != STATE_TLS && s->state != STATE_CLOSING)
+  if (s->state != STATE_NEW && s->state != STATE_TLS)
     {
       if (!s->header_sent)
         send_header (s);
       if (known != NULL)
         send_built (s, stream_build_error (known, app_error));
-      send_text (s, "</stream:stream>");
+      send_closing_tag (s);
     }
   end (s, FALSE, FALSE, known != NULL ? known : stream_end_word (condition));
 }
@@ -203,14 +215,15 @@ static void
 fail_auth (Stream *s, const char *condition)
 {
   send_built (s, stream_build_auth_failure (condition));
-  send_text (s, "</stream:stream>");
+  send_closing_tag (s);
   end (s, FALSE, FALSE, sasl_error_word (condition));
 }
 
 static void
 fail_tls (Stream *s)
 {
-  send_text (s, "<failure xmlns='" NS_TLS "'/></stream:stream>");
+  send_text (s, "<failure xmlns='" NS_TLS "'/>");
+  send_closing_tag (s);
   end (s, FALSE, FALSE, "tls");
 }
 
@@ -218,7 +231,7 @@ fail_tls (Stream *s)
 static void
 part (Stream *s, const char *word)
 {
-  send_text (s, "</stream:stream>");
+  send_closing_tag (s);
   end (s, FALSE, FALSE, word);
 }
 
@@ -475,7 +488,7 @@ in_proceed (Stream *s, const Stanza *e)
     stop_and (s, THEN_START_TLS);
   else if (stanza_is (e, "failure", NS_TLS))
     {
-      send_text (s, "</stream:stream>");
+      send_closing_tag (s);
       end (s, TRUE, FALSE, "tls");
     }
   else
@@ -514,7 +527,7 @@ in_success (Stream *s, const Stanza *e)
       const Stanza *child = stanza_get_child (e, NULL, NS_SASL);
       const char *word = child != NULL ? sasl_error_word (stanza_get_name (child)) : NULL;
 
-      send_text (s, "</stream:stream>");
+      send_closing_tag (s);
       end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
     }
   else
@@ -550,8 +563,7 @@ on_stream_error (Stream *s, const Stanza *e)
   const Stanza *child = stanza_get_child (e, NULL, NS_STREAM_ERRORS);
   const char *word = child != NULL ? stream_error_word (stanza_get_name (child)) : NULL;
 
-  if (s->state != STATE_CLOSING)
-    send_text (s, "</stream:stream>");
+  send_closing_tag (s);
   end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
 }
 
@@ -603,8 +615,7 @@ on_closed (gpointer user)
 
   if (s->state == STATE_ENDED)
     return;
-  if (!we_closed)
-    send_text (s, "</stream:stream>");
+  send_closing_tag (s);
   end (s, !we_closed, TRUE, "closed");
 }
 
@@ -742,8 +753,9 @@ stream_tls_done (Stream *s)
 void
 stream_judged (Stream *s, StreamVerdict verdict)
 {
-  if (s->state != STATE_JUDGE)
+  if (s->state != STATE_JUDGE || s->judged)
     return;
+  s->judged = TRUE;
   enter (s);
   switch (verdict)
     {
@@ -769,7 +781,7 @@ stream_send (Stream *s, const Stanza *stanza)
   g_autoptr (GString) out = NULL, addresses = NULL;
 
   /* S-32: presence lives in the TXT record, never in a stanza. */
-  if (s->state != STATE_OPEN || !stream_is_stanza (stanza) || stanza_is (stanza, "presence", NS_CLIENT))
+  if (s->state != STATE_OPEN || s->tag_sent || !stream_is_stanza (stanza) || stanza_is (stanza, "presence", NS_CLIENT))
     return FALSE;
   out = g_string_new (NULL);
   addresses = g_string_new (NULL);
@@ -796,7 +808,7 @@ stream_close (Stream *s)
   enter (s);
   if (s->state == STATE_OPEN)
     {
-      send_text (s, "</stream:stream>");
+      send_closing_tag (s);
       step (s, STATE_CLOSING);
       ask_deadline (s, CLOSE_MS);
     }
