@@ -94,9 +94,11 @@ escape_cut (const char *text, guint columns)
 
   if (escape_columns (whole) <= columns)
     return g_steal_pointer (&whole);
-  gsize len = columns > 3 ? fitting (whole, columns - 3) : 0;
+  guint room = columns > 3 ? columns - 3 : 0;
+  /* Half of a wide character is none. */
+  gsize len = room > 0 && char_columns (g_utf8_get_char (whole)) <= room ? fitting (whole, room) : 0;
 
-  return g_strdup_printf ("%.*s...", (int) len, whole);
+  return g_strdup_printf ("%.*s%.*s", (int) len, whole, (int) MIN (columns, 3), "...");
 }
 
 static void
