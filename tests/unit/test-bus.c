@@ -242,11 +242,14 @@ test_default_require (Fixture *f, gconstpointer data)
 static void
 test_audit_names_caller (Fixture *f, gconstpointer data)
 {
+  /* Under valgrind we are valgrind; it hides that of "self", but not of "thread-self". */
+  g_autofree char *program = g_file_read_link ("/proc/thread-self/exe", NULL);
   g_autofree char *expected = g_strdup_printf ("by name=%s pid=%d program=", g_dbus_connection_get_unique_name (f->theirs), getpid ());
   g_autoptr (GVariant) reply = call_ok (f, R3, I ("Request"), "Resolve", g_variant_new ("(sa{sv})", "reject", NULL));
 
   g_assert_nonnull (strstr (fake.calls->str, expected));
-  g_assert_nonnull (strstr (fake.calls->str, "test-bus"));
+  g_assert_nonnull (program);
+  g_assert_nonnull (strstr (fake.calls->str, strrchr (program, '/') + 1));
 }
 
 static void
