@@ -165,13 +165,12 @@ end (Stream *s, gboolean by_peer, gboolean clean, const char *condition)
 
   if (s->state == STATE_ENDED)
     return;
-  ask_deadline (s, 0);
-  if (s->state == STATE_ENDED) /* freed in there */
-    return;
-  s->state = STATE_ENDED;
+  s->state = STATE_ENDED; /* first: what is asked of it in the callbacks finds it so */
   if (s->xml != NULL)
     xml_stream_stop (s->xml);
-  s->callbacks.ended (s->user, &how);
+  s->callbacks.deadline (s->user, 0);
+  if (!s->doomed)
+    s->callbacks.ended (s->user, &how);
 }
 
 static void
