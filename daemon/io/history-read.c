@@ -201,8 +201,9 @@ history_fetch (History *history, const char *consumer, guint limit, guint32 cont
 static gboolean
 work_get (sqlite3 *handle, gpointer data, GError **error)
 {
+  /* Ours first: a peer knows the ids of what we sent to it, and may use one for a message of its own. */
   static const char sql[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_id WHERE id = ?1 AND kind = 0 AND id <> ''"
-                            " ORDER BY seq DESC LIMIT 1";
+                            " ORDER BY direction DESC, seq DESC LIMIT 1";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;

@@ -21,6 +21,7 @@ struct _Link {
   guint32 events;          /* what the watch waits for */
   GByteArray *out;
   gsize out_at;            /* bytes of `out` already written */
+  gsize pending_max;
   GInetSocketAddress *remote;
   Dial *dial;              /* while calling */
   Listener *listener;      /* while half-open: where it is counted */

@@ -63,6 +63,7 @@ link_new (Poller *poller)
   link->fd = -1;
   link->out = g_byte_array_new ();
   link->reading = TRUE;
+  link->pending_max = PENDING_MAX;
   return link;
 }
 
@@ -373,7 +374,7 @@ link_write (Link *link, const guint8 *bytes, gsize len)
 
   if (link->freed || link->shut || link->failure != NULL || len == 0 || (link->fd < 0 && link->dial == NULL))
     return;
-  if (len > PENDING_MAX || pending > PENDING_MAX - len)
+  if (len > link->pending_max || pending > link->pending_max - len)
     {
       link_fail_later (link, g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_TIMEOUT, "the peer does not take what is sent"));
       return;
@@ -397,6 +398,12 @@ gsize
 link_get_pending (const Link *link)
 {
   return link->out->len - link->out_at;
+}
+
+void
+link_set_pending_max (Link *link, gsize max)
+{
+  link->pending_max = MIN (max, PENDING_MAX);
 }
 
 void

@@ -62,6 +62,8 @@ void link_mark_open (Link *link);
 /* Queues; tries to write at once, the rest when the socket allows. The caller batches. */
 void link_write (Link *link, const guint8 *bytes, gsize len);
 gsize link_get_pending (const Link *link);
+/* More than that towards a peer that does not read ends the link (8 MiB unless set). */
+void link_set_pending_max (Link *link, gsize max);
 /* FALSE: reads no more until TRUE (back-pressure). */
 void link_set_reading (Link *link, gboolean reading);
 /* Writes what is queued, then shuts down writing; reading goes on. Used to drain after an error. */

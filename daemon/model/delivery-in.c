@@ -12,7 +12,8 @@
 #include "daemon/model/delivery-private.h"
 
 #define ID_MAX 256
-#define STORING_HIGH 512     /* received messages on their way to the disk before a session's reading is held */
+/* Received messages on their way to the disk before a session's reading is held: each counts one, and one for each KiB. */
+#define STORING_HIGH 512
 #define STORING_LOW 128
 
 void
@@ -36,6 +37,7 @@ typedef struct {
   guint32 contact;
   Fingerprint key;
   char *id;
+  int weight;
   gboolean wants_receipt;
   gboolean aside;
 } Incoming;
@@ -91,7 +93,7 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
   Conv *conv = delivery_conv (delivery, incoming->contact);
   Session *session = incoming_session (incoming);
 
-  count_storing (conv, session, -1);
+  count_storing (conv, session, -incoming->weight);
   if (error != NULL)
     {
       log_warn ("delivery", "a received message could not be stored: %s", error->message);
@@ -128,7 +130,7 @@ on_set_aside (gpointer user, const LogEntry *entry, ReceivedResult result, const
   Session *session = incoming_session (incoming);
   Key *key = contacts_get_key (delivery->config.contacts, &incoming->key);
 
-  count_storing (delivery_conv (delivery, incoming->contact), session, -1);
+  count_storing (delivery_conv (delivery, incoming->contact), session, -incoming->weight);
   if (error != NULL)
     {
       if (session != NULL)
@@ -215,7 +217,8 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   g_free (entry->trust);
   entry->trust = g_strdup (trust_level_to_string (key_get_level (key)));
   entry->thread = dup_thread (message);
-  count_storing (delivery_conv (delivery, incoming->contact), session, 1);
+  incoming->weight = 1 + (int) (strlen (entry->body) / 1024);
+  count_storing (delivery_conv (delivery, incoming->contact), session, incoming->weight);
   if (incoming->aside)
     {
       history_set_aside (delivery->config.history, entry, DELIVERY_ASIDE_MAX, on_set_aside, incoming);

@@ -41,7 +41,7 @@ typedef struct {
   guint unread;
   gboolean muted;
   char *require;
-  guint storing;           /* received messages on their way to the disk */
+  guint storing;           /* weight of the received messages on their way to the disk */
   guint64 holding;         /* session whose reading is held for that, 0 = none */
   gboolean typing_out, typing_in;
 } Conv;

@@ -57,6 +57,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Session, session_unref)
 void session_on_accepted (gpointer user, Link *link_take);
 Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance,
                                  gboolean direct);
+/* How much may wait for a peer that does not read: after opening, and when its trust changed. */
+void session_limit_output (Session *session);
 /* Closes at once without a word; no callback follows. */
 void session_drop (Session *session);
 

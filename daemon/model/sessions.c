@@ -35,7 +35,10 @@ on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
       if (contact_is_blocked (contact) || own == NULL || key_is_refused (own) || key_get_level (own) == TRUST_REVOKED)
         stream_fail (session->stream, "reset", NULL);
       else
-        sessions->callbacks.changed (sessions->user, session);
+        {
+          session_limit_output (session);
+          sessions->callbacks.changed (sessions->user, session);
+        }
     }
   dialer_on_decided (sessions, contact);
 }
@@ -184,6 +187,14 @@ session_is_trusted (const Session *session)
   Key *key = session_get_key (session);
 
   return key != NULL && key_get_level (key) >= TRUST_PINNED && !contact_is_blocked (key_get_contact (key));
+}
+
+/* A stranger may ask for answers and not read them. We write nothing else to it, so there is no need for much room. */
+void
+session_limit_output (Session *session)
+{
+  if (session->link != NULL)
+    link_set_pending_max (session->link, session_is_trusted (session) ? G_MAXSIZE : LINK_HIGH_WATER);
 }
 
 gboolean

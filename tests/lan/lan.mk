@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
 lan_tests = \
+	tests/lan/test-attack.py \
 	tests/lan/test-conversation.py \
 	tests/lan/test-crash.py \
 	tests/lan/test-discovery.py \
@@ -8,7 +9,7 @@ lan_tests = \
 	tests/lan/test-presence.py \
 	tests/lan/test-stream-answer.py
 TESTS += $(lan_tests)
-EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/people.py \
+EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/people.py tests/lan/foe.py \
 	tests/lan/peer.py tests/lan/certs.py
 
 check_PROGRAMS += tests/lan/tool-discovery

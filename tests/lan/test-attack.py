@@ -1,0 +1,583 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whoever means harm: floods of announcements, strangers and stanzas, a contact that turned, a bus client without manners,
+a disk that lies. What is asserted is the same each time: memory stays bounded, nothing is believed that was not proven, and a
+friend's message still gets through."""
+import contextlib
+import os
+import random
+import re
+import subprocess
+
+import foe
+import rig
+from gi.repository import Gio, GLib
+from people import (befriend, contacts, error_of, fingerprint, log, named, queued, received, requests, resolve, send, state_of,
+                    wait_received, wait_request, wait_sight, wait_state, with_key)
+
+PORT = 5298
+
+
+def victim_and_friend(lan, **options):
+    """juliet, listening at a known port, and romeo, whom she trusts; both see each other."""
+    juliet, romeo = lan.host("pronto", avahi="embedded"), lan.host("forza", avahi="embedded")
+    juliet.start_daemon(name="juliet", port=PORT, **options)
+    romeo.start_daemon(name="romeo")
+    befriend(juliet.me, romeo.me, petname_b="romeo")
+    wait_sight(juliet.me, "romeo")
+    wait_sight(romeo.me, "juliet")
+    still_there(juliet.me, romeo.me, "before")
+    return juliet.me, romeo.me
+
+
+def still_there(juliet, romeo, word, timeout=20):
+    """A friend's message gets through, both ways."""
+    there, back = with_key(romeo, fingerprint(juliet)), with_key(juliet, fingerprint(romeo))
+    wait_state(romeo, send(romeo, there, "hear " + word)[0], "delivered", timeout)
+    wait_state(juliet, send(juliet, back, "answer " + word)[0], "delivered", timeout)
+    assert received(juliet, back)[-1] == "hear " + word
+
+
+def trust(user, key, petname=""):
+    return user.manager("AddContact", GLib.Variant("(ssasa{sv})", (petname, key.fingerprint, [], {})))[0]
+
+
+def knock(juliet, host, key, addr, **options):
+    return foe.Stream(host, key, addr, (juliet.host.address, PORT), **options).open()
+
+
+def log_lines(user):
+    with open(user.process.log, "rb") as out:
+        return out.read().splitlines()
+
+
+def assert_clean_log(user, canary=None):
+    """One event is one line without a control character, and holds nobody's words (X-03)."""
+    for line in log_lines(user):
+        assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", line), line
+        line.decode("utf-8")
+        assert canary is None or canary.encode() not in line, line
+
+
+# --- announcements ----------------------------------------------------------------------------------------
+
+HOSTILE = [
+    b"esc\x1b]0;owned\x07@x", b"new\nline@x", b"cr\rlf\n@x", b"nul\0@x", b"bad\xff\xfe@x", b"\xc0\xae@x", b"\xed\xa0\x80@x", b"@x", b"x@", b"noat",
+    b"a@b@c", b"slash/@x", b"dot.dot@x.y", b"back\\slash@x", b"\\065@x", b"a" * 61 + b"@x", "rtl\u202egnp@x".encode(), "zw\u200b\u2066@x".encode(),
+    b"romeo@forza ", b"Romeo@FORZA", b"romeo@evil", "r\u043emeo@forza".encode(), b"%s%n%n@x", b"../../../etc@x", b"$(reboot)@x", b" @x", b"-@-",
+]
+HOSTILE_TXT = [
+    [b"txtvers=1", b"nick=\x1b[2J\x1b[Hroot#", b"msg=line\nverified  romeo  online"], [b"nick=romeo"], [b"nick=\xff\xfe\xfd", b"msg=\xed\xa0\x80"],
+    [b"nick=" + "\u202e\u2066romeo".encode()], [b"=", b"==", b"=x", b"nick"], [b"nick=" + b"n" * 250], [b"tls.spki=" + b"A" * 43, b"tls.spki=" + b"B" * 43],
+    [b"tls.spki=" + b"A" * 200], [b"status=" + b"\x00" * 200], [b"ver=x", b"hash=sha-1", b"node=" + b"n" * 240], [b"k%d=%d" % (i, i) for i in range(60)],
+]
+
+
+@rig.test
+def ten_thousand_announcements(lan):
+    """X-02 P-19: 10 000 forged announcements with hostile names and texts neither fill memory nor push out a friend or a question"""
+    juliet, romeo = victim_and_friend(lan)
+    mallory = lan.host("mallory", avahi="none")
+    # A stranger who did knock, and waits for an answer.
+    key = foe.Key(lan.dir, "waiting")
+    waiting = knock(juliet, mallory, key, "paris@mallory")
+    waiting.send(waiting.message("w1", "may I?"))
+    wait_request(juliet, "new-key")
+    waiting.close()
+    before_levels = {path: props["Trust"] for path, props in contacts(juliet).items() if props["Stored"]}
+    announcer = foe.Announcer(mallory)
+    said = juliet.signals("org.freedesktop.DBus.ObjectManager", "InterfacesAdded")
+    chance = random.Random(5)
+    with foe.bounded(juliet, 30, "announcements"):
+        for i in range(10000 // 20):
+            names = [(b"flood%05d-%s@m" % (i * 20 + n, b"y" * 40), chance.choice(HOSTILE_TXT)) for n in range(18)]
+            names += [(chance.choice(HOSTILE), chance.choice(HOSTILE_TXT + [None])) for n in range(2)]
+            # With a friend's key hint, too: it proves nothing.
+            if i % 50 == 0:
+                names.append((b"romeo%d@evil" % i, [b"tls.spki=" + spki_text(fingerprint(romeo))]))
+            announcer.say(names)
+            if i % 10 == 0:
+                rig.settle(0.02)
+        juliet.wait_for(lambda: len(contacts(juliet)) >= 256, 30, "the flood to be noticed")
+        still_there(juliet, romeo, "under announcements")
+    people = contacts(juliet)
+    strangers = [props for props in people.values() if not props["Stored"]]
+    assert len(strangers) <= 256, len(strangers)
+    assert {path: props["Trust"] for path, props in people.items() if props["Stored"]} == before_levels
+    # Another's TXT changes no trust, and the one who knocked is still known.
+    path, props = wait_request(juliet, "new-key")
+    assert props["Details"]["fingerprint"] == key.fingerprint and [m["body"] for m in props["Details"]["preview"]] == ["may I?"]
+    assert len([1 for signal in said if "/contact/" in signal[3][0]]) <= 30, "signals about strangers: %d" % len(said)
+    # A terminal and a script see one line each, without control characters, and a petname finds only its owner.
+    status, out, err = juliet.ctl("--color=never", "peers", "-a", check=False, text=False)
+    assert status == 0 and not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", out), out
+    shown = out.decode()
+    assert not re.search("[\u200b\u202a-\u202e\u2066-\u2069]", shown)
+    assert len(shown.splitlines()) <= len(people) + 2
+    assert juliet.manager("FindContact", GLib.Variant("(s)", ("romeo",)))[0] == with_key(juliet, fingerprint(romeo))
+    assert_clean_log(juliet)
+    announcer.close()
+
+
+def spki_text(fp):
+    import base64
+    return base64.urlsafe_b64encode(bytes.fromhex(fp)).rstrip(b"=")
+
+
+# --- strangers --------------------------------------------------------------------------------------------
+
+@rig.test
+def strangers_by_the_hundred(lan):
+    """X-02 S-24 T-08: fresh keys by the hundred from as many addresses, one with 1 000 message requests: caps hold, a friend gets through"""
+    juliet, romeo = victim_and_friend(lan)
+    mallory = lan.host("mallory", avahi="none")
+    count, cap = int(os.environ.get("EARSHOT_STRANGERS", "100")), 64
+    juliet.set_prop("", "Manager", "MaxStrangers", GLib.Variant("u", cap))
+    sources = ["fe80::bad:%x" % i for i in range(1, count + 1)]
+    subprocess.run(mallory.enter(["ip", "-batch", "-"]), input="".join("addr add %s/64 dev eth0 nodad\n" % s for s in sources), text=True, check=True)
+    home = (juliet.host.link_local(), PORT)
+    keys = [foe.Key(lan.dir, str(i)) for i in range(count)]
+    streams, before = [], foe.descriptors(juliet)
+    with foe.bounded(juliet, 24, "strangers"):
+        # The first leaves a thousand message requests.
+        chatty = foe.Stream(mallory, keys[0], "mercutio@m", home, source=sources[0]).open()
+        assert b"<restricted " in chatty.features
+        for start in range(0, 1000, 50):
+            if not chatty.send_quietly("".join(chatty.message("r%d" % i, "please %04d " % i + "x" * 3000) for i in range(start, start + 50))):
+                break
+        path, props = wait_request(juliet, "new-key")
+        juliet.wait_for(lambda: len(requests(juliet)[path]["Details"].get("preview", [])) == 8, 20, "eight of the thousand")
+        bounced = 0
+        with contextlib.suppress(foe.Ended):
+            while bounced < 900:
+                piece = chatty.until(b"</message>")
+                assert b"<received" not in piece, "an unknown key got a receipt"
+                assert b"please" not in piece, "a bounce quotes the body"
+                bounced += b"untrusted" in piece
+        for i in range(1, count):
+            with contextlib.suppress(foe.Ended, OSError):
+                stream = foe.Stream(mallory, keys[i], "guest%d@m" % i, home, source=sources[i]).open()
+                stream.send_quietly(stream.message("m", "let me in"))
+                streams.append(stream)
+        rig.note("%d of %d got a stream" % (len(streams), count - 1))
+        still_there(juliet, romeo, "among strangers")
+    assert len(streams) > count // 2
+    assert len([1 for props in contacts(juliet).values() if not props["Stored"]]) <= cap
+    assert len(requests(juliet)) <= cap
+    assert foe.descriptors(juliet) - before <= 60, foe.descriptors(juliet) - before
+    assert received(juliet) == ["hear before", "hear among strangers"]
+    # One address alone is stopped at twenty a minute.
+    refused = 0
+    for i in range(30):
+        try:
+            foe.Stream(mallory, keys[i], "again@m", (juliet.host.address, PORT)).close()
+        except (foe.Ended, OSError):
+            refused += 1
+    assert refused >= 10, refused
+    still_there(juliet, romeo, "after the hammering")
+    assert_clean_log(juliet, "please")
+    for stream in streams:
+        stream.close()
+
+
+# --- a contact that turned --------------------------------------------------------------------------------
+
+@rig.test
+def trusted_peer_turns(lan):
+    """S-18 S-22 M-06 M-08 M-12 T-20: a trusted peer floods, lies about ids, times and senders; nothing of it counts for others"""
+    juliet, romeo = victim_and_friend(lan)
+    mallory = lan.host("mallory", avahi="none")
+    key = foe.Key(lan.dir, "tybalt")
+    tybalt = trust(juliet, key, "tybalt")
+    back = with_key(juliet, fingerprint(romeo))
+    romeo.host.unplug()
+    owed = send(juliet, back, "for romeo alone")[0]
+
+    def fresh(**options):
+        return knock(juliet, mallory, key, "tybalt@mallory", **options)
+
+    stream = fresh(direct=False)
+    # Receipts and errors for what it does not own, quoting bodies: they settle nothing.
+    for lie in ("<message id='l1'><received xmlns='urn:xmpp:receipts' id='%s'/></message>",
+                "<message id='%s' type='error'><body>quoted</body><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>",
+                "<message id='%s' type='error'><error type='auth'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><untrusted xmlns='im.earshot:trust:0'/></error></message>"):
+        stream.send(lie % owed)
+    stream.send("".join("<message id='b%d'><received xmlns='urn:xmpp:receipts' id='bogus-%d'/></message>" % (i, i) for i in range(2000)))
+    stream.ping()
+    assert state_of(juliet, owed) in (("queued", ""), ("sent", "")), state_of(juliet, owed)
+    # Its answer under the id of a message of ours does not hide that message.
+    mine = send(juliet, tybalt, "to tybalt")[0]
+    stream.until(b"to tybalt</body>")
+    stream.send(stream.message(mine, "I am thy message"))
+    assert mine in stream.receipts(1)
+    message = juliet.call("", "Messages", "Get", GLib.Variant("(s)", (mine,)))[0]
+    assert message["direction"] == "out" and message["body"] == "to tybalt", message
+    # One id, two bodies: the first counts. Stamps of any age neither reorder nor harm.
+    stream.send(stream.message("same", "first") + stream.message("same", "second"))
+    for stamp in ("9999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "-9999-01-01T00:00:00Z", "x" * 200, "2026-02-30T25:61:61Z"):
+        stream.send(stream.message("at " + stamp[:20], "at " + stamp[:20], extra="<delay xmlns='urn:xmpp:delay' stamp='%s'/>" % stamp))
+    stream.send(stream.message("esc&#10;\u202e", "bell &#9; \u202e rtl"))
+    stream.ping()
+    juliet.wait_for(lambda: len(received(juliet, tybalt)) == 9, 20, "the oddities")
+    assert received(juliet, tybalt)[:3] == ["I am thy message", "first", "at 9999-12-31T23:59:59Z"[:23]]
+    times = [entry[1] for entry in log(juliet, tybalt) if entry[5]["direction"] == "in"]
+    assert times == sorted(times)
+    shown = juliet.ctl("--color=never", "log", "tybalt", text=False)
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", shown) and "\u202e" not in shown.decode(), shown
+    # Someone else's name: the stream ends, nothing is stored.
+    stream.send(stream.message("forged", "from romeo?", **{"from": "romeo@forza"}))
+    assert b"<invalid-from" in stream.to_end()
+    for garbage, condition in (("<message><body>&bomb;</body></message>", b"restricted-xml"), ("<!-- --><?pi x?>", b"restricted-xml"), ("<!DOCTYPE a><a/>", b"not-well-formed"), ("<a xmlns='urn:x'/>", b"unsupported-stanza-type"),
+                               ("<message>" * 40, b"policy-violation"), ("<message id='" + "x" * 9000 + "'/>", b"policy-violation"), ("<message><body>" + "x" * 70000, b"policy-violation"),
+                               ("<message><body>\x01</body></message>", b"not-well-formed"), (b"<message><body>\xff</body></message>", b"not-well-formed")):
+        stream = fresh()
+        stream.send_quietly(garbage)
+        assert condition in stream.to_end(), (garbage[:60], stream.said[-300:])
+    assert juliet.running()
+    romeo.host.plug()
+    wait_state(juliet, owed, "delivered", 60)
+    assert len(received(juliet, tybalt)) == 9
+    assert_clean_log(juliet, "thy message")
+
+
+@rig.test
+def trusted_peer_floods(lan):
+    """X-02: 60 kB bodies, 5 000 messages in a burst, queries never read: memory stays bounded, a friend's message gets through"""
+    juliet, romeo = victim_and_friend(lan)
+    mallory = lan.host("mallory", avahi="none")
+    key = foe.Key(lan.dir, "tybalt")
+    tybalt = trust(juliet, key, "tybalt")
+    with foe.bounded(juliet, 24, "60 kB bodies"):
+        stream = knock(juliet, mallory, key, "tybalt@mallory")
+        with foe.bounded(juliet, 12, "while they arrive"):
+            for i in range(600):
+                stream.send(stream.message("big%d" % i, "%03d" % i + "B" * 60000))
+        still_there(juliet, romeo, "between big bodies")
+        stream.receipts(600)
+    with foe.bounded(juliet, 12, "small messages"):
+        stream.send("".join(stream.message("small%d" % i, "%04d" % i) for i in range(5000)))
+        still_there(juliet, romeo, "between small messages")
+        assert stream.receipts(5000) == ["small%d" % i for i in range(5000)]
+    assert received(juliet, tybalt)[600:] == ["%04d" % i for i in range(5000)]
+    stream.close()
+    # Queries whose answers nobody takes.
+    with foe.bounded(juliet, 24, "answers nobody reads"):
+        stream = knock(juliet, mallory, key, "tybalt@mallory", timeout=2)
+        query = "<iq type='get' id='%s'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>" % ("q" * 250)
+        sent = 0
+        while sent < 40000 and stream.send_quietly(query * 100):
+            sent += 100
+        rig.note("%d queries were taken" % sent)
+        still_there(juliet, romeo, "beside unread answers")
+    stream.close()
+
+
+@rig.test
+def stranger_reads_nothing(lan):
+    """2.10: a stranger that asks and never reads is cut off before it costs memory"""
+    juliet, romeo = victim_and_friend(lan)
+    mallory = lan.host("mallory", avahi="none")
+    with foe.bounded(juliet, 8, "eight strangers that read nothing"):
+        streams = [knock(juliet, mallory, foe.Key(lan.dir, str(i)), "deaf%d@m" % i, timeout=1) for i in range(8)]
+        query = "<iq type='get' id='%s'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>" % ("q" * 250)
+        for stream in streams:
+            sent = 0
+            while sent < 10000 and stream.send_quietly(query * 100):
+                sent += 100
+        still_there(juliet, romeo, "beside the deaf")
+    for stream in streams:
+        stream.close()
+
+
+# --- trust ------------------------------------------------------------------------------------------------
+
+@rig.test
+def replaced_without_release(lan):
+    """T-11 3.5: what was written for the old key stays when the new one takes its place without release, also across kill -9"""
+    juliet, romeo = victim_and_friend(lan)
+    contact = with_key(juliet, fingerprint(romeo))
+    romeo.stop()
+    subprocess.run(["rm", "-rf", romeo.data_dir], check=True)
+    secrets = [send(juliet, contact, "only for the old key %d" % i)[0] for i in range(5)]
+    romeo.restart()
+    wait_sight(romeo, "juliet")
+    there = romeo.manager("AddContact", GLib.Variant("(ssasa{sv})", ("", fingerprint(juliet), [], {})))[0]
+    send(romeo, there, "it is me")
+    path, props = wait_request(juliet, "name-conflict", 30)
+    # Its stream is open while the decision is made.
+    juliet.wait_for(lambda: [1 for one in contacts(juliet).values() if one["Connected"]], 20, "the new key's stream")
+    resolve(juliet, path, "replace", fingerprint(romeo))
+    wait_received(juliet, ["hear before", "it is me"], 30, contact)
+    after = send(juliet, contact, "for the new key")[0]
+    wait_state(juliet, after, "delivered", 30)
+    assert received(romeo) == ["for the new key"], received(romeo)
+    juliet.kill9()
+    juliet.restart()
+    wait_sight(juliet, "romeo")
+    wait_state(juliet, send(juliet, contact, "and on")[0], "delivered", 40)
+    assert received(romeo) == ["for the new key", "and on"], received(romeo)
+    assert [state_of(juliet, one) for one in secrets] == [("held", "key-replaced")] * 5
+
+
+@rig.test
+def decisions_survive_kill9(lan):
+    """T-20: kill -9 while decisions are being stored: what was confirmed stands, nothing rises by itself"""
+    host = lan.host("pronto", avahi="none")
+    juliet = host.start_daemon(name="juliet")
+    chance = random.Random(int(os.environ.get("EARSHOT_SEED", "7")))
+    keys = ["%064x" % (i + 1) for i in range(12)]
+    confirmed, asked = {}, {}
+    for key in keys:
+        juliet.manager("AddContact", GLib.Variant("(ssasa{sv})", ("", key, [], {})))
+        confirmed[key] = ("pinned", False)
+    for kill in range(8):
+        flight = []
+        for key in chance.sample(keys, 6):
+            path, blocked = with_key(juliet, key), chance.random() < 0.5
+            asked.setdefault(key, []).append(blocked)
+
+            def done(bus, result, key=key, blocked=blocked, generation=kill):
+                with contextlib.suppress(GLib.Error):
+                    bus.call_finish(result)
+                    confirmed[key] = ("pinned", blocked)
+                    asked[key] = []
+                flight.append(key)
+
+            juliet.bus.call(rig.NAME, path, "org.freedesktop.DBus.Properties", "Set",
+                            GLib.Variant("(ssv)", (rig.NAME + ".Contact", "Blocked", GLib.Variant("b", blocked))), None,
+                            Gio.DBusCallFlags.NO_AUTO_START, 20000, None, done)
+        enough = chance.randrange(7)
+        rig.wait(lambda: len(flight) >= enough, 20, "some answers")
+        juliet.kill9()
+        rig.wait(lambda: len(flight) == 6, 20, "every call to end")
+        juliet.restart()
+        for key in keys:
+            props = contacts(juliet)[with_key(juliet, key)]
+            allowed = [confirmed[key][1]] + asked.get(key, [])
+            assert props["Trust"] == "pinned" and props["Blocked"] in allowed, (key, props["Blocked"], allowed)
+            confirmed[key], asked[key] = ("pinned", props["Blocked"]), []
+    assert dict(juliet.get_prop("", "Manager", "Warnings")) == {} or "damaged-trust" not in dict(juliet.get_prop("", "Manager", "Warnings"))
+
+
+# --- the bus ----------------------------------------------------------------------------------------------
+
+def flood(user, calls, timeout=120):
+    """Pipelines (path, interface, method, arguments) from a connection of its own; the results: errors by short name, None for success."""
+    bus = user._bus_daemon.connect()
+    results = []
+
+    def done(connection, result):
+        try:
+            connection.call_finish(result)
+            results.append(None)
+        except GLib.Error as error:
+            results.append((rig.error_name(error) or str(error)).rsplit(".", 1)[-1])
+
+    n = 0
+    for path, iface, method, args in calls:
+        bus.call(rig.NAME, path, iface if "." in iface else rig.NAME + "." + iface, method, args, None, Gio.DBusCallFlags.NO_AUTO_START, 1000 * timeout,
+                 None, done)
+        n += 1
+        if n == 1:  # who we are is asked once, and until then only so many may wait
+            rig.wait(lambda: len(results) == 1, timeout, "the first answer")
+    rig.wait(lambda: len(results) == n, timeout, "%d answers (%d)" % (n, len(results)))
+    bus.close_sync()
+    return results
+
+
+@rig.test
+def bus_client_floods(lan):
+    """A bus client without manners: pipelined sends, huge bodies, consumers, wrong types, vanished objects, silent and dying agents"""
+    juliet, romeo = victim_and_friend(lan)
+    contact = with_key(juliet, fingerprint(romeo))
+    romeo.host.unplug()
+    sends = lambda body, count: [(rig.ROOT, "Messages", "Send", GLib.Variant("(osa{sv})", (contact, body % i, {}))) for i in range(count)]
+    with foe.bounded(juliet, 40, "10 000 pipelined sends"):
+        assert set(flood(juliet, sends("%05d", 10000))) == {None}
+        assert queued(juliet) == 10000
+    with foe.bounded(juliet, 40, "huge bodies"):
+        assert set(flood(juliet, [(rig.ROOT, "Messages", "Send", GLib.Variant("(osa{sv})", (contact, "x" * 2000000, {})))] * 40)) == {"TooLarge"}
+    with foe.bounded(juliet, 16, "a thousand consumers"):
+        results = flood(juliet, [(rig.ROOT, "Messages", "CreateConsumer", GLib.Variant("(sa{sv})", ("c%d" % i, {}))) for i in range(1000)])
+        assert results.count(None) <= 256 and set(results) == {None, "QuotaExceeded"}, set(results)
+        results = flood(juliet, [(rig.ROOT, "Messages", "DeleteConsumer", GLib.Variant("(s)", ("c%d" % i,))) for i in range(1000)])
+        assert set(results) == {None, "NotFound"}
+    s, o = GLib.Variant("(s)", ("x",)), GLib.Variant("(o)", ("/",))
+    wrong = [(path, iface, method, args) for path in (rig.ROOT, contact, rig.ROOT + "/contact/4242", rig.ROOT + "/key/" + "0" * 64, rig.ROOT + "/request/7", "/")
+             for iface in ("Manager", "Messages", "Contact", "Key", "Request", "Network", "Conversation", "org.freedesktop.DBus.Properties", "no.such.Thing")
+             for method in ("Send", "Get", "Set", "Resolve", "Forget", "Accept", "FindContact", "AddContact", "List", "Nonsense")
+             for args in (None, s, o, GLib.Variant("(ssv)", ("a", "b", GLib.Variant("as", ["c"] * 100))))]
+    results = flood(juliet, wrong)
+    assert None not in [result for result, call in zip(results, wrong) if call[1] != "org.freedesktop.DBus.Properties"], "something odd succeeded"
+    assert contacts(juliet)[contact]["Trust"] == "pinned" and queued(juliet) == 10000
+
+    # Agents: one never answers, one dies, one takes every place; the question stays with the people.
+    mallory = lan.host("mallory", avahi="none")
+    stream = knock(juliet, mallory, foe.Key(lan.dir, "agent"), "paris@m")
+    path, props = wait_request(juliet, "new-key")
+    agents = [juliet._bus_daemon.connect() for _ in range(3)]
+    register = GLib.Variant("(osa{sv})", ("/agent", "interactive", {}))
+    for agent in agents:
+        agent.register_object("/agent", Gio.DBusNodeInfo.new_for_xml(
+            "<node><interface name='%s.Agent'><method name='Present'><arg type='o' direction='in'/><arg type='s' direction='in'/>"
+            "<arg type='a{sv}' direction='in'/></method><method name='Withdraw'><arg type='o' direction='in'/><arg type='s' direction='in'/></method>"
+            "<method name='Release'/></interface></node>" % rig.NAME).interfaces[0], lambda *_: None, None, None)
+        agent.call_sync(rig.NAME, rig.ROOT, rig.NAME + ".Manager", "RegisterAgent", register, None, 0, 20000, None)
+    with foe.bounded(juliet, 8, "agents that take each other's place"):
+        for i in range(200):
+            agents[i % 3].call_sync(rig.NAME, rig.ROOT, rig.NAME + ".Manager", "RegisterAgent", register, None, 0, 20000, None)
+    for agent in agents:
+        agent.close_sync()
+    assert path in requests(juliet)
+    # Two front ends decide at once: the first wins, and only the first.
+    outcomes = flood(juliet, [(path, "Request", "Resolve", GLib.Variant("(sa{sv})", (choice, {"fingerprint": GLib.Variant("s", props["Details"]["fingerprint"])})))
+                              for choice in ("reject", "accept", "block", "accept")])
+    assert outcomes[0] is None and set(outcomes[1:]) <= {"AlreadyResolved", "NotFound"}, outcomes
+    assert contacts(juliet)[with_key(juliet, props["Details"]["fingerprint"])]["Trust"] == "unknown"
+    stream.close()
+    romeo.host.plug()
+    juliet.wait_for(lambda: queued(juliet) == 0, 90, "all of it to arrive")
+    assert received(romeo)[1:10001] == ["%05d" % i for i in range(10000)]
+
+
+# --- the link ---------------------------------------------------------------------------------------------
+
+@rig.test
+def link_pulled_from_under(lan):
+    """S-27 S-28 M-04: a peer stopped for 20 s, an interface that vanishes under an open stream, a host renamed: nothing lost"""
+    juliet, romeo = victim_and_friend(lan)
+    contact = with_key(juliet, fingerprint(romeo))
+    os.kill(romeo.process.pid, 19)
+    stopped = [send(juliet, contact, "while stopped %d" % i)[0] for i in range(300)]
+    rig.settle(20)
+    assert juliet.running() and queued(juliet) == 300
+    os.kill(romeo.process.pid, 18)
+    for one in (stopped[0], stopped[-1]):
+        wait_state(juliet, one, "delivered", 60)
+    # The interface itself goes, with the stream on it, and another comes.
+    romeo.host.run("ip", "link", "del", "eth0")
+    lost = send(juliet, contact, "without a link")[0]
+    romeo.host.run("hostname", "verona")
+    romeo.host.attach("eth0", "port77", lan.bridge, "10.77.0.77")
+    wait_state(juliet, lost, "delivered", 90)
+    assert received(romeo) == ["answer before"] + ["while stopped %d" % i for i in range(300)] + ["without a link"]
+    assert juliet.running() and romeo.running()
+
+
+# --- the disk ---------------------------------------------------------------------------------------------
+
+def start_fails(user, words):
+    """The daemon does not start, says why, and changes nothing in its directory."""
+    def listing():
+        found = {}
+        for name in sorted(os.listdir(user.data_dir)):
+            path = os.path.join(user.data_dir, name)
+            if name != "lock" and os.path.isfile(path):
+                with open(path, "rb") as data:
+                    found[name] = (data.read(), os.stat(path).st_mode)
+        return found
+    before = listing()
+    try:
+        user.restart()
+    except (AssertionError, rig.Timeout):
+        pass
+    assert not user.running(), "started with %s" % words
+    said = "\n".join(line.decode("utf-8", "replace") for line in log_lines(user))
+    assert any(word in said for word in words), said
+    assert listing() == before, "something was changed"
+
+
+@rig.test
+def disk_that_lies(lan):
+    """The disk: a damaged or open key, a read-only or full directory, a rotten trust.db; no pin vanishes without a word, no key is replaced"""
+    host = lan.host("pronto", avahi="none")
+    juliet = host.start_daemon(name="juliet")
+    for i in range(40):
+        juliet.manager("AddContact", GLib.Variant("(ssasa{sv})", ("friend %d" % i, "%064x" % (i + 1), [], {})))
+    own = fingerprint(juliet)
+    assert juliet.stop() == 0
+    key, db = os.path.join(juliet.data_dir, "identity.key"), os.path.join(juliet.data_dir, "trust.db")
+    with open(key, "rb") as data:
+        good_key = data.read()
+    with open(db, "rb") as data:
+        good_db = data.read()
+
+    def put(path, data, mode=0o600):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        with open(path, "wb") as out:
+            out.write(data)
+        os.chmod(path, mode)
+
+    os.chmod(key, 0o644)
+    start_fails(juliet, ["is open to others"])
+    put(key, good_key[:100])
+    start_fails(juliet, ["damaged"])
+    put(key, b"")
+    start_fails(juliet, ["damaged"])
+    os.unlink(key)
+    start_fails(juliet, ["is missing"])
+    os.symlink("/dev/zero", key)
+    start_fails(juliet, ["cannot open", "not a regular file"])
+    os.unlink(key)
+    os.mkfifo(key, 0o600)
+    start_fails(juliet, ["not a regular file"])
+    put(key, good_key)
+    # Others may write there: whatever stands in it is theirs.
+    os.chmod(juliet.data_dir, 0o777)
+    start_fails(juliet, ["may be written to by others"])
+    os.chmod(juliet.data_dir, 0o700)
+    # trust.db cannot be redirected.
+    os.rename(db, db + ".elsewhere")
+    os.symlink(db + ".elsewhere", db)
+    start_fails(juliet, ["trust.db"])
+    os.unlink(db)
+    os.rename(db + ".elsewhere", db)
+
+    # Rot in the middle of a page, a file cut short, a file of another program: set aside or refused, always told.
+    rng = random.Random(3)
+    rotten = bytearray(good_db)
+    for page in range(1, len(rotten) // 4096):
+        for _ in range(64):
+            rotten[page * 4096 + rng.randrange(4096)] = rng.randrange(256)
+    for damage in (bytes(rotten), good_db[:len(good_db) // 2], b"garbage" * 1000):
+        put(db, damage)
+        juliet.restart()
+        warnings = dict(juliet.get_prop("", "Manager", "Warnings"))
+        aside = [name for name in os.listdir(juliet.data_dir) if name.startswith("trust.db.damaged-") and not name.endswith(("-wal", "-shm"))]
+        assert "damaged-trust" in warnings and aside and all(name in " ".join(warnings.values()) for name in aside), (aside, warnings)
+        with open(os.path.join(juliet.data_dir, aside[0]), "rb") as data:
+            assert data.read() == damage, "what was set aside is not what was there"
+        assert fingerprint(juliet) == own
+        assert juliet.stop() == 0
+        for name in os.listdir(juliet.data_dir):
+            if name.startswith("trust.db"):
+                os.unlink(os.path.join(juliet.data_dir, name))
+    put(db, good_db.replace(b"ErT1", b"ErX9", 1))
+    start_fails(juliet, ["another program"])
+    put(db, good_db)
+    juliet.restart()
+    assert len([1 for props in contacts(juliet).values() if props["Trust"] == "pinned"]) == 40
+    assert juliet.stop() == 0
+
+    # A directory nobody can write to, and one without room.
+    host.run("mount", "--bind", juliet.data_dir, juliet.data_dir)
+    host.run("mount", "-o", "remount,bind,ro", juliet.data_dir)
+    start_fails(juliet, ["Read-only", "read-only"])
+    host.run("umount", juliet.data_dir)
+    full = os.path.join(juliet.dir, "full")
+    os.mkdir(full, 0o700)
+    host.run("mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", full)
+    host.run("sh", "-c", "dd if=/dev/zero of=%s/ballast bs=1k count=1000 2>/dev/null; true" % full)
+    new = host.user("new")
+    new.data_dir = full
+    with contextlib.suppress(AssertionError, rig.Timeout):
+        new.start_daemon(name="nobody", discovery="none")
+    assert not new.running() and b"cannot" in b"".join(log_lines(new)) or b"full" in b"".join(log_lines(new)), log_lines(new)
+    left = host.run("ls", "-A", full)
+    assert "identity.key\n" not in left, left
+    juliet.restart()
+    assert fingerprint(juliet) == own and len(contacts(juliet)) == 40
+
+
+rig.main(needs=("openssl", "nft"))
