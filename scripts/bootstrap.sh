@@ -24,8 +24,9 @@ PACKAGES_SUSE='gcc make autoconf automake pkgconf glib2-devel gnutls-devel libex
   json-glib-devel dbus-1-daemon python3 python3-gobject iproute2 util-linux hostname'
 
 # What ./check needs besides; without it some tests skip.
-CHECK_TOOLS='openssl tcpdump nft'
-CHECK_PACKAGES_DEBIAN='openssl tcpdump nftables libdaemon0'
+CHECK_TOOLS='openssl gnutls-cli tcpdump nft'
+CHECK_MODULES='libstrophe'
+CHECK_PACKAGES_DEBIAN='openssl gnutls-bin libstrophe-dev tcpdump nftables libdaemon0'
 
 # Prints what is missing, nothing when all is there.
 missing () {
@@ -111,6 +112,7 @@ ensure_packages () {
 ensure_check_tools () {
   lacking=
   for tool in $CHECK_TOOLS; do command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"; done
+  for module in $CHECK_MODULES; do pkg-config --exists "$module" 2>/dev/null || lacking="$lacking $module"; done
   if [ -n "$lacking" ]; then
     # shellcheck disable=SC2086
     if ! command -v apt-get >/dev/null 2>&1 || ! (install_debian $CHECK_PACKAGES_DEBIAN); then say "some tests will skip for want of:$lacking"; fi

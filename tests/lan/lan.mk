@@ -5,6 +5,7 @@ lan_tests = \
 	tests/lan/test-conversation.py \
 	tests/lan/test-crash.py \
 	tests/lan/test-discovery.py \
+	tests/lan/test-foreign.py \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \
 	tests/lan/test-stream-answer.py

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/peers/: XMPP software that is not ours, for tests/lan/test-foreign.py.
+if STROPHE
+check_PROGRAMS += tests/peers/strophe-peer
+tests_peers_strophe_peer_SOURCES = tests/peers/strophe-peer.c
+tests_peers_strophe_peer_CPPFLAGS = $(AM_CPPFLAGS) $(STROPHE_CFLAGS)
+tests_peers_strophe_peer_LDADD = $(STROPHE_LIBS)
+endif
