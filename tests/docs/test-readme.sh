@@ -14,10 +14,10 @@ set_stage
 key () { property "$1" Fingerprint; }
 
 # What the README leaves to the reader: the other screen's fingerprint, a printer, something to build.
-mkdir "$dir/bin" "$dir/work"
+mkdir "$dir/bin" "$dir/desk"
 ln -s "$built/xmppctl" "$built/earshotd" "$dir/bin/"
 printf '#!/bin/sh\ncat >>"%s/printed"\n' "$dir" >"$dir/bin/lp"; chmod +x "$dir/bin/lp"
-printf 'all:\n\t@echo "built, and nothing is wrong"\n' >"$dir/work/Makefile"
+printf 'all:\n\t@echo "built, and nothing is wrong"\n' >"$dir/desk/Makefile"
 
 readme () { # the command lines of a section: indented, comments off, FP filled in
   sed -n "/^## $1/,/^## /p" "$top/README.md" | sed -n 's/^    \(.*xmppctl.*\)/\1/p' | sed "s/ *#.*//; s/ FP\$/ $(key romeo | cut -c1-16)/"
@@ -25,7 +25,7 @@ readme () { # the command lines of a section: indented, comments off, FP filled 
 # type PERSON LINE: as typed at a prompt there. What never ends by itself is ended after a while, and that is success.
 type_line () {
   case $2 in *watch*|*--follow*) limit=6 ;; *) limit=60 ;; esac
-  on "$1" env PATH="$dir/bin:$PATH" timeout $limit sh -c "cd '$dir/work' && $2" </dev/null
+  on "$1" env PATH="$dir/bin:$PATH" timeout $limit sh -c "cd '$dir/desk' && $2" </dev/null
   status=$?
   [ $status = 124 ] && [ $limit = 6 ] || return $status
 }
