@@ -252,13 +252,13 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
       GList *link = conv->cursor;
       Item *item = link->data;
 
+      if (blocks_the_rest (item) && !item->settling)
+        return; /* a release is on its way or will come, and reloads */
       if (item->settling || g_hash_table_contains (conv->sent, item->row->id))
         {
           conv->cursor = link->next;
           continue;
         }
-      if (blocks_the_rest (item))
-        return; /* a release is on its way, and reloads */
       if (!item->row->held && !trust_policy_may_send (level, contact_is_blocked (contact), item->row->require))
         conv_hold_one (conv, item, HELD_REQUIRE);
       if (!item->row->held)
@@ -451,8 +451,11 @@ conv_on_bounce (Conv *conv, const char *id, const Stanza *stanza)
     return;
   if (g_strcmp0 (type, "auth") == 0 && stanza_get_child (error, "untrusted", NS_LL_TRUST) != NULL)
     {
+      /* Not over there: written again when it is released. What came behind it waits, too. */
+      g_hash_table_remove (conv->sent, id);
       if (!item->row->held)
         conv_hold_one (conv, item, HELD_WAITING);
+      conv->cursor = conv->window.head;
     }
   else if (g_strcmp0 (type, "wait") == 0)
     {

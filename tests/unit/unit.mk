@@ -121,7 +121,7 @@ tests_unit_test_contacts_keys_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_contacts_keys_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-delivery
-tests_unit_test_delivery_SOURCES = tests/unit/test-delivery.c
+tests_unit_test_delivery_SOURCES = tests/unit/test-delivery.c $(talk_helpers)
 tests_unit_test_delivery_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_delivery_LDADD = $(model_libs)
 
@@ -150,6 +150,9 @@ unit_tests += tests/unit/test-trust
 tests_unit_test_trust_SOURCES = tests/unit/test-trust.c tests/unit/people-helper.h tests/unit/store-helper.h
 tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_LDADD = $(model_libs)
+
+talk_helpers = tests/unit/talk-helper.h tests/unit/host-helper.h tests/unit/people-helper.h tests/unit/store-helper.h \
+	$(fake_discovery)
 
 # For tests of the model floor: add $(fake_discovery) to the sources and discovery.h has no network behind it.
 fake_discovery = tests/unit/fake-discovery.c tests/unit/fake-discovery.h
