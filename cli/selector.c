@@ -26,10 +26,11 @@ selector_dup_prefix (const char *text, guint min)
   return g_strdup (digits);
 }
 
+/* What is no UTF-8 names nobody; g_utf8_normalize() would read behind its end. */
 static char *
 normal (const char *text)
 {
-  char *done = g_utf8_normalize (text, -1, G_NORMALIZE_NFC);
+  char *done = g_utf8_validate (text, -1, NULL) ? g_utf8_normalize (text, -1, G_NORMALIZE_NFC) : NULL;
 
   return done != NULL ? done : g_strdup ("");
 }
