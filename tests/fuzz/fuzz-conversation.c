@@ -84,6 +84,14 @@ hear (Talk *t, const char *bytes, gsize len)
 
 /* --- the caller ----------------------------------------------------------------------- */
 
+static void
+shake_hands (Talk *t)
+{
+  t->was_tls = t->was_tls || t->in_tls;
+  t->in_tls = FALSE;
+  stream_tls_done (t->stream);
+}
+
 /* A caller that does as it likes inside a callback; feeding is the one thing that is not allowed there. */
 static void
 act (Talk *t, Moment moment)
@@ -110,7 +118,7 @@ act (Talk *t, Moment moment)
       stream_judged (t->stream, STREAM_ADMIT);
       break;
     case 5:
-      stream_tls_done (t->stream);
+      shake_hands (t);
       break;
     case 6:
       message = stanza_new ("message", NS_CLIENT);
@@ -139,11 +147,6 @@ on_start_tls (gpointer user)
 
   g_assert (!t->ended && !t->was_tls);
   t->in_tls = TRUE;
-  if (t->plan[IN_TLS] == 5)
-    {
-      t->in_tls = FALSE;
-      t->was_tls = TRUE;
-    }
   act (t, IN_TLS);
 }
 
@@ -445,12 +448,7 @@ our_deed (Talk *t, char deed, Input *in)
   switch (deed)
     {
     case 'T':
-      if (t->in_tls)
-        {
-          t->in_tls = FALSE;
-          t->was_tls = TRUE;
-        }
-      stream_tls_done (t->stream);
+      shake_hands (t);
       break;
     case 'J':
       do_verdict (t, in);
