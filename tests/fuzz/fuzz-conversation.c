@@ -30,7 +30,7 @@ typedef enum { IN_SEND, IN_TLS, IN_JUDGE, IN_OPENED, IN_STANZA, IN_ENDED, IN_DEA
 typedef struct {
   Stream *stream;
   XmlStream *heard;     /* reads what the machine says */
-  gboolean opened, ended, in_tls, was_tls, asked, refused, said_goodbye, re_entered, by_chance;
+  gboolean opened, ended, in_tls, was_tls, asked, judged, refused, said_goodbye, re_entered, by_chance;
   guint deadline;
   guint8 plan[IN_N];    /* what to do in a callback, once; 0 = nothing */
   GString *joined;      /* NULL = every deed feeds for itself */
@@ -115,6 +115,7 @@ act (Talk *t, Moment moment)
       stream_eof (t->stream);
       break;
     case 4:
+      t->judged = t->judged || t->asked;
       stream_judged (t->stream, STREAM_ADMIT);
       break;
     case 5:
@@ -394,8 +395,9 @@ static void
 do_verdict (Talk *t, Input *in)
 {
   StreamVerdict verdict = input_below (in, 4);
-  gboolean waiting = t->asked && !t->opened && !t->ended;
+  gboolean waiting = t->asked && !t->judged && !t->ended; /* there is one verdict */
 
+  t->judged = t->judged || waiting;
   if (waiting && verdict >= STREAM_REFUSE)
     t->refused = TRUE;
   stream_judged (t->stream, verdict);
