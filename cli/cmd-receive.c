@@ -5,8 +5,10 @@
  */
 #include "earshot-config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -40,20 +42,42 @@ typedef struct {
 
 /* --- one message ------------------------------------------------------------------- */
 
-/* An unnamed file with the body: unlike a pipe it cannot block, and a program that does not read it breaks nothing. */
+/* The body in memory, as a file: unlike a pipe it cannot block, a program that does not read it breaks nothing, and no word of
+ * it touches a disk that is not its own. */
 static int
 body_file (const char *body, GError **error)
 {
-  FILE *file = tmpfile ();
-  int fd = -1;
+  gsize left = strlen (body);
+  int fd = memfd_create ("message", MFD_CLOEXEC);
 
-  if (file != NULL && fputs (body, file) >= 0 && fflush (file) == 0 && lseek (fileno (file), 0, SEEK_SET) == 0)
-    fd = dup (fileno (file));
-  if (file != NULL)
-    fclose (file);
-  if (fd < 0)
-    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write a temporary file for --exec");
+  while (fd >= 0 && left > 0) {
+    gssize n = write (fd, body, left);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      close (fd);
+      fd = -1;
+      break;
+    }
+    body += n;
+    left -= (gsize) n;
+  }
+  if (fd < 0 || lseek (fd, 0, SEEK_SET) != 0)
+    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot keep the message for --exec: %s", g_strerror (errno));
   return fd;
+}
+
+/* An id is the sender's text, and scripts make file names of it: "../x", a line break or a dash of its choosing must do no
+ * harm there. What UUIDs are made of stays as it is. */
+static char *
+dup_harmless_id (const char *id)
+{
+  g_autofree char *escaped = g_uri_escape_string (id, NULL, FALSE);
+
+  if (*escaped == '.' || *escaped == '-' || *escaped == '~')
+    return g_strdup_printf ("%%%02X%s", (guint) *escaped, escaped + 1);
+  return g_steal_pointer (&escaped);
 }
 
 static void
@@ -62,6 +86,7 @@ set_environment (Ctl *ctl, GSubprocessLauncher *launcher, const Entry *entry)
   g_autofree char *seq = g_strdup_printf ("%" G_GUINT64_FORMAT, entry->seq);
   g_autofree char *when = time_format_utc (entry->time);
   g_autofree char *sent = time_format_utc (entry->sent_time);
+  g_autofree char *id = dup_harmless_id (entry->id);
   g_autofree char *claimed = escape_text (model_string (ctl->model, entry->conversation, "Contact", "ClaimedName"));
   g_autofree char *address = escape_text (model_string (ctl->model, entry->conversation, "Contact", "ClaimedAddress"));
   g_autofree char *thread = escape_text (entry->thread);
@@ -69,7 +94,7 @@ set_environment (Ctl *ctl, GSubprocessLauncher *launcher, const Entry *entry)
   const struct {
     const char *name, *value;
   } variables[] = {
-    { "EARSHOT_ID", entry->id },
+    { "EARSHOT_ID", id },
     { "EARSHOT_SEQ", seq },
     { "EARSHOT_TIME", when },
     { "EARSHOT_SENT_TIME", sent },

@@ -252,7 +252,9 @@ contacts_forget_sightings (Contacts *contacts)
 void
 sightings_claim (Contacts *contacts, Key *key)
 {
-  g_autoptr (GPtrArray) left = g_ptr_array_new ();
+  /* By number: the place that one leaves may be given to a name that waited, and that may push out the next. */
+  g_autoptr (GHashTable) left = g_hash_table_new (NULL, NULL);
+  g_autoptr (GList) ids = NULL;
   Contact *to = key->contact;
   GHashTableIter iter;
   gpointer value;
@@ -269,17 +271,19 @@ sightings_claim (Contacts *contacts, Key *key)
       if (sighting->contact != NULL)
         {
           g_ptr_array_remove (sighting->contact->sightings, sighting);
-          if (!g_ptr_array_find (left, sighting->contact, NULL))
-            g_ptr_array_add (left, sighting->contact);
+          g_hash_table_add (left, GUINT_TO_POINTER (sighting->contact->row.id));
         }
       sighting->contact = to;
       g_ptr_array_add (to->sightings, sighting);
       moved = TRUE;
     }
-  for (guint i = 0; i < left->len; i++)
+  ids = g_hash_table_get_keys (left);
+  for (GList *id = ids; id != NULL; id = id->next)
     {
-      Contact *from = g_ptr_array_index (left, i);
+      Contact *from = contacts_get (contacts, GPOINTER_TO_UINT (id->data));
 
+      if (from == NULL)
+        continue;
       contact_refresh_names (from);
       contact_rebuild_endpoints (from);
       if (!contacts_reap (contacts, from))

@@ -17,7 +17,11 @@ decide_accept (Decision *decision, Key *key, TrustLevel level, const char *sourc
 {
   Contact *contact = key_get_contact (key);
   ContactRow *contact_row = decide_contact (decision, contact);
-  const char *addr = contact_get_claimed_addr (contact);
+  Request *request = trust_find_request (decision->trust, key_get_fingerprint (key));
+  /* The name it proved its key under, and not what is announced: anybody may announce a name with this key's hint, and
+   * the name's true owner would later look like an impostor. */
+  const char *addr = request != NULL ? request_get_name (request)
+                     : contact_is_connected (contact) ? contact_get_claimed_addr (contact) : "";
   KeyRow *key_row = decide_key (decision, key);
 
   contact_row->stored = TRUE;

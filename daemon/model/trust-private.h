@@ -21,6 +21,7 @@ struct _Trust {
   GHashTable *requests;   /* &row.id -> Request* (owned) */
   Watchers watchers;
   guint refused_strict;
+  gboolean first_use_full; /* people were told so */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
 };
 

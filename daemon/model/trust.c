@@ -337,6 +337,33 @@ pin (Judgement *judgement, Key *key, const char *hex)
   trust_store_apply (trust->store, change, on_pinned, judgement);
 }
 
+/* Names cost nothing: who makes up a thousand must not be kept a thousand times. As many as strangers, then people are asked. */
+static gboolean
+has_room_for_first_use (Trust *trust)
+{
+  g_autoptr (GPtrArray) all = contacts_list (trust->contacts);
+  guint max = contacts_get_max_strangers (trust->contacts), count = 0;
+  g_autofree char *text = NULL;
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      Key *key = contact_get_active_key (g_ptr_array_index (all, i));
+
+      count += key != NULL && strcmp (key_get_source (key), "first-use") == 0;
+    }
+  if (count < max)
+    {
+      if (trust->first_use_full)
+        WATCHERS_CALL (&trust->watchers, TrustWatch, warning, "first-use-full", NULL);
+      trust->first_use_full = FALSE;
+      return TRUE;
+    }
+  trust->first_use_full = TRUE;
+  text = g_strdup_printf ("%u people were trusted at first use, and no more will be (MaxStrangers): you are asked instead", count);
+  WATCHERS_CALL (&trust->watchers, TrustWatch, warning, "first-use-full", text);
+  return FALSE;
+}
+
 static void judge (Judgement *judgement);
 
 static void
@@ -367,7 +394,9 @@ judge (Judgement *judgement)
       question.name_known = contested != NULL && question.level == TRUST_UNKNOWN;
       /* A key that was forgotten once does not come back by itself either. */
       question.name_seen = question.name_known || contacts_name_was_used (trust->contacts, proof->addr, key)
-                           || trust_store_was_forgotten (trust->store, &proof->fp);
+                           || trust_store_was_forgotten (trust->store, &proof->fp)
+                           || (question.mode == TRUST_MODE_TOFU && question.level == TRUST_UNKNOWN
+                               && !has_room_for_first_use (trust));
       judgement->verdict = trust_policy_judge (&question);
       if (question.mode == TRUST_MODE_TOFU && question.level == TRUST_UNKNOWN && !judgement->may_pin
           && judgement->verdict.action != TRUST_ACTION_REFUSE)

@@ -224,6 +224,15 @@ def trusted_peer_turns(lan):
     assert times == sorted(times)
     shown = juliet.ctl("--color=never", "log", "tybalt", text=False)
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", shown) and "\u202e" not in shown.decode(), shown
+    # Its ids reach scripts, and scripts make file names of them.
+    boxes = os.path.join(juliet.dir, "boxes")
+    os.makedirs(os.path.join(boxes, "in"))
+    stream.send(stream.message("../out", "escaped") + stream.message("-rf", "dash"))
+    stream.ping()
+    juliet.wait_for(lambda: len(received(juliet, tybalt)) == 11, 20, "the ids")
+    juliet.ctl("receive", "--consumer", "box", "--from-start", "--exec", 'cd %s/in && cat >"$EARSHOT_ID"' % boxes)
+    assert os.listdir(boxes) == ["in"], os.listdir(boxes)
+    assert not any(name.startswith(("-", ".")) for name in os.listdir(boxes + "/in")), os.listdir(boxes + "/in")
     # Someone else's name: the stream ends, nothing is stored.
     stream.send(stream.message("forged", "from romeo?", **{"from": "romeo@forza"}))
     assert b"<invalid-from" in stream.to_end()
@@ -236,7 +245,7 @@ def trusted_peer_turns(lan):
     assert juliet.running()
     romeo.host.plug()
     wait_state(juliet, owed, "delivered", 60)
-    assert len(received(juliet, tybalt)) == 9
+    assert len(received(juliet, tybalt)) == 11
     assert_clean_log(juliet, "thy message")
 
 
@@ -317,6 +326,21 @@ def replaced_without_release(lan):
     wait_state(juliet, send(juliet, contact, "and on")[0], "delivered", 40)
     assert received(romeo) == ["for the new key", "and on"], received(romeo)
     assert [state_of(juliet, one) for one in secrets] == [("held", "key-replaced")] * 5
+
+
+@rig.test
+def tofu_is_no_open_door(lan):
+    """T-10: under tofu made-up names are pinned only as far as MaxStrangers; then people are asked, and nothing is kept without bound"""
+    juliet, mallory = lan.host("pronto", avahi="none").start_daemon(name="juliet", port=PORT), lan.host("mallory", avahi="none")
+    juliet.set_prop("", "Manager", "TrustMode", GLib.Variant("s", "tofu"))
+    juliet.set_prop("", "Manager", "MaxStrangers", GLib.Variant("u", 4))
+    for i in range(12):
+        stream = knock(juliet, mallory, foe.Key(lan.dir, str(i)), "guest%d@m" % i)
+        assert (b"<restricted " in stream.features) == (i >= 4), i
+        stream.close()
+    levels = [props["Trust"] for props in contacts(juliet).values()]
+    assert levels.count("pinned") == 4 and len(levels) <= 8, levels
+    assert "first-use-full" in dict(juliet.get_prop("", "Manager", "Warnings"))
 
 
 @rig.test

@@ -199,6 +199,30 @@ test_cap (People *people, gconstpointer unused)
   g_assert_cmpuint (count_contacts (people->contacts), ==, 5);
 }
 
+/* Two names with one key's hint lose it to the contact that the key becomes; the place that the first leaves goes to a
+ * name that waits, and under a cap lowered meanwhile that pushes out the second. */
+static void
+test_cap_lowered (People *people, gconstpointer unused)
+{
+  Fingerprint fp = make_fp (1);
+  Contact *contact;
+
+  contacts_set_max_strangers (people->contacts, 3);
+  announce (people->contacts, "waits1@host", NULL);
+  announce (people->contacts, "waits2@host", NULL);
+  for (int i = 0; i < 3; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("claims%d@host", i);
+
+      announce (people->contacts, name, &fp);
+    }
+  contacts_set_max_strangers (people->contacts, 1);
+  contact = add_person (people, "friend", &fp);
+  people_settle (people);
+  g_assert_cmpuint (contact_get_endpoints (contact)->len, ==, 3);
+  g_assert_cmpuint (count_contacts (people->contacts), ==, 2);
+}
+
 /* a thousand names that cost nothing do not push out who proved a key and asked. */
 static void
 test_cap_halves (People *people, gconstpointer unused)
@@ -378,6 +402,7 @@ main (int argc, char **argv)
   PEOPLE_TEST ("/contacts/hostile-names", test_hostile_names);
   PEOPLE_TEST ("/contacts/spoofed-presence-of-a-friend", test_spoofed_presence);
   PEOPLE_TEST ("/contacts/cap/who-stays", test_cap);
+  PEOPLE_TEST ("/contacts/cap/lowered-while-a-key-is-claimed", test_cap_lowered);
   PEOPLE_TEST ("/contacts/cap/X-02-halves", test_cap_halves);
   PEOPLE_TEST ("/contacts/cap/nobody-can-go", test_cap_nobody_goes);
   PEOPLE_TEST ("/contacts/select", test_select);

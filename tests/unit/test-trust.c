@@ -156,6 +156,25 @@ test_persist (People *people, gconstpointer unused)
 
 /* --- answers to new-key -------------------------------------------------------------- */
 
+/* Somebody announces another's name with the hint of a key that waits for an answer. Accepting that key must not make the
+ * name its own: who really has it would be the impostor. */
+static void
+test_accept_keeps_proven_name (People *people, gconstpointer unused)
+{
+  Fingerprint fp = make_fp (1), true_owner = make_fp (2);
+  Contact *contact;
+
+  judge (people, &fp, "paris@forza");
+  announce (people->contacts, "bob@villa", &fp);
+  g_assert_cmpint (resolve (people, "accept", &fp), ==, -1);
+  people_settle (people);
+  contact = key_get_contact (contacts_get_key (people->contacts, &fp));
+  g_assert_true (contacts_find_by_addr (people->contacts, "paris@forza") == contact);
+  g_assert_null (contacts_find_by_addr (people->contacts, "bob@villa"));
+  judge (people, &true_owner, "bob@villa");
+  g_assert_cmpstr (request_get_kind (only_request (people)), ==, "new-key");
+}
+
 static void
 test_accept (People *people, gconstpointer unused)
 {
@@ -711,6 +730,7 @@ int
 main (int argc, char **argv)
 {
   store_main (&argc, &argv);
+  PEOPLE_TEST ("/trust/accept-keeps-the-proven-name", test_accept_keeps_proven_name);
   PEOPLE_TEST ("/trust/ask/T-07-T-10-one-question", test_ask);
   PEOPLE_TEST ("/trust/ask/persist", test_persist);
   PEOPLE_TEST ("/trust/new-key/accept", test_accept);
