@@ -175,6 +175,12 @@ on_contact_sighted (gpointer user, Contact *contact)
 
 static const ContactsWatch contacts_table = { .sighted = on_contact_sighted };
 
+static void
+on_visibility (gpointer user, Visibility visibility)
+{
+  sessions_set_withheld (((Daemon *) user)->sessions, visibility == VISIBILITY_INVISIBLE);
+}
+
 /* --- birth -------------------------------------------------------------------------------- */
 
 static void
@@ -284,7 +290,7 @@ build_doors (Daemon *daemon, GError **error)
 
 /* The address at creation goes into the certificate as a hint that is never checked (docs/protocol.md 3.2). */
 static char *
-guess_addr (const Config *config, GError **error)
+guess_addr (const char *name, GError **error)
 {
   char host[256] = "";
   g_autofree char *machine = NULL;
@@ -292,13 +298,13 @@ guess_addr (const Config *config, GError **error)
   if (gethostname (host, sizeof host - 1) != 0 || host[0] == '\0')
     g_strlcpy (host, "localhost", sizeof host);
   machine = g_strndup (host, strcspn (host, "."));
-  return jid_build_instance (config->name, machine, 0, error);
+  return jid_build_instance (name, machine, 0, error);
 }
 
 static gboolean
 build (Daemon *daemon, GError **error)
 {
-  g_autofree char *addr = guess_addr (daemon->config, error);
+  g_autofree char *addr = guess_addr (daemon->config->name, error);
 
   if (addr == NULL || !fs_ensure_private_dir (daemon->config->data_dir, error))
     return FALSE;
@@ -363,12 +369,13 @@ void
 daemon_go_public (Daemon *daemon)
 {
   /* Without mDNS nobody establishes our name: static peers know us by the one we would have announced. */
-  g_autofree char *addr = guess_addr (daemon->config, NULL);
+  g_autofree char *addr = guess_addr (self_get_public_name (daemon->self), NULL);
 
   if (addr != NULL)
     sessions_set_addr (daemon->sessions, addr);
   if (daemon->window != NULL && addr != NULL && daemon->config->discovery == DISCOVERY_NONE)
     window_set_address (daemon->window, addr);
+  self_set_watch (daemon->self, on_visibility, daemon);
   self_start (daemon->self, daemon->discovery, sessions_get_port (daemon->sessions));
   daemon->prune_source = g_timeout_add_seconds (PRUNE_EVERY_S, on_prune_time, daemon);
   on_prune_time (daemon);

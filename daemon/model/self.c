@@ -20,6 +20,8 @@ struct _Self {
   guint16 port;
   gboolean published;
   Visibility published_as;
+  SelfVisible watch;
+  gpointer watch_user;
 };
 
 Self *
@@ -93,6 +95,8 @@ publish (Self *self)
 
   if (self->discovery == NULL)
     return;
+  if (self->watch != NULL)
+    self->watch (self->watch_user, visibility);
   if (visibility == VISIBILITY_INVISIBLE)
     {
       if (self->published)
@@ -103,12 +107,25 @@ publish (Self *self)
   presence = make_presence (self);
   txt = presence_to_txt (presence);
   if (!self->published || self->published_as != visibility)
-    discovery_publish (self->discovery, visibility == VISIBILITY_PRIVATE ? self->private_name : self->name, self->port,
+    discovery_publish (self->discovery, self_get_public_name (self), self->port,
                        txt);
   else
     discovery_update_txt (self->discovery, txt);
   self->published = TRUE;
   self->published_as = visibility;
+}
+
+void
+self_set_watch (Self *self, SelfVisible func, gpointer user)
+{
+  self->watch = func;
+  self->watch_user = user;
+}
+
+const char *
+self_get_public_name (Self *self)
+{
+  return self_get_visibility (self) == VISIBILITY_PRIVATE ? self->private_name : self->name;
 }
 
 void

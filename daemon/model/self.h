@@ -15,6 +15,11 @@ typedef enum { VISIBILITY_EVERYONE, VISIBILITY_PRIVATE, VISIBILITY_INVISIBLE } V
 Self *self_new (Settings *settings, const Fingerprint *own, const char *name);
 void self_free (Self *self);
 /* Publishes as soon as it may; discovery outlives self. */
+/* Told once at self_start() and whenever it changed: what else must hide. */
+typedef void (*SelfVisible) (gpointer user, Visibility visibility);
+void self_set_watch (Self *self, SelfVisible func, gpointer user);
+/* The user part that is announced: the name, or in private mode a random one of this run. */
+const char *self_get_public_name (Self *self);
 void self_start (Self *self, Discovery *discovery, guint16 port);
 
 const char *self_get_nick (Self *self);         /* "" = unset */

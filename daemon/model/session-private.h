@@ -22,6 +22,7 @@ struct _Sessions {
   GPtrArray *probes;       /* Probe* */
   GPtrArray *addrs;        /* char*: ours in this run, the current one last */
   guint64 next_id;
+  gboolean withhold_addr;
   gboolean stopping;
 };
 

@@ -625,6 +625,7 @@ start_stream (Session *session)
   const char *addr = current_addr (sessions);
   StreamConfig config = { .role = session->inbound ? STREAM_RESPONDER : STREAM_INITIATOR,
                           .local_addr = addr,
+                          .withhold_addr = sessions->withhold_addr,
                           .remote_addr = session->inbound ? NULL : session->claimed,
                           .disco_info = disco };
 

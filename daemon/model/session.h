@@ -56,6 +56,9 @@ void sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms,
 /* Our address changed or was established. The old one is still accepted as `to` in this run. */
 void sessions_set_addr (Sessions *sessions, const char *addr);
 
+/* Invisible: our name does not stand in what is sent before TLS. */
+void sessions_set_withheld (Sessions *sessions, gboolean withheld);
+
 guint64 session_get_id (const Session *session);
 Contact *session_get_contact (const Session *session);
 Key *session_get_key (const Session *session);

@@ -159,6 +159,12 @@ sessions_set_addr (Sessions *sessions, const char *addr)
   dialer_on_named (sessions);
 }
 
+void
+sessions_set_withheld (Sessions *sessions, gboolean withheld)
+{
+  sessions->withhold_addr = withheld;
+}
+
 /* --- one session, from outside ----------------------------------------------- */
 
 guint64

@@ -45,6 +45,7 @@ struct _Stream {
   gpointer user;
   char *local_addr;
   char *remote_addr;
+  gboolean withhold_addr;
   gboolean self_addr_in_cert;
   Stanza *disco_info;
 
@@ -85,6 +86,7 @@ stream_new (const StreamConfig *config, const StreamCallbacks *callbacks, gpoint
   s->callbacks = *callbacks;
   s->user = user;
   s->local_addr = g_strdup (config->local_addr);
+  s->withhold_addr = config->withhold_addr;
   s->remote_addr = g_strdup (config->remote_addr);
   s->self_addr_in_cert = config->self_addr_in_cert;
   s->disco_info = config->disco_info != NULL ? stanza_ref (config->disco_info) : NULL;
@@ -184,8 +186,10 @@ send_built (Stream *s, GString *text_take)
 static void
 send_header (Stream *s)
 {
+  const char *from = s->withhold_addr && s->section == SECTION_CLEAR ? NULL : s->local_addr;
+
   s->header_sent = TRUE;
-  send_built (s, stream_build_header (s->role, s->local_addr,
+  send_built (s, stream_build_header (s->role, from,
                                       s->role == STREAM_INITIATOR ? s->remote_addr : s->claimed_from));
 }
 

@@ -54,10 +54,11 @@ typedef struct {
 
 typedef struct {
   StreamRole role;
-  const char *local_addr;  /* our `from`; NULL = withhold before TLS is not offered here */
+  const char *local_addr;  /* our `from` */
   const char *remote_addr; /* initiator: `to`, NULL when only an address is known */
   gboolean self_addr_in_cert; /* our certificate's only xmppAddr equals local_addr: authzid "=" (2.4) */
   Stanza *disco_info;      /* our <query/> for the final features; a reference is taken */
+  gboolean withhold_addr;  /* not in the header before TLS: invisible mode (docs/protocol.md 0, conflict 2) */
 } StreamConfig;
 
 typedef struct _Stream Stream;

@@ -4,7 +4,7 @@
 import time
 
 import rig
-from people import contacts, named, wait_sight
+from people import befriend, contacts, fingerprint, named, send, wait_sight, wait_state, with_key
 
 NAMES = ("juliet", "romeo", "nurse")
 
@@ -63,6 +63,32 @@ def status_travels(lan):
     juliet.kill9()
     juliet.restart()
     assert juliet.get_prop("", "Manager", "Nick") == "Jule"
+
+
+@rig.test
+def unseen(lan):
+    """P-08: private announces a random name and no key; invisible announces nothing, names itself to nobody before TLS, and still talks"""
+    juliet, romeo = (lan.host(name, avahi="embedded").start_daemon(name=who, port=5298) for name, who in (("pronto", "juliet"), ("forza", "romeo")))
+    befriend(juliet, romeo)
+    wait_sight(romeo, "juliet")
+    at_romeo = with_key(romeo, fingerprint(juliet))
+    juliet.wait_for(lambda: contacts(romeo)[at_romeo]["Connected"], 15, "the first stream")
+    romeo.call(at_romeo, "Contact", "Disconnect")
+    juliet.set_prop("", "Manager", "Visibility", rig.GLib.Variant("s", "private"))
+    romeo.wait_for(lambda: not named(romeo, "juliet", ("sighted", "online")) and [
+        p for p in contacts(romeo).values() if p["Reach"] == "sighted" and p["ClaimedAddress"].endswith("@pronto")], 20, "the random name")
+    assert contacts(romeo)[at_romeo]["Reach"] == "offline", "the key hint gave her away"
+    juliet.set_prop("", "Manager", "Visibility", rig.GLib.Variant("s", "invisible"))
+    romeo.wait_for(lambda: not any(p["Reach"] != "offline" for p in contacts(romeo).values()), 20, "nobody to be seen")
+    wire = lan.tcpdump(None, "tcp")
+    static = juliet.call("", "Network", "AddStatic", rig.GLib.Variant("(s)", (romeo.host.address + ":5298",)))[0]
+    juliet.call(static, "Contact", "Connect", rig.GLib.Variant("(a{sv})", ({},)))
+    wait_state(juliet, send(juliet, with_key(juliet, fingerprint(romeo)), "from nowhere")[0], "delivered")
+    juliet.stop()
+    wire.stop()
+    with open(wire.path, "rb") as capture:
+        data = capture.read()
+    assert b"<starttls" in data and b"juliet" not in data and b"from=" in data, "her name is in clear, or the stream was missed"
 
 
 @rig.test
