@@ -117,13 +117,15 @@ ensure_check_tools () {
     # shellcheck disable=SC2086
     if ! command -v apt-get >/dev/null 2>&1 || ! (install_debian $CHECK_PACKAGES_DEBIAN); then say "some tests will skip for want of:$lacking"; fi
   fi
-  # An installed avahi-daemon would start, and announce this machine on its real links. The tests only need the program.
-  if ! command -v avahi-daemon >/dev/null 2>&1; then
-    if [ ! -x "$1/usr/sbin/avahi-daemon" ] && command -v apt-get >/dev/null 2>&1; then
-      mkdir -p "$1" && (cd "$1" && apt-get -q download avahi-daemon && dpkg-deb -x avahi-daemon_*.deb .) >"$1/download.log" 2>&1 </dev/null ||
+  # An installed avahi-daemon would start, and announce this machine on its real links. The tests only need the programs.
+  if ! command -v avahi-daemon >/dev/null 2>&1 || ! command -v avahi-publish >/dev/null 2>&1; then
+    if [ ! -x "$1/usr/bin/avahi-publish" ] && command -v apt-get >/dev/null 2>&1; then
+      mkdir -p "$1"
+      (cd "$1" && apt-get -q download avahi-daemon avahi-utils && for deb in *.deb; do dpkg-deb -x "$deb" . || exit; done) \
+        >"$1/download.log" 2>&1 </dev/null ||
         say "no avahi-daemon, and none to be had (${1#"$top"/}/download.log): its tests will skip"
     fi
-    PATH=$PATH:$1/usr/sbin
+    PATH=$PATH:$1/usr/sbin:$1/usr/bin
   fi
 }
 
