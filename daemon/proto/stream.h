@@ -46,7 +46,8 @@ typedef struct {
   /* Exactly once; the caller then drains and closes the transport. No callback follows. */
   void (*ended) (gpointer user, const StreamEnd *end);
   /* One deadline at a time: `ms` from now call stream_deadline(); 0 cancels. While it negotiates, the machine
-   * asks for one tick a second and counts: 10 a step, 30 in all (docs/protocol.md 2.1). */
+   * asks for one tick a second and counts: 10 a step, 30 in all (docs/protocol.md 2.1). It comes in the middle of
+   * things: set a timer and, of the stream, call nothing but stream_free(). */
   void (*deadline) (gpointer user, guint ms);
   /* Is this header `to` an address of ours, present or former in this run? */
   gboolean (*is_ours) (gpointer user, const char *addr);
