@@ -7,7 +7,10 @@
  *   E element   M stanza (kind, from, to, payload)   G raw bytes until ';'   > closing tag   _ white space
  *   B what follows goes out in one piece until B again   C piece size
  *   T handshake done   J verdict   D deadline   X we close   Z eof   Q we fail   S we send   K freed
- *   A in the next callback (which, what to do there)
+ *   A in the next callback (which, what to do there)   L direct TLS, before anything was said
+ *
+ * The first character is a sum: 1 the peer's address is not known, 2 our certificate names us, 4 direct TLS from the
+ * start, 8 our address is withheld in clear.
  */
 #include "earshot-config.h"
 
@@ -29,6 +32,7 @@ typedef enum { IN_SEND, IN_TLS, IN_JUDGE, IN_OPENED, IN_STANZA, IN_ENDED, IN_DEA
 
 typedef struct {
   Stream *stream;
+  gboolean direct, withheld, fed;
   XmlStream *heard;     /* reads what the machine says */
   gboolean opened, ended, in_tls, was_tls, asked, judged, refused, said_goodbye, re_entered, by_chance;
   guint deadline;
@@ -45,8 +49,12 @@ static const XmlStreamLimits roomy = { 1 << 20, 0, 64, 64, 4096, 4096, 1 << 18, 
 static void
 heard_opened (gpointer user, const Stanza *header, const char *default_ns)
 {
+  Talk *t = user;
+
   g_assert_cmpstr (default_ns, ==, NS_CLIENT);
   g_assert (stanza_is (header, "stream", NS_STREAM));
+  if (!t->was_tls)
+    g_assert (!t->direct && (!t->withheld || stanza_get_attr (header, "from") == NULL));
 }
 
 static void
@@ -234,6 +242,7 @@ feed_pieces (Talk *t, const char *bytes, gsize len)
 {
   gsize piece = t->piece > 0 ? t->piece : MAX (len, 1);
 
+  t->fed = t->fed || len > 0;
   for (gsize i = 0; i < len && t->stream != NULL; i += piece)
     stream_feed (t->stream, bytes + i, MIN (piece, len - i));
 }
@@ -454,6 +463,12 @@ our_deed (Talk *t, char deed, Input *in)
     case 'T':
       shake_hands (t);
       break;
+    case 'L':
+      if (t->fed || t->direct || FUZZ_ROLE == STREAM_INITIATOR)
+        break;
+      t->direct = TRUE;
+      stream_start_direct (t->stream);
+      break;
     case 'J':
       do_verdict (t, in);
       break;
@@ -534,14 +549,19 @@ perform (const uint8_t *data, size_t size, gsize piece)
                                              on_ended, on_deadline, is_ours };
   g_autoptr (Stanza) disco = caps_own_disco_info ();
   Input in = { data, data + size };
-  guint flags = input_below (&in, 4);
+  guint flags = input_below (&in, 16);
   StreamConfig config = { .role = FUZZ_ROLE, .local_addr = US, .disco_info = disco };
   Talk t = { .delivered = g_string_new (NULL), .piece = piece };
 
   config.remote_addr = (flags & 1) == 0 && FUZZ_ROLE == STREAM_INITIATOR ? PEER : NULL;
   config.self_addr_in_cert = (flags & 2) != 0;
+  config.withhold_addr = t.withheld = (flags & 8) != 0;
+  t.direct = (flags & 4) != 0;
   t.stream = stream_new (&config, &callbacks, &t);
-  stream_start (t.stream);
+  if (t.direct)
+    stream_start_direct (t.stream);
+  else
+    stream_start (t.stream);
   play (&t, &in);
   g_clear_pointer (&t.stream, stream_free);
   xml_stream_free (t.heard);
