@@ -16,6 +16,7 @@
 #define DELAY_REFUSED_MS 300000
 #define AGAIN_MS 2000        /* least time between two attempts that an announcement causes */
 #define CANDIDATES_MAX 16
+#define PROBES_MAX 16        /* at once: each may hold sixteen sockets */
 
 typedef struct {
   char *instance, *domain; /* announced; or */
@@ -52,6 +53,7 @@ struct _Probe {
   guint timeout_source;
   GCancellable *lookup;
   Session *session;
+  int refusal;             /* error code, when it never began */
 };
 
 static void dial_attempt (Dial *dial);
@@ -730,11 +732,14 @@ on_probe_looked_up (gpointer user, GPtrArray *targets, const GError *error)
 }
 
 static gboolean
-on_probe_malformed (gpointer user)
+on_probe_refused (gpointer user)
 {
   Probe *probe = user;
-  g_autoptr (GError) error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
-                                                  "The endpoint is not of the form HOST:PORT or [IPV6%LINK]:PORT");
+  g_autoptr (GError) error
+    = g_error_new_literal (EARSHOT_ERROR, probe->refusal,
+                           probe->refusal == EARSHOT_ERROR_QUOTA_EXCEEDED
+                             ? "Enough probes are under way: wait for one to end"
+                             : "The endpoint is not of the form HOST:PORT or [IPV6%LINK]:PORT");
 
   probe->timeout_source = 0;
   probe_report (probe, NULL, error);
@@ -751,10 +756,14 @@ sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, Sess
   probe->sessions = sessions;
   probe->done = done;
   probe->user = user;
+  if (sessions->probes->len >= PROBES_MAX)
+    probe->refusal = EARSHOT_ERROR_QUOTA_EXCEEDED;
+  else if (!contacts_split_endpoint (endpoint, &host, &port, NULL))
+    probe->refusal = EARSHOT_ERROR_INVALID_ARGUMENT;
   g_ptr_array_add (sessions->probes, probe);
-  if (!contacts_split_endpoint (endpoint, &host, &port, NULL))
+  if (probe->refusal != 0)
     {
-      probe->timeout_source = g_idle_add (on_probe_malformed, probe);
+      probe->timeout_source = g_idle_add (on_probe_refused, probe);
       return;
     }
   probe->timeout_source = g_timeout_add (CLAMP (timeout_ms, 100, 30000), on_probe_time, probe);

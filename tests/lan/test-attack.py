@@ -385,7 +385,7 @@ def decisions_survive_kill9(lan):
 
 # --- the bus ----------------------------------------------------------------------------------------------
 
-def flood(user, calls, timeout=120):
+def flood(user, calls, timeout=120, peak=lambda: None):
     """Pipelines (path, interface, method, arguments) from a connection of its own; the results: errors by short name, None for success."""
     bus = user._bus_daemon.connect()
     results = []
@@ -396,6 +396,7 @@ def flood(user, calls, timeout=120):
             results.append(None)
         except GLib.Error as error:
             results.append((rig.error_name(error) or str(error)).rsplit(".", 1)[-1])
+        peak()
 
     n = 0
     for path, iface, method, args in calls:
@@ -426,6 +427,11 @@ def bus_client_floods(lan):
         assert results.count(None) <= 256 and set(results) == {None, "QuotaExceeded"}, set(results)
         results = flood(juliet, [(rig.ROOT, "Messages", "DeleteConsumer", GLib.Variant("(s)", ("c%d" % i,))) for i in range(1000)])
         assert set(results) == {None, "NotFound"}
+    descriptors, most = foe.descriptors(juliet), [0]
+    with foe.bounded(juliet, 8, "probes and rescans"):
+        results = flood(juliet, [(rig.ROOT, "Network", "Probe", GLib.Variant("(su)", ("10.77.0.%d:9" % (100 + i % 100), 2000))) for i in range(1500)]
+                        + [(rig.ROOT, "Network", "Rescan", None)] * 500, peak=lambda: most.append(foe.descriptors(juliet)))
+        assert "QuotaExceeded" in results and max(most) - descriptors <= 40, (set(results), max(most) - descriptors)
     s, o = GLib.Variant("(s)", ("x",)), GLib.Variant("(o)", ("/",))
     wrong = [(path, iface, method, args) for path in (rig.ROOT, contact, rig.ROOT + "/contact/4242", rig.ROOT + "/key/" + "0" * 64, rig.ROOT + "/request/7", "/")
              for iface in ("Manager", "Messages", "Contact", "Key", "Request", "Network", "Conversation", "org.freedesktop.DBus.Properties", "no.such.Thing")
