@@ -329,6 +329,56 @@ def replaced_without_release(lan):
 
 
 @rig.test
+def blocked_while_negotiating(lan):
+    """T-20 S-14: whoever is blocked between <success/> and the last header gets no stream, and later sees what a refused one sees"""
+    juliet, mallory = lan.host("pronto", avahi="none").start_daemon(name="juliet", port=PORT), lan.host("mallory", avahi="none")
+    key = foe.Key(lan.dir, "tybalt")
+    tybalt = trust(juliet, key, "tybalt")
+    to = (juliet.host.address, PORT)
+    slow = foe.Stream(mallory, key, "tybalt@mallory", to)
+    juliet.set_prop(tybalt, "Contact", "Blocked", GLib.Variant("b", True))
+    slow.header()
+    said = slow.to_end()
+    assert b"<restricted " not in said.split(b"<stream:error>")[0] and b"<reset" in said, said
+    assert not contacts(juliet)[tybalt]["Connected"]
+    rejected = foe.Key(lan.dir, "paris")
+    knock(juliet, mallory, rejected, "paris@mallory").close()
+    resolve(juliet, wait_request(juliet, "new-key")[0], "reject")
+    views = []
+    for one in (key, rejected):
+        try:
+            foe.Stream(mallory, one, "whoever@mallory", to)
+            raise AssertionError("let in")
+        except foe.Ended as end:
+            views.append(re.sub(r"id='[^']*'", "", str(end)))
+    assert views[0] == views[1] and "not-authorized" in views[0], views
+
+
+@rig.test
+def half_open_by_the_dozen(lan):
+    """S-23 S-24: connections from sixty addresses that say nothing, and some that drip, do not keep a friend out"""
+    juliet, romeo = victim_and_friend(lan)
+    mallory = lan.host("mallory", avahi="none")
+    sources = ["fe80::bad:%x" % i for i in range(1, 61)]
+    subprocess.run(mallory.enter(["ip", "-batch", "-"]), input="".join("addr add %s/64 dev eth0 nodad\n" % s for s in sources), text=True, check=True)
+    with foe.inside(mallory):
+        scope = foe.socket.if_nametoindex("eth0")
+        silent = [foe.socket.socket(foe.socket.AF_INET6, foe.socket.SOCK_STREAM) for _ in sources]
+        for one, source in zip(silent, sources):
+            one.bind((source, 0, 0, scope))
+            one.connect((juliet.host.link_local(), PORT, 0, scope))
+    for one in silent[::2]:
+        with contextlib.suppress(OSError):
+            one.sendall(b"<stream:str")
+    romeo.kill9()
+    romeo.restart()
+    still_there(juliet, romeo, "past the crowd", 40)
+    assert foe.descriptors(juliet) < 100
+    for one in silent:
+        one.close()
+
+
+@rig.test
 def tofu_is_no_open_door(lan):
     """T-10: under tofu made-up names are pinned only as far as MaxStrangers; then people are asked, and nothing is kept without bound"""
     juliet, mallory = lan.host("pronto", avahi="none").start_daemon(name="juliet", port=PORT), lan.host("mallory", avahi="none")
