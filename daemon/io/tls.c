@@ -287,8 +287,12 @@ run_records (Tls *tls)
 
   while (!tls->freed && tls->state == TLS_ESTABLISHED)
     {
+      gsize before = tls->in_len;
       ssize_t ret = gnutls_record_recv (tls->session, buffer, RECORD_MAX);
 
+      /* GnuTLS also says "again" when it took a record that is not for us, such as a session ticket, and more is there. */
+      if (ret == GNUTLS_E_AGAIN && tls->in_len > 0 && tls->in_len < before)
+        continue;
       if (ret == GNUTLS_E_AGAIN)
         break;
       if (ret == GNUTLS_E_INTERRUPTED || ret == GNUTLS_E_WARNING_ALERT_RECEIVED)
