@@ -227,6 +227,21 @@ on_tls_plain (gpointer user, const char *bytes, gsize len)
     stream_feed (session->stream, bytes, len);
 }
 
+/* Why nothing came of the handshake, as Contact.LastError says it. */
+static const char *
+word_of_tls (const Session *session, const GError *error)
+{
+  if (session->mismatch)
+    return "NameConflict";
+  if (!session->open && g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_REFUSED))
+    return "Refused";
+  if (!session->open && g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_PEER_INSECURE))
+    return "PeerInsecure";
+  if (!session->open && g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED))
+    return "NotTrusted";
+  return "Failed";
+}
+
 static void
 on_tls_ended (gpointer user, const GError *error)
 {
@@ -235,7 +250,7 @@ on_tls_ended (gpointer user, const GError *error)
   if (error != NULL)
     {
       log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, "tls", "TLS ended: %s", error->message);
-      session_end (session, session->mismatch ? "NameConflict" : session->open ? "Failed" : "Refused");
+      session_end (session, word_of_tls (session, error));
     }
   else if (session->stream != NULL)
     stream_eof (session->stream);
