@@ -121,11 +121,13 @@ on_contact_pinned (gpointer user, guint32 id, const GError *error)
     return;
   }
   for (gsize i = 0; endpoints[i] != NULL && !call->window->closed; i++) {
+    Contact *contact = contacts_get (call->window->rooms.contacts, id);
     g_autoptr (GError) failed = NULL;
 
-    if (contacts_add_static (call->window->rooms.contacts, endpoints[i], &failed) == NULL) {
-      bus_call_fail (call, failed->domain == EARSHOT_ERROR ? (EarshotError) failed->code : EARSHOT_ERROR_FAILED,
-                     "the contact is stored as %s, the endpoint %s is not: %s", path, endpoints[i], failed->message);
+    if (contact == NULL || contacts_add_static_to (call->window->rooms.contacts, contact, endpoints[i], &failed) == NULL) {
+      bus_call_fail (call, failed != NULL && failed->domain == EARSHOT_ERROR ? (EarshotError) failed->code : EARSHOT_ERROR_FAILED,
+                     "the contact is stored as %s, the endpoint %s is not: %s", path, endpoints[i],
+                     failed != NULL ? failed->message : "the contact is gone");
       return;
     }
   }

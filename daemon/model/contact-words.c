@@ -238,13 +238,14 @@ contacts_persist_static (Contacts *contacts, const char *host, guint16 port, gui
   trust_store_apply (contacts->store, change, NULL, NULL);
 }
 
+/* `to`: whose it is; NULL = a stranger of its own. `restored`: the store knows it. */
 static Contact *
-add_static (Contacts *contacts, const char *text, guint32 id, GError **error)
+add_static (Contacts *contacts, Contact *to, const char *text, gboolean restored, GError **error)
 {
   g_autofree char *host = NULL;
   guint16 port;
   guint index, total;
-  Contact *contact, *kept = id != 0 ? contacts_get (contacts, id) : NULL;
+  Contact *contact;
   Endpoint *endpoint;
 
   if (!contacts_split_endpoint (text, &host, &port, error))
@@ -252,7 +253,7 @@ add_static (Contacts *contacts, const char *text, guint32 id, GError **error)
   contact = owner_of_static (contacts, host, port, &index, &total);
   if (contact != NULL)
     return contact;
-  contact = total >= STATICS_MAX ? NULL : kept != NULL ? kept : contacts_new_stranger (contacts);
+  contact = total >= STATICS_MAX ? NULL : to != NULL ? to : contacts_new_stranger (contacts);
   if (contact == NULL)
     {
       g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_QUOTA_EXCEEDED,
@@ -265,11 +266,12 @@ add_static (Contacts *contacts, const char *text, guint32 id, GError **error)
   endpoint->port = port;
   g_ptr_array_add (contact->statics, endpoint);
   contact_rebuild_endpoints (contact);
-  if (kept == NULL)
-    {
-      contacts_persist_static (contacts, host, port, contact->row.id);
-      WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
-    }
+  if (!restored)
+    contacts_persist_static (contacts, host, port, contact->row.id);
+  if (contact != to)
+    WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
+  else
+    contact_changed (contact);
   WATCHERS_CALL (&contacts->watchers, ContactsWatch, sighted, contact);
   return contact;
 }
@@ -277,13 +279,37 @@ add_static (Contacts *contacts, const char *text, guint32 id, GError **error)
 Contact *
 contacts_add_static (Contacts *contacts, const char *endpoint, GError **error)
 {
-  return add_static (contacts, endpoint, 0, error);
+  return add_static (contacts, NULL, endpoint, FALSE, error);
+}
+
+Contact *
+contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoint, GError **error)
+{
+  g_autofree char *host = NULL;
+  guint16 port;
+  guint index, total;
+  Contact *owner;
+  guint32 id;
+
+  if (!contacts_split_endpoint (endpoint, &host, &port, error))
+    return NULL;
+  owner = owner_of_static (contacts, host, port, &index, &total);
+  /* Nobody has answered there yet, so it was nobody's; that of a known key stays with the key. */
+  if (owner != NULL && owner != contact && !owner->row.stored && owner->keys->len == 0)
+    {
+      id = contact->row.id;
+      contacts_remove_static (contacts, endpoint);
+      contact = contacts_get (contacts, id);
+    }
+  return add_static (contacts, contact, endpoint, FALSE, error);
 }
 
 void
 contacts_restore_static (Contacts *contacts, const char *endpoint, guint32 id)
 {
-  add_static (contacts, endpoint, id, NULL);
+  Contact *contact = id != 0 ? contacts_get (contacts, id) : NULL;
+
+  add_static (contacts, contact, endpoint, contact != NULL, NULL);
 }
 
 gboolean

@@ -106,6 +106,8 @@ void contact_set_petname (Contact *contact, const char *petname, DoneFunc done, 
 gboolean contacts_check_petname (Contacts *contacts, Contact *contact, const char *petname, GError **error);
 /* "host:port", "[v6%scope]:port"; an existing static endpoint returns its contact. */
 Contact *contacts_add_static (Contacts *contacts, const char *endpoint, GError **error);
+/* The same for a contact that is known; the one whose it is then: another one's stays where it is. */
+Contact *contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoint, GError **error);
 /* "HOST:PORT" apart; brackets removed. INVALID_ARGUMENT says what an endpoint looks like. */
 gboolean contacts_split_endpoint (const char *endpoint, char **host, guint16 *port, GError **error);
 /* Start-up: the settings that begin with this, endpoint -> contact id, are handed back one by one. */

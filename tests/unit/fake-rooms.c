@@ -52,7 +52,7 @@ answer_now (gpointer data)
     ((DeliverySent) answer->func) (answer->user, error == NULL ? "id-1" : NULL, 7, error);
     break;
   case ADDED:
-    ((TrustAdded) answer->func) (answer->user, 5, error);
+    ((TrustAdded) answer->func) (answer->user, 7, error);
     break;
   case ENTRIES:
     answer_entries (answer, error);
@@ -392,6 +392,17 @@ contacts_add_static (Contacts *contacts, const char *endpoint, GError **error)
     return NULL;
   }
   return fake.contacts->pdata[0];
+}
+
+Contact *
+contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoint, GError **error)
+{
+  note ("add-static-to %u %s", contact->id, endpoint);
+  if (fake.error >= 0) {
+    g_set_error (error, EARSHOT_ERROR, fake.error, "the room says no");
+    return NULL;
+  }
+  return contact;
 }
 
 gboolean

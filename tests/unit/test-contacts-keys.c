@@ -386,6 +386,26 @@ test_statics (People *people, gconstpointer unused)
   g_assert_cmpuint (count_contacts (people->contacts), ==, 1);
 }
 
+/* An endpoint named together with a key is that key's contact's, also when it was added without one before. */
+static void
+test_statics_of_contact (People *people, gconstpointer unused)
+{
+  Fingerprint fp = make_fp (1);
+  Contact *romeo = add_person (people, "romeo", &fp), *stranger;
+  guint32 id = contact_get_id (romeo);
+
+  g_assert_true (contacts_add_static_to (people->contacts, romeo, "192.0.2.7:5298", NULL) == romeo);
+  g_assert_cmpint (contact_get_reach (romeo), ==, REACH_SIGHTED);
+  stranger = contacts_add_static (people->contacts, "192.0.2.8:5298", NULL);
+  g_assert_true (stranger != romeo);
+  g_assert_true (contacts_add_static_to (people->contacts, romeo, "192.0.2.8:5298", NULL) == romeo);
+  g_assert_cmpuint (count_contacts (people->contacts), ==, 1);
+  people_reopen (people);
+  restore_statics (people);
+  g_assert_cmpuint (count_contacts (people->contacts), ==, 1);
+  g_assert_cmpuint (contact_get_endpoints (contacts_get (people->contacts, id))->len, ==, 2);
+}
+
 static void
 test_statics_cap (People *people, gconstpointer unused)
 {
@@ -471,6 +491,7 @@ main (int argc, char **argv)
   PEOPLE_TEST ("/contacts/forget/twice", test_forget_twice);
   g_test_add_func ("/contacts/static/split", test_split_endpoint);
   PEOPLE_TEST ("/contacts/static/add-remove-restore", test_statics);
+  PEOPLE_TEST ("/contacts/static/of-a-contact", test_statics_of_contact);
   PEOPLE_TEST ("/contacts/static/cap", test_statics_cap);
   PEOPLE_TEST ("/contacts/write/at-once", test_changes_at_once);
   PEOPLE_TEST ("/contacts/write/held-while-decided", test_held_while_decided);
