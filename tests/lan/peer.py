@@ -181,6 +181,13 @@ class Wire:
     def close(self):
         self.sock.close()
 
+    def peer_certificate(self):
+        """What the daemon showed in TLS, as DER; None when it showed nothing."""
+        try:
+            return self.tls.getpeercert(True)
+        except ValueError:
+            return None  # the handshake was not completed
+
     def reset(self):
         """Gone by RST, as a crashed peer's kernel does it."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -472,6 +479,20 @@ class Listening:
                 GLib.source_remove(watch)
         return Stream(self.peer, Wire(self.sock.accept()[0]), False)
 
+    def play(self, call, part):
+        """Plays part(stream) with everybody who calls until the D-Bus call is answered; its error, and the last stream."""
+        stream = None
+        tick = GLib.timeout_add(50, lambda: True)
+        try:
+            while not call.done:
+                rig.wait(lambda: call.done or select.select([self.sock], [], [], 0)[0], 20, "a call or an answer")
+                if not call.done:
+                    stream = Stream(self.peer, Wire(self.sock.accept()[0]), False)
+                    part(stream)
+        finally:
+            GLib.source_remove(tick)
+        return call.error, stream
+
     def nobody(self, seconds):
         """Demands that nobody calls for that long."""
         rig.settle(seconds)
@@ -537,8 +558,10 @@ class Peer:
         return Stream(self, Wire(sock), True)
 
     def listen(self):
-        sock = socket_in(self.host)
-        sock.bind((self.host.address, 0))
+        """Waits for the daemon to call, at every address of the host."""
+        sock = socket_in(self.host, socket.AF_INET6)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(("::", 0))
         sock.listen(16)
         return Listening(self, sock, "%s:%d" % (self.host.address, sock.getsockname()[1]))
 
