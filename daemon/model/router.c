@@ -154,7 +154,15 @@ router_on_stanza (Router *router, Session *session, Stanza *stanza)
 {
   const char *type = stanza_get_attr (stanza, "type");
   const char *id = stanza_get_attr (stanza, "id");
+  const char *to = stanza_get_attr (stanza, "to");
 
+  /* docs/protocol.md 2.6: there is nobody else here; the stream lives. Replies are not replied to. */
+  if (to != NULL && *to != '\0' && !session_is_ours (session, to))
+    {
+      if (!stanza_is (stanza, "presence", NS_CLIENT) && g_strcmp0 (type, "result") != 0)
+        router_bounce (session, stanza, "cancel", "item-not-found", NULL);
+      return;
+    }
   if (stanza_is (stanza, "message", NS_CLIENT))
     {
       router->callbacks.message (router->user, session, stanza);

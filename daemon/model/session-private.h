@@ -46,6 +46,7 @@ struct _Session {
   gint64 opened_at, last_rx, last_tx; /* monotonic */
   gint64 opened_time;      /* wall clock */
   guint holds;
+  gsize drained;           /* bytes thrown away since the end */
   gboolean direct;         /* TLS from the first byte (docs/protocol.md 2.2) */
   gboolean connected, heard, tls_up;
   gboolean open, ended, granted, congested, awaiting, pinged, mismatch;

@@ -17,6 +17,7 @@
 #define SIMULTANEOUS_US (10 * G_USEC_PER_SEC) /* docs/protocol.md 2.8 */
 #define LIMBO_MS 5000
 #define DRAIN_MS 2000                         /* 2.10 */
+#define DRAIN_BYTES (1024 * 1024)             /* more than a socket's buffers hold: whoever goes on does not read the error */
 #define RESTRICTED_MAX 8
 #define FLUSH_BYTES (64 * 1024)
 
@@ -312,13 +313,7 @@ on_stream_judge (gpointer user, const char *from)
 static gboolean
 on_stream_is_ours (gpointer user, const char *addr)
 {
-  Session *session = user;
-  GPtrArray *addrs = session->sessions->addrs;
-
-  for (guint i = 0; i < addrs->len; i++)
-    if (jid_same (g_ptr_array_index (addrs, i), addr))
-      return TRUE;
-  return FALSE;
+  return session_is_ours (user, addr);
 }
 
 static gboolean
@@ -671,7 +666,12 @@ on_link_bytes (gpointer user, const guint8 *bytes, gsize len)
   g_autoptr (Session) session = session_ref (user);
 
   if (session->ended)
-    return; /* draining */
+    {
+      session->drained += len;
+      if (session->drained > DRAIN_BYTES)
+        session_drop (session);
+      return;
+    }
   /* The first byte of a TLS record tells direct TLS from a stream header, which begins with '<' (XEP-0368). */
   if (session->inbound && session->tls == NULL && session->stream != NULL && !session->heard && bytes[0] == 0x16)
     {

@@ -66,6 +66,8 @@ Key *session_get_key (const Session *session);
 gboolean session_is_trusted (const Session *session);   /* we trust the peer */
 gboolean session_is_restricted (const Session *session);/* the peer announced that it does not trust us yet */
 void session_set_granted (Session *session);            /* it granted */
+/* Is `addr` an address of ours, present or former in this run? */
+gboolean session_is_ours (const Session *session, const char *addr);
 const Stanza *session_get_peer_disco (const Session *session);
 /* Queued and written once a loop turn. FALSE when it is closing. */
 gboolean session_send (Session *session, const Stanza *stanza);

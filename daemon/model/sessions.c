@@ -215,6 +215,17 @@ session_set_granted (Session *session)
   session->granted = TRUE;
 }
 
+gboolean
+session_is_ours (const Session *session, const char *addr)
+{
+  GPtrArray *addrs = session->sessions->addrs;
+
+  for (guint i = 0; i < addrs->len; i++)
+    if (jid_same (g_ptr_array_index (addrs, i), addr))
+      return TRUE;
+  return FALSE;
+}
+
 const Stanza *
 session_get_peer_disco (const Session *session)
 {
