@@ -319,6 +319,15 @@ class Stream:
             except Closed as end:
                 return events, end
 
+    def until_close(self, timeout=10):
+        """Up to the daemon's closing tag, which must come; the elements before it."""
+        elements = []
+        while True:
+            kind, value = self.next(timeout)
+            if kind == "close":
+                return elements
+            elements.append(value)
+
     def error(self, condition, app=None, timeout=10):
         """Demands that the stream ends now by this stream error, the closing tag and the end of the connection. What came before
         the error is returned."""
@@ -578,7 +587,13 @@ def start(lan, host="pronto", name="juliet", **options):
     options.setdefault("port", PORT)
     user = lan.host(host, avahi="none").start_daemon(name=name, **options)
     user.address_name = name
+    await_address(user)
     return user
+
+
+def await_address(user):
+    """Nobody is answered before the daemon has a name, which comes right after the one on the bus."""
+    user.wait_for(lambda: user.get_prop("", "Manager", "Address"), 10, "the address of %s" % user)
 
 
 def pin(user, peer, *listeners):
