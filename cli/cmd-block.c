@@ -21,16 +21,19 @@ set (Ctl *ctl, const char *text, SelectorUse use, const char *property, GVariant
 
   if (!ctl_set_property (ctl, path, "Contact", property, value, &error))
     return ctl_fail (ctl, error);
-  if (ctl->json) {
-    JsonObject *object = json_line_new ("changed");
+  if (ctl->json)
+    {
+      JsonObject *object = json_line_new ("changed");
 
-    json_object_set_string_member (object, "property", property);
-    json_set_variant (object, "value", value);
-    json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, path, NULL));
-    json_line_print (stdout, object);
-  } else {
-    ctl_note (ctl, "%s %s", label, said);
-  }
+      json_object_set_string_member (object, "property", property);
+      json_set_variant (object, "value", value);
+      json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, path, NULL));
+      json_line_print (stdout, object);
+    }
+  else
+    {
+      ctl_note (ctl, "%s %s", label, said);
+    }
   return EXIT_DONE;
 }
 

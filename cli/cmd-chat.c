@@ -18,14 +18,13 @@
 #include "cli/peer.h"
 
 #define HISTORY_DEFAULT 20
-#define PENDING_MAX 32        /* own messages whose state is followed */
+#define PENDING_MAX 32 /* own messages whose state is followed */
 #define PROMPT "> "
 
 static int option_number = HISTORY_DEFAULT;
 
 static const GOptionEntry options[] = {
-  { "number", 'n', 0, G_OPTION_ARG_INT, &option_number, "Lines of history on entry (20)", "N" },
-  G_OPTION_ENTRY_NULL
+  { "number", 'n', 0, G_OPTION_ARG_INT, &option_number, "Lines of history on entry (20)", "N" }, G_OPTION_ENTRY_NULL
 };
 
 typedef struct {
@@ -37,10 +36,10 @@ typedef struct {
   char *path;
   char *reach;
   guint64 seen, read;
-  gboolean over;         /* nothing typed counts any more */
-  gboolean raw;          /* a prompt is on the terminal */
+  gboolean over; /* nothing typed counts any more */
+  gboolean raw;  /* a prompt is on the terminal */
   LineEdit *edit;
-  GQueue own;            /* Own, newest first */
+  GQueue own; /* Own, newest first */
   guint count;
   guint input_id;
 } Chat;
@@ -81,8 +80,7 @@ show_prompt (Ctl *ctl, Chat *chat)
   fflush (stdout);
 }
 
-static void
-say (Ctl *ctl, Chat *chat, const char *format, ...) G_GNUC_PRINTF (3, 4);
+static void say (Ctl *ctl, Chat *chat, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 /* A line of our own, not of the peer: marked, and quiet on pipes. */
 static void
@@ -149,22 +147,23 @@ look_at_own (Ctl *ctl, Chat *chat, GError **error)
 {
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
 
-  for (GList *l = chat->own.tail; messages != NULL && l != NULL; l = l->prev) {
-    Own *own = l->data;
-    g_autoptr (GVariant) message = NULL;
+  for (GList *l = chat->own.tail; messages != NULL && l != NULL; l = l->prev)
+    {
+      Own *own = l->data;
+      g_autoptr (GVariant) message = NULL;
 
-    if (g_str_equal (own->state, "delivered") || g_str_equal (own->state, "displayed"))
-      continue;
-    if (!earshot_messages_call_get_sync (messages, own->id, &message, NULL, error))
-      return FALSE;
-    const char *state = dict_string (message, "state"), *reason = dict_string (message, "reason");
+      if (g_str_equal (own->state, "delivered") || g_str_equal (own->state, "displayed"))
+        continue;
+      if (!earshot_messages_call_get_sync (messages, own->id, &message, NULL, error))
+        return FALSE;
+      const char *state = dict_string (message, "state"), *reason = dict_string (message, "reason");
 
-    if (g_str_equal (own->state, state))
-      continue;
-    g_free (own->state);
-    own->state = g_strdup (state);
-    say (ctl, chat, "[%u] %s%s%s", own->number, state, *reason != '\0' ? ": " : "", reason);
-  }
+      if (g_str_equal (own->state, state))
+        continue;
+      g_free (own->state);
+      own->state = g_strdup (state);
+      say (ctl, chat, "[%u] %s%s%s", own->number, state, *reason != '\0' ? ": " : "", reason);
+    }
   return messages != NULL;
 }
 
@@ -174,8 +173,8 @@ on_appended (Ctl *ctl, guint64 seq, const char *kind, const char *conversation, 
   Chat *chat = user;
   g_autoptr (GError) error = NULL;
 
-  if (!entries_forward (ctl, chat->path, ENTRY_MESSAGES, chat->seen, seq, on_entry, chat, &error) || !mark_read (ctl, chat, &error) ||
-      !look_at_own (ctl, chat, &error))
+  if (!entries_forward (ctl, chat->path, ENTRY_MESSAGES, chat->seen, seq, on_entry, chat, &error)
+      || !mark_read (ctl, chat, &error) || !look_at_own (ctl, chat, &error))
     live_fail (ctl, error);
   else
     chat->seen = MAX (chat->seen, seq);
@@ -207,7 +206,8 @@ on_resync (Ctl *ctl, gpointer user)
   if (!model_has (ctl->model, chat->path, "Contact"))
     return;
   on_changed (ctl, chat->path, "Contact", chat);
-  on_appended (ctl, (guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq"), "message", chat->path, chat);
+  on_appended (ctl, (guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq"), "message", chat->path,
+               chat);
 }
 
 /* --- what is typed --------------------------------------------------------------------------- */
@@ -227,17 +227,18 @@ send_line (Ctl *ctl, Chat *chat, const char *text)
   g_autofree char *id = NULL;
   guint64 seq;
 
-  if (messages == NULL ||
-      !earshot_messages_call_send_sync (messages, chat->path, text, ctl_no_options (), &id, &seq, NULL, &error)) {
-    hide_prompt (chat);
-    int code = ctl_fail (ctl, error);
+  if (messages == NULL
+      || !earshot_messages_call_send_sync (messages, chat->path, text, ctl_no_options (), &id, &seq, NULL, &error))
+    {
+      hide_prompt (chat);
+      int code = ctl_fail (ctl, error);
 
-    /* A text that cannot go ends no conversation; a daemon that is gone does, on a pipe where nobody sees it return. */
-    if (!chat->raw)
-      end (ctl, chat, code);
-    show_prompt (ctl, chat);
-    return;
-  }
+      /* A text that cannot go ends no conversation; a daemon that is gone does, on a pipe where nobody sees it return. */
+      if (!chat->raw)
+        end (ctl, chat, code);
+      show_prompt (ctl, chat);
+      return;
+    }
   Own *own = g_new0 (Own, 1);
 
   own->number = ++chat->count;
@@ -284,30 +285,38 @@ on_typed (int fd, GIOCondition condition, gpointer user)
 
   if (n < 0 && (errno == EINTR || errno == EAGAIN))
     return G_SOURCE_CONTINUE;
-  for (ssize_t i = 0; i < n && !chat->over; i++) {
-    LineEditEvent event = line_edit_feed (chat->edit, bytes[i]);
+  for (ssize_t i = 0; i < n && !chat->over; i++)
+    {
+      LineEditEvent event = line_edit_feed (chat->edit, bytes[i]);
 
-    if (event == LINE_EDIT_LINE) {
+      if (event == LINE_EDIT_LINE)
+        {
+          g_autofree char *line = line_edit_take (chat->edit);
+
+          handle_line (ctl, chat, line);
+        }
+      else if (event == LINE_EDIT_END)
+        {
+          n = 0;
+        }
+      else if (event == LINE_EDIT_INTERRUPT)
+        {
+          end (ctl, chat, EXIT_INTERRUPTED);
+        }
+    }
+  if (n <= 0 && !chat->over)
+    {
+      /* The last line of a file may lack its newline. */
       g_autofree char *line = line_edit_take (chat->edit);
 
       handle_line (ctl, chat, line);
-    } else if (event == LINE_EDIT_END) {
-      n = 0;
-    } else if (event == LINE_EDIT_INTERRUPT) {
-      end (ctl, chat, EXIT_INTERRUPTED);
+      end (ctl, chat, EXIT_DONE);
     }
-  }
-  if (n <= 0 && !chat->over) {
-    /* The last line of a file may lack its newline. */
-    g_autofree char *line = line_edit_take (chat->edit);
-
-    handle_line (ctl, chat, line);
-    end (ctl, chat, EXIT_DONE);
-  }
-  if (chat->over) {
-    chat->input_id = 0;
-    return G_SOURCE_REMOVE;
-  }
+  if (chat->over)
+    {
+      chat->input_id = 0;
+      return G_SOURCE_REMOVE;
+    }
   show_prompt (ctl, chat);
   return G_SOURCE_CONTINUE;
 }
@@ -340,7 +349,8 @@ converse (Ctl *ctl, Chat *chat)
 
   if (!print_history (ctl, chat, &error))
     return ctl_fail (ctl, error);
-  say (ctl, chat, "chat with %s (%s, %s); /quit ends, /help lists more", label, peer_get_trust (ctl, chat->path), chat->reach);
+  say (ctl, chat, "chat with %s (%s, %s); /quit ends, /help lists more", label, peer_get_trust (ctl, chat->path),
+       chat->reach);
   chat->raw = ctl->tty_out && !ctl->json && line_edit_raw_terminal ();
   show_prompt (ctl, chat);
   chat->input_id = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_typed, both);
@@ -362,13 +372,16 @@ run_chat (Ctl *ctl, int argc, char **argv)
 
   if (option_number < 0)
     code = ctl_usage (ctl, "-n takes a number");
-  else if (!live_start (ctl, &handlers, &chat, &error) ||
-           (chat.path = peer_select (ctl, argv[0], SELECTOR_ANY, &error)) == NULL) {
-    code = ctl_fail (ctl, error);
-  } else {
-    chat.reach = g_strdup (peer_get_reach (ctl, chat.path));
-    code = converse (ctl, &chat);
-  }
+  else if (!live_start (ctl, &handlers, &chat, &error)
+           || (chat.path = peer_select (ctl, argv[0], SELECTOR_ANY, &error)) == NULL)
+    {
+      code = ctl_fail (ctl, error);
+    }
+  else
+    {
+      chat.reach = g_strdup (peer_get_reach (ctl, chat.path));
+      code = converse (ctl, &chat);
+    }
   g_queue_clear_full (&chat.own, own_free);
   line_edit_free (chat.edit);
   g_free (chat.reach);
@@ -380,8 +393,9 @@ const Command command_chat = {
   .name = "chat",
   .args = "PEER",
   .summary = "Line chat: history, what comes in, what you type",
-  .detail = "What you type gets a number; marks such as \"[3] delivered\" tell how far it got. Lines on a pipe are sent as\n"
-            "they come. /quit or Ctrl-D ends.",
+  .detail =
+    "What you type gets a number; marks such as \"[3] delivered\" tell how far it got. Lines on a pipe are sent as\n"
+    "they come. /quit or Ctrl-D ends.",
   .examples = "xmppctl chat juliet\n"
               "xmppctl chat juliet -n 100\n"
               "printf '%s\\n' 'one' 'two' | xmppctl chat juliet",

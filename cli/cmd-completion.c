@@ -33,26 +33,33 @@ run_peers (Ctl *ctl, int argc, char **argv)
   if (!ctl_load (ctl, &error))
     return exit_code_of_error (error, NULL, NULL);
   paths = model_list (ctl->model, "Contact");
-  for (guint i = 0; i < paths->len; i++) {
-    const char *path = g_ptr_array_index (paths, i);
-    const char *name = peer_get_petname (ctl, path);
+  for (guint i = 0; i < paths->len; i++)
+    {
+      const char *path = g_ptr_array_index (paths, i);
+      const char *name = peer_get_petname (ctl, path);
 
-    if (*name == '\0')
-      name = model_string (ctl->model, path, "Contact", "ClaimedAddress");
-    g_autofree char *safe = escape_text (name);
+      if (*name == '\0')
+        name = model_string (ctl->model, path, "Contact", "ClaimedAddress");
+      g_autofree char *safe = escape_text (name);
 
-    if (*name != '\0' && g_str_equal (safe, name))
-      printf ("%s\n", name);
-  }
+      if (*name != '\0' && g_str_equal (safe, name))
+        printf ("%s\n", name);
+    }
   return EXIT_DONE;
 }
 
 static const Command command_completion_bash = {
-  .name = "bash", .args = "", .summary = "The script for bash", .examples = "eval \"$(xmppctl completion bash)\"",
+  .name = "bash",
+  .args = "",
+  .summary = "The script for bash",
+  .examples = "eval \"$(xmppctl completion bash)\"",
   .run = run_bash,
 };
 static const Command command_completion_peers = {
-  .name = "peers", .args = "", .summary = "Names to complete PEER with, one a line", .examples = "xmppctl completion peers",
+  .name = "peers",
+  .args = "",
+  .summary = "Names to complete PEER with, one a line",
+  .examples = "xmppctl completion peers",
   .run = run_peers,
 };
 

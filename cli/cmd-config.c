@@ -12,8 +12,8 @@ static gboolean option_describe;
 
 typedef struct {
   const char *name, *property;
-  char type;             /* s, u, b */
-  const char *values;    /* what it takes */
+  char type;          /* s, u, b */
+  const char *values; /* what it takes */
   const char *about;
 } Setting;
 
@@ -58,21 +58,27 @@ print_setting (Ctl *ctl, const Setting *setting, GVariant *value)
 {
   g_autofree char *text = value_to_text (value);
 
-  if (ctl->json) {
-    JsonObject *object = json_line_new ("setting");
+  if (ctl->json)
+    {
+      JsonObject *object = json_line_new ("setting");
 
-    json_object_set_string_member (object, "name", setting->name);
-    json_set_variant (object, "value", value);
-    if (option_describe) {
-      json_object_set_string_member (object, "values", setting->values);
-      json_object_set_string_member (object, "about", setting->about);
+      json_object_set_string_member (object, "name", setting->name);
+      json_set_variant (object, "value", value);
+      if (option_describe)
+        {
+          json_object_set_string_member (object, "values", setting->values);
+          json_object_set_string_member (object, "about", setting->about);
+        }
+      json_line_print (stdout, object);
     }
-    json_line_print (stdout, object);
-  } else if (option_describe) {
-    out_line (ctl, "%-13s = %-12s  %s (%s)", setting->name, text, setting->about, setting->values);
-  } else {
-    out_line (ctl, "%-13s = %s", setting->name, text);
-  }
+  else if (option_describe)
+    {
+      out_line (ctl, "%-13s = %-12s  %s (%s)", setting->name, text, setting->about, setting->values);
+    }
+  else
+    {
+      out_line (ctl, "%-13s = %s", setting->name, text);
+    }
 }
 
 static int
@@ -82,13 +88,14 @@ run_ls (Ctl *ctl, int argc, char **argv)
 
   if (!ctl_load (ctl, &error))
     return ctl_fail (ctl, error);
-  for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
-    GVariant *value = model_get (ctl->model, EARSHOT_ROOT, "Manager", settings[i].property);
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    {
+      GVariant *value = model_get (ctl->model, EARSHOT_ROOT, "Manager", settings[i].property);
 
-    /* An older daemon has fewer of them. */
-    if (value != NULL)
-      print_setting (ctl, &settings[i], value);
-  }
+      /* An older daemon has fewer of them. */
+      if (value != NULL)
+        print_setting (ctl, &settings[i], value);
+    }
   return EXIT_DONE;
 }
 
@@ -104,17 +111,21 @@ run_get (Ctl *ctl, int argc, char **argv)
     return ctl_fail (ctl, error);
   GVariant *value = model_get (ctl->model, EARSHOT_ROOT, "Manager", setting->property);
 
-  if (value == NULL) {
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "the running daemon has no setting %s", setting->name);
-    return ctl_fail (ctl, error);
-  }
-  if (ctl->json) {
-    print_setting (ctl, setting, value);
-  } else {
-    g_autofree char *text = value_to_text (value);
+  if (value == NULL)
+    {
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "the running daemon has no setting %s", setting->name);
+      return ctl_fail (ctl, error);
+    }
+  if (ctl->json)
+    {
+      print_setting (ctl, setting, value);
+    }
+  else
+    {
+      g_autofree char *text = value_to_text (value);
 
-    out_line (ctl, "%s", text);
-  }
+      out_line (ctl, "%s", text);
+    }
   return EXIT_DONE;
 }
 
@@ -127,7 +138,9 @@ parse_value (const Setting *setting, const char *text)
   if (setting->type == 's')
     return g_variant_new_string (text);
   if (setting->type == 'u')
-    return g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT32, &number, NULL) ? g_variant_new_uint32 ((guint32) number) : NULL;
+    return g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT32, &number, NULL)
+             ? g_variant_new_uint32 ((guint32) number)
+             : NULL;
   if (g_str_equal (text, "true") || g_str_equal (text, "yes") || g_str_equal (text, "on"))
     return g_variant_new_boolean (TRUE);
   if (g_str_equal (text, "false") || g_str_equal (text, "no") || g_str_equal (text, "off"))
@@ -159,23 +172,36 @@ run_set (Ctl *ctl, int argc, char **argv)
   return EXIT_DONE;
 }
 
-static const GOptionEntry ls_options[] = {
-  { "describe", 0, 0, G_OPTION_ARG_NONE, &option_describe, "With meaning and allowed values", NULL },
-  G_OPTION_ENTRY_NULL
-};
+static const GOptionEntry ls_options[] = { { "describe", 0, 0, G_OPTION_ARG_NONE, &option_describe,
+                                             "With meaning and allowed values", NULL },
+                                           G_OPTION_ENTRY_NULL };
 
 static const Command command_config_ls = {
-  .name = "ls", .args = "", .summary = "All settings", .examples = "xmppctl config ls --describe", .options = ls_options,
+  .name = "ls",
+  .args = "",
+  .summary = "All settings",
+  .examples = "xmppctl config ls --describe",
+  .options = ls_options,
   .run = run_ls,
 };
 static const Command command_config_get = {
-  .name = "get", .args = "NAME", .summary = "One setting", .examples = "xmppctl config get trust-mode", .min_args = 1,
-  .max_args = 1, .run = run_get,
+  .name = "get",
+  .args = "NAME",
+  .summary = "One setting",
+  .examples = "xmppctl config get trust-mode",
+  .min_args = 1,
+  .max_args = 1,
+  .run = run_get,
 };
 static const Command command_config_set = {
-  .name = "set", .args = "NAME VALUE", .summary = "Change a setting; it is kept",
-  .examples = "xmppctl config set show away\nxmppctl config set status-text 'back at nine'\nxmppctl config set max-strangers 64",
-  .min_args = 2, .max_args = 2, .run = run_set,
+  .name = "set",
+  .args = "NAME VALUE",
+  .summary = "Change a setting; it is kept",
+  .examples =
+    "xmppctl config set show away\nxmppctl config set status-text 'back at nine'\nxmppctl config set max-strangers 64",
+  .min_args = 2,
+  .max_args = 2,
+  .run = run_set,
 };
 
 static const Command *const subcommands[] = { &command_config_ls, &command_config_get, &command_config_set, NULL };

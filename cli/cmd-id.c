@@ -17,16 +17,18 @@ run_show (Ctl *ctl, int argc, char **argv)
   const char *nick = model_string (ctl->model, EARSHOT_ROOT, "Manager", "Nick");
   g_autofree char *groups = fingerprint_dup_groups (fingerprint);
 
-  if (ctl->json) {
-    JsonObject *object = json_line_new ("identity");
+  if (ctl->json)
+    {
+      JsonObject *object = json_line_new ("identity");
 
-    json_object_set_string_member (object, "fingerprint", fingerprint);
-    json_object_set_string_member (object, "display_id", model_string (ctl->model, EARSHOT_ROOT, "Manager", "DisplayId"));
-    json_object_set_string_member (object, "address", address);
-    json_object_set_string_member (object, "nick", nick);
-    json_line_print (stdout, object);
-    return EXIT_DONE;
-  }
+      json_object_set_string_member (object, "fingerprint", fingerprint);
+      json_object_set_string_member (object, "display_id",
+                                     model_string (ctl->model, EARSHOT_ROOT, "Manager", "DisplayId"));
+      json_object_set_string_member (object, "address", address);
+      json_object_set_string_member (object, "nick", nick);
+      json_line_print (stdout, object);
+      return EXIT_DONE;
+    }
   out_field (ctl, "fingerprint", groups);
   out_field (ctl, "address", address);
   out_field (ctl, "nick", nick);
@@ -34,8 +36,11 @@ run_show (Ctl *ctl, int argc, char **argv)
 }
 
 static const Command command_id_show = {
-  .name = "show", .args = "", .summary = "Our fingerprint, for others to compare",
-  .examples = "xmppctl id show\nxmppctl id show --json | jq -r .fingerprint", .run = run_show,
+  .name = "show",
+  .args = "",
+  .summary = "Our fingerprint, for others to compare",
+  .examples = "xmppctl id show\nxmppctl id show --json | jq -r .fingerprint",
+  .run = run_show,
 };
 
 static const Command *const subcommands[] = { &command_id_show, NULL };
@@ -44,7 +49,8 @@ const Command command_id = {
   .name = "id",
   .args = "[show]",
   .summary = "Our own identity",
-  .detail = "Read the fingerprint to the other person, or let it be compared on screen, when a decision about trust is due.",
+  .detail =
+    "Read the fingerprint to the other person, or let it be compared on screen, when a decision about trust is due.",
   .examples = "xmppctl id\nxmppctl id show --json",
   .max_args = 0,
   .run = run_show,

@@ -13,7 +13,7 @@
 #include "cli/time-text.h"
 
 #define LOG_DEFAULT 50
-#define INBOX_MAX 1000   /* messages of one conversation that inbox shows */
+#define INBOX_MAX 1000 /* messages of one conversation that inbox shows */
 
 static int option_number;
 static char *option_since;
@@ -26,8 +26,7 @@ static const GOptionEntry log_options[] = {
 };
 
 static const GOptionEntry inbox_options[] = {
-  { "mark-read", 0, 0, G_OPTION_ARG_NONE, &option_mark_read, "Then count them as read", NULL },
-  G_OPTION_ENTRY_NULL
+  { "mark-read", 0, 0, G_OPTION_ARG_NONE, &option_mark_read, "Then count them as read", NULL }, G_OPTION_ENTRY_NULL
 };
 
 static int
@@ -40,10 +39,11 @@ run_log (Ctl *ctl, int argc, char **argv)
   if (option_number < 0)
     return ctl_usage (ctl, "-n takes a positive number");
   if (option_since != NULL && !time_parse_since (option_since, g_get_real_time (), &history.since))
-    return ctl_usage (ctl, "--since takes a time gone by, such as 2h, yesterday, 10:30 or 2026-01-05; not %s", option_since);
+    return ctl_usage (ctl, "--since takes a time gone by, such as 2h, yesterday, 10:30 or 2026-01-05; not %s",
+                      option_since);
   history.limit = option_number > 0 ? (guint) option_number : (history.since > 0 ? G_MAXUINT : LOG_DEFAULT);
-  if (!ctl_load (ctl, &error) || (path = peer_select (ctl, argv[0], SELECTOR_ANY, &error)) == NULL ||
-      !history_read (ctl, path, &history, &error))
+  if (!ctl_load (ctl, &error) || (path = peer_select (ctl, argv[0], SELECTOR_ANY, &error)) == NULL
+      || !history_read (ctl, path, &history, &error))
     return ctl_fail (ctl, error);
   history_print (ctl, &history);
   if (history_get_newest (&history) == NULL)
@@ -80,24 +80,26 @@ show_unread (Ctl *ctl, const char *path, GError **error)
 
   if (!history_read (ctl, path, &history, error))
     return FALSE;
-  if (!ctl->json) {
-    g_autofree char *label = peer_dup_label (ctl, path);
+  if (!ctl->json)
+    {
+      g_autofree char *label = peer_dup_label (ctl, path);
 
-    out_trust (ctl, peer_get_trust (ctl, path));
-    out_line (ctl, "  %s: %d unread", label, (int) unread);
-  }
+      out_trust (ctl, peer_get_trust (ctl, path));
+      out_line (ctl, "  %s: %d unread", label, (int) unread);
+    }
   history_print (ctl, &history);
   if (!option_mark_read || history_get_newest (&history) == NULL)
     return TRUE;
   /* Only what reached its reader is read. */
-  if (!out_flush ()) {
-    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write the output; nothing was marked as read");
-    return FALSE;
-  }
+  if (!out_flush ())
+    {
+      g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write the output; nothing was marked as read");
+      return FALSE;
+    }
   g_autoptr (EarshotConversation) conversation = ctl_conversation (ctl, path, error);
 
-  return conversation != NULL &&
-         earshot_conversation_call_mark_read_sync (conversation, history_get_newest (&history)->seq, NULL, error);
+  return conversation != NULL
+         && earshot_conversation_call_mark_read_sync (conversation, history_get_newest (&history)->seq, NULL, error);
 }
 
 static int
@@ -110,15 +112,16 @@ run_inbox (Ctl *ctl, int argc, char **argv)
   if (!ctl_load (ctl, &error))
     return ctl_fail (ctl, error);
   paths = model_list (ctl->model, "Conversation");
-  for (guint i = 0; i < paths->len; i++) {
-    const char *path = g_ptr_array_index (paths, i);
+  for (guint i = 0; i < paths->len; i++)
+    {
+      const char *path = g_ptr_array_index (paths, i);
 
-    if (model_number (ctl->model, path, "Conversation", "Unread") == 0)
-      continue;
-    shown++;
-    if (!show_unread (ctl, path, &error))
-      return ctl_fail (ctl, error);
-  }
+      if (model_number (ctl->model, path, "Conversation", "Unread") == 0)
+        continue;
+      shown++;
+      if (!show_unread (ctl, path, &error))
+        return ctl_fail (ctl, error);
+    }
   if (shown == 0)
     ctl_note (ctl, "nothing unread");
   return EXIT_DONE;

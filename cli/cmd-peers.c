@@ -11,8 +11,7 @@
 static gboolean option_all;
 
 static const GOptionEntry options[] = {
-  { "all", 'a', 0, G_OPTION_ARG_NONE, &option_all, "Also those who are not here now", NULL },
-  G_OPTION_ENTRY_NULL
+  { "all", 'a', 0, G_OPTION_ARG_NONE, &option_all, "Also those who are not here now", NULL }, G_OPTION_ENTRY_NULL
 };
 
 static int
@@ -55,7 +54,8 @@ add_row (Ctl *ctl, Table *table, const char *path)
 static int
 run_peers (Ctl *ctl, int argc, char **argv)
 {
-  static const char *const headers[] = { "TRUST", "REACH", "SHOW", "NAME", "KEY", "ADDRESS", "UNREAD", "SEEN", "STATUS", NULL };
+  static const char *const headers[] = { "TRUST",   "REACH",  "SHOW", "NAME",   "KEY",
+                                         "ADDRESS", "UNREAD", "SEEN", "STATUS", NULL };
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) paths = NULL;
   g_autoptr (Table) table = table_new (headers);
@@ -65,17 +65,18 @@ run_peers (Ctl *ctl, int argc, char **argv)
     return ctl_fail (ctl, error);
   paths = model_list (ctl->model, "Contact");
   g_ptr_array_sort_with_data (paths, compare_peers, ctl);
-  for (guint i = 0; i < paths->len; i++) {
-    const char *path = g_ptr_array_index (paths, i);
+  for (guint i = 0; i < paths->len; i++)
+    {
+      const char *path = g_ptr_array_index (paths, i);
 
-    if (!option_all && g_str_equal (peer_get_reach (ctl, path), "offline"))
-      continue;
-    shown++;
-    if (ctl->json)
-      json_line_print (stdout, peer_to_json (ctl, path));
-    else
-      add_row (ctl, table, path);
-  }
+      if (!option_all && g_str_equal (peer_get_reach (ctl, path), "offline"))
+        continue;
+      shown++;
+      if (ctl->json)
+        json_line_print (stdout, peer_to_json (ctl, path));
+      else
+        add_row (ctl, table, path);
+    }
   if (shown > 0 && !ctl->json)
     table_print (table, ctl);
   if (shown == 0)

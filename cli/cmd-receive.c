@@ -29,13 +29,14 @@ static const GOptionEntry options[] = {
   { "follow", 'f', 0, G_OPTION_ARG_NONE, &option_follow, "Wait for more", NULL },
   { "from", 0, 0, G_OPTION_ARG_STRING, &option_from, "Only messages of that peer; others are skipped", "PEER" },
   { "exec", 0, 0, G_OPTION_ARG_STRING, &option_exec, "Run sh -c CMD for each, the body on its stdin", "CMD" },
-  { "from-start", 0, 0, G_OPTION_ARG_NONE, &option_from_start, "A new or expired cursor begins at the oldest entry", NULL },
+  { "from-start", 0, 0, G_OPTION_ARG_NONE, &option_from_start, "A new or expired cursor begins at the oldest entry",
+    NULL },
   G_OPTION_ENTRY_NULL
 };
 
 typedef struct {
   const char *consumer;
-  char *from;           /* contact path or NULL */
+  char *from; /* contact path or NULL */
   guint64 acked;
   guint handled;
 } Receiver;
@@ -50,19 +51,21 @@ body_file (const char *body, GError **error)
   gsize left = strlen (body);
   int fd = memfd_create ("message", MFD_CLOEXEC);
 
-  while (fd >= 0 && left > 0) {
-    gssize n = write (fd, body, left);
+  while (fd >= 0 && left > 0)
+    {
+      gssize n = write (fd, body, left);
 
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0) {
-      close (fd);
-      fd = -1;
-      break;
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n <= 0)
+        {
+          close (fd);
+          fd = -1;
+          break;
+        }
+      body += n;
+      left -= (gsize) n;
     }
-    body += n;
-    left -= (gsize) n;
-  }
   if (fd < 0 || lseek (fd, 0, SEEK_SET) != 0)
     g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot keep the message for --exec: %s", g_strerror (errno));
   return fd;
@@ -129,10 +132,12 @@ run_program (Ctl *ctl, const Entry *entry, GError **error)
     return FALSE;
   if (g_subprocess_get_if_exited (child) && g_subprocess_get_exit_status (child) == 0)
     return TRUE;
-  ctl_hint (ctl, "the message stays unread for consumer %s; run again to retry", option_consumer != NULL ? option_consumer : "cli");
+  ctl_hint (ctl, "the message stays unread for consumer %s; run again to retry",
+            option_consumer != NULL ? option_consumer : "cli");
   g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "--exec ended with %s %d for message %s",
                g_subprocess_get_if_exited (child) ? "exit code" : "signal",
-               g_subprocess_get_if_exited (child) ? g_subprocess_get_exit_status (child) : g_subprocess_get_term_sig (child),
+               g_subprocess_get_if_exited (child) ? g_subprocess_get_exit_status (child)
+                                                  : g_subprocess_get_term_sig (child),
                entry->id);
   return FALSE;
 }
@@ -159,10 +164,11 @@ ack (EarshotMessages *messages, Receiver *receiver, guint64 seq, GError **error)
 {
   if (seq <= receiver->acked)
     return TRUE;
-  if (!out_flush ()) {
-    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write the output; nothing was acknowledged");
-    return FALSE;
-  }
+  if (!out_flush ())
+    {
+      g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "cannot write the output; nothing was acknowledged");
+      return FALSE;
+    }
   if (!earshot_messages_call_ack_sync (messages, receiver->consumer, seq, NULL, error))
     return FALSE;
   receiver->acked = seq;
@@ -174,16 +180,17 @@ handle_batch (Ctl *ctl, Receiver *receiver, EarshotMessages *messages, GVariant 
 {
   gsize n = g_variant_n_children (entries);
 
-  for (gsize i = 0; i < n; i++) {
-    g_auto (Entry) entry = { 0 };
+  for (gsize i = 0; i < n; i++)
+    {
+      g_auto (Entry) entry = { 0 };
 
-    entry_read (&entry, entries, i);
-    if (!handle_entry (ctl, receiver, &entry, error))
-      return FALSE;
-    /* A program's work is worth an acknowledgement of its own; lines are acknowledged together. */
-    if (option_exec != NULL && !ack (messages, receiver, entry.seq, error))
-      return FALSE;
-  }
+      entry_read (&entry, entries, i);
+      if (!handle_entry (ctl, receiver, &entry, error))
+        return FALSE;
+      /* A program's work is worth an acknowledgement of its own; lines are acknowledged together. */
+      if (option_exec != NULL && !ack (messages, receiver, entry.seq, error))
+        return FALSE;
+    }
   return ack (messages, receiver, last, error);
 }
 
@@ -196,19 +203,22 @@ mend_cursor (Receiver *receiver, EarshotMessages *messages, GError **error)
   guint64 cursor = 0;
 
   exit_code_of_error (*error, &name, NULL);
-  if (g_str_equal (name, "CursorExpired") && option_from_start) {
-    g_clear_error (error);
-    receiver->acked = 0;
-    if (!earshot_messages_call_delete_consumer_sync (messages, receiver->consumer, NULL, error))
+  if (g_str_equal (name, "CursorExpired") && option_from_start)
+    {
+      g_clear_error (error);
+      receiver->acked = 0;
+      if (!earshot_messages_call_delete_consumer_sync (messages, receiver->consumer, NULL, error))
+        return FALSE;
+    }
+  else if (!g_str_equal (name, "NotFound"))
+    {
       return FALSE;
-  } else if (!g_str_equal (name, "NotFound")) {
-    return FALSE;
-  }
+    }
   g_clear_error (error);
   if (option_from_start)
     g_variant_builder_add (builder, "{sv}", "from_start", g_variant_new_boolean (TRUE));
-  return earshot_messages_call_create_consumer_sync (messages, receiver->consumer, g_variant_builder_end (builder), &cursor,
-                                                     NULL, error);
+  return earshot_messages_call_create_consumer_sync (messages, receiver->consumer, g_variant_builder_end (builder),
+                                                     &cursor, NULL, error);
 }
 
 static gboolean
@@ -217,26 +227,29 @@ drain (Ctl *ctl, Receiver *receiver, GError **error)
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
   gboolean more = TRUE, mended = FALSE;
 
-  while (messages != NULL && more) {
-    g_autoptr (GVariant) entries = NULL;
-    g_autoptr (GError) local = NULL;
-    guint64 last = 0;
+  while (messages != NULL && more)
+    {
+      g_autoptr (GVariant) entries = NULL;
+      g_autoptr (GError) local = NULL;
+      guint64 last = 0;
 
-    if (!earshot_messages_call_fetch_sync (messages, receiver->consumer, BATCH, entry_filter (ENTRY_MESSAGES), &entries, &last, &more,
-                                           NULL, &local)) {
-      if (mended || !mend_cursor (receiver, messages, &local)) {
-        g_propagate_error (error, g_steal_pointer (&local));
+      if (!earshot_messages_call_fetch_sync (messages, receiver->consumer, BATCH, entry_filter (ENTRY_MESSAGES),
+                                             &entries, &last, &more, NULL, &local))
+        {
+          if (mended || !mend_cursor (receiver, messages, &local))
+            {
+              g_propagate_error (error, g_steal_pointer (&local));
+              return FALSE;
+            }
+          mended = TRUE;
+          continue;
+        }
+      if (!handle_batch (ctl, receiver, messages, entries, last, error))
         return FALSE;
-      }
-      mended = TRUE;
-      continue;
+      /* No progress, no further asking. */
+      if (g_variant_n_children (entries) == 0)
+        break;
     }
-    if (!handle_batch (ctl, receiver, messages, entries, last, error))
-      return FALSE;
-    /* No progress, no further asking. */
-    if (g_variant_n_children (entries) == 0)
-      break;
-  }
   return messages != NULL;
 }
 
@@ -263,8 +276,8 @@ run_receive (Ctl *ctl, int argc, char **argv)
   g_autofree char *from = NULL;
   Receiver receiver = { .consumer = option_consumer != NULL ? option_consumer : "cli" };
 
-  if (!live_start (ctl, &handlers, &receiver, &error) ||
-      (option_from != NULL && (from = peer_select (ctl, option_from, SELECTOR_ANY, &error)) == NULL))
+  if (!live_start (ctl, &handlers, &receiver, &error)
+      || (option_from != NULL && (from = peer_select (ctl, option_from, SELECTOR_ANY, &error)) == NULL))
     return ctl_fail (ctl, error);
   receiver.from = from;
   if (!drain (ctl, &receiver, &error))
@@ -280,11 +293,12 @@ const Command command_receive = {
   .name = "receive",
   .args = "",
   .summary = "Consume incoming messages, each acknowledged once handled",
-  .detail = "A consumer is a cursor with a name that the daemon keeps; a new one begins now. What was not acknowledged is\n"
-            "delivered again. --exec gets the body on stdin and EARSHOT_ID, EARSHOT_SEQ, EARSHOT_TIME, EARSHOT_SENT_TIME,\n"
-            "EARSHOT_TRUST, EARSHOT_FINGERPRINT, EARSHOT_PETNAME, EARSHOT_CLAIMED_NAME, EARSHOT_CLAIMED_ADDRESS,\n"
-            "EARSHOT_INSECURE, EARSHOT_THREAD, EARSHOT_REPLY_TO and EARSHOT_CONSUMER in the environment; any exit code\n"
-            "but 0 leaves the message unacknowledged and ends xmppctl with 1.",
+  .detail =
+    "A consumer is a cursor with a name that the daemon keeps; a new one begins now. What was not acknowledged is\n"
+    "delivered again. --exec gets the body on stdin and EARSHOT_ID, EARSHOT_SEQ, EARSHOT_TIME, EARSHOT_SENT_TIME,\n"
+    "EARSHOT_TRUST, EARSHOT_FINGERPRINT, EARSHOT_PETNAME, EARSHOT_CLAIMED_NAME, EARSHOT_CLAIMED_ADDRESS,\n"
+    "EARSHOT_INSECURE, EARSHOT_THREAD, EARSHOT_REPLY_TO and EARSHOT_CONSUMER in the environment; any exit code\n"
+    "but 0 leaves the message unacknowledged and ends xmppctl with 1.",
   .examples = "xmppctl receive --consumer printer --follow --exec lp\n"
               "xmppctl receive --from juliet --json\n"
               "xmppctl receive --consumer bot --from-start --follow --exec './answer \"$EARSHOT_PETNAME\"'",

@@ -20,7 +20,8 @@ static gboolean option_lines;
 
 static const GOptionEntry options[] = {
   { "wait", 0, 0, G_OPTION_ARG_STRING, &option_wait, "queued (default), sent, delivered or displayed", "STATE" },
-  { "require", 0, 0, G_OPTION_ARG_STRING, &option_require, "Least trust: encrypted, pinned, vouched, ca, verified", "LEVEL" },
+  { "require", 0, 0, G_OPTION_ARG_STRING, &option_require, "Least trust: encrypted, pinned, vouched, ca, verified",
+    "LEVEL" },
   { "expires", 0, 0, G_OPTION_ARG_STRING, &option_expires, "Give up sending after that: 2h, 23:30, a date", "TIME" },
   { "token", 0, 0, G_OPTION_ARG_STRING, &option_token, "The same token within 7 days is the same message", "TOKEN" },
   { "lines", 0, 0, G_OPTION_ARG_NONE, &option_lines, "Each line is a message of its own", NULL },
@@ -30,7 +31,7 @@ static const GOptionEntry options[] = {
 
 /* One message to one peer, as far as we know. */
 typedef struct {
-  const char *path;   /* the target's */
+  const char *path; /* the target's */
   char *id;
   guint64 seq;
   char *state, *reason;
@@ -38,14 +39,14 @@ typedef struct {
 } Sent;
 
 typedef struct {
-  GPtrArray *targets;   /* contact paths */
-  GPtrArray *failed;    /* those of them that got an error: no further lines for them */
-  GPtrArray *sent;      /* Sent */
-  const char *text;     /* NULL = stdin */
-  int wanted;           /* rank of --wait */
+  GPtrArray *targets; /* contact paths */
+  GPtrArray *failed;  /* those of them that got an error: no further lines for them */
+  GPtrArray *sent;    /* Sent */
+  const char *text;   /* NULL = stdin */
+  int wanted;         /* rank of --wait */
   gint64 expires;
   guint line;
-  int first_code;       /* of the first target that failed */
+  int first_code; /* of the first target that failed */
 } Job;
 
 static void
@@ -84,21 +85,24 @@ split_arguments (Ctl *ctl, Job *job, int argc, char **argv, GPtrArray *names)
     g_ptr_array_add (names, option_to[i]);
   for (int i = 0; i < peers; i++)
     g_ptr_array_add (names, argv[i]);
-  if (names->len == 0) {
-    ctl_usage (ctl, "to whom? no PEER given");
-    return FALSE;
-  }
-  if (argc - peers > 1) {
-    ctl_hint (ctl, "quote the text, so that the shell passes it as one argument");
-    ctl_usage (ctl, "with --to there is one TEXT, not %d", argc - peers);
-    return FALSE;
-  }
+  if (names->len == 0)
+    {
+      ctl_usage (ctl, "to whom? no PEER given");
+      return FALSE;
+    }
+  if (argc - peers > 1)
+    {
+      ctl_hint (ctl, "quote the text, so that the shell passes it as one argument");
+      ctl_usage (ctl, "with --to there is one TEXT, not %d", argc - peers);
+      return FALSE;
+    }
   job->text = argc > peers && !g_str_equal (argv[peers], "-") ? argv[peers] : NULL;
-  if (argc == peers && isatty (STDIN_FILENO)) {
-    ctl_hint (ctl, "give the text as last argument, or - to type it and end with Ctrl-D");
-    ctl_usage (ctl, "no TEXT given, and stdin is a terminal");
-    return FALSE;
-  }
+  if (argc == peers && isatty (STDIN_FILENO))
+    {
+      ctl_hint (ctl, "give the text as last argument, or - to type it and end with Ctrl-D");
+      ctl_usage (ctl, "no TEXT given, and stdin is a terminal");
+      return FALSE;
+    }
   return TRUE;
 }
 
@@ -106,14 +110,16 @@ static gboolean
 check_options (Ctl *ctl, Job *job)
 {
   job->wanted = option_wait != NULL ? rank_of (option_wait) : 0;
-  if (job->wanted < 0 || job->wanted == rank_of ("acked")) {
-    ctl_usage (ctl, "--wait takes queued, sent, delivered or displayed, not %s", option_wait);
-    return FALSE;
-  }
-  if (option_expires != NULL && !time_parse_until (option_expires, g_get_real_time (), &job->expires)) {
-    ctl_usage (ctl, "--expires takes a time to come, such as 2h, 23:30 or 2030-01-31; not %s", option_expires);
-    return FALSE;
-  }
+  if (job->wanted < 0 || job->wanted == rank_of ("acked"))
+    {
+      ctl_usage (ctl, "--wait takes queued, sent, delivered or displayed, not %s", option_wait);
+      return FALSE;
+    }
+  if (option_expires != NULL && !time_parse_until (option_expires, g_get_real_time (), &job->expires))
+    {
+      ctl_usage (ctl, "--expires takes a time to come, such as 2h, 23:30 or 2030-01-31; not %s", option_expires);
+      return FALSE;
+    }
   return TRUE;
 }
 
@@ -121,18 +127,20 @@ check_options (Ctl *ctl, Job *job)
 static int
 find_targets (Ctl *ctl, Job *job, GPtrArray *names)
 {
-  for (guint i = 0; i < names->len; i++) {
-    g_autoptr (GError) error = NULL;
-    g_autofree char *path = peer_select (ctl, g_ptr_array_index (names, i), SELECTOR_ANY, &error);
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autofree char *path = peer_select (ctl, g_ptr_array_index (names, i), SELECTOR_ANY, &error);
 
-    if (path == NULL) {
-      if (names->len > 1 && ctl->hint == NULL)
-        ctl_hint (ctl, "nothing was sent; the last argument is the text: quote it if it has spaces");
-      return ctl_fail (ctl, error);
+      if (path == NULL)
+        {
+          if (names->len > 1 && ctl->hint == NULL)
+            ctl_hint (ctl, "nothing was sent; the last argument is the text: quote it if it has spaces");
+          return ctl_fail (ctl, error);
+        }
+      if (!g_ptr_array_find_with_equal_func (job->targets, path, g_str_equal, NULL))
+        g_ptr_array_add (job->targets, g_steal_pointer (&path));
     }
-    if (!g_ptr_array_find_with_equal_func (job->targets, path, g_str_equal, NULL))
-      g_ptr_array_add (job->targets, g_steal_pointer (&path));
-  }
   return EXIT_DONE;
 }
 
@@ -179,30 +187,32 @@ static void
 send_body (Ctl *ctl, Job *job, const char *body)
 {
   job->line++;
-  for (guint i = 0; i < job->targets->len; i++) {
-    const char *path = g_ptr_array_index (job->targets, i);
-    g_autoptr (GError) error = NULL;
-    g_autoptr (EarshotMessages) messages = ctl_messages (ctl, &error);
-    g_autofree char *id = NULL;
-    guint64 seq = 0;
+  for (guint i = 0; i < job->targets->len; i++)
+    {
+      const char *path = g_ptr_array_index (job->targets, i);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (EarshotMessages) messages = ctl_messages (ctl, &error);
+      g_autofree char *id = NULL;
+      guint64 seq = 0;
 
-    if (g_ptr_array_find (job->failed, path, NULL))
-      continue;
-    if (messages == NULL ||
-        !earshot_messages_call_send_sync (messages, path, body, message_options (job), &id, &seq, NULL, &error)) {
-      fail_target (ctl, job, path, error);
-      continue;
+      if (g_ptr_array_find (job->failed, path, NULL))
+        continue;
+      if (messages == NULL
+          || !earshot_messages_call_send_sync (messages, path, body, message_options (job), &id, &seq, NULL, &error))
+        {
+          fail_target (ctl, job, path, error);
+          continue;
+        }
+      Sent *sent = g_new0 (Sent, 1);
+
+      sent->path = path;
+      sent->id = g_steal_pointer (&id);
+      sent->seq = seq;
+      sent->state = g_strdup ("queued");
+      sent->reason = g_strdup ("");
+      sent->settled = job->wanted == 0;
+      g_ptr_array_add (job->sent, sent);
     }
-    Sent *sent = g_new0 (Sent, 1);
-
-    sent->path = path;
-    sent->id = g_steal_pointer (&id);
-    sent->seq = seq;
-    sent->state = g_strdup ("queued");
-    sent->reason = g_strdup ("");
-    sent->settled = job->wanted == 0;
-    g_ptr_array_add (job->sent, sent);
-  }
 }
 
 /* One newline at the end belongs to the pipe, not to the message. */
@@ -211,14 +221,16 @@ send_whole (Ctl *ctl, Job *job, char *text, gsize len)
 {
   if (len > 0 && text[len - 1] == '\n')
     text[--len] = '\0';
-  if (len == 0) {
-    ctl_usage (ctl, "there is nothing to send: the text is empty");
-    return FALSE;
-  }
-  if (memchr (text, '\0', len) != NULL || !g_utf8_validate (text, (gssize) len, NULL)) {
-    ctl_usage (ctl, "the text is not UTF-8");
-    return FALSE;
-  }
+  if (len == 0)
+    {
+      ctl_usage (ctl, "there is nothing to send: the text is empty");
+      return FALSE;
+    }
+  if (memchr (text, '\0', len) != NULL || !g_utf8_validate (text, (gssize) len, NULL))
+    {
+      ctl_usage (ctl, "the text is not UTF-8");
+      return FALSE;
+    }
   send_body (ctl, job, text);
   return TRUE;
 }
@@ -230,14 +242,16 @@ read_whole (Ctl *ctl, Job *job)
   char buffer[4096];
   size_t n;
 
-  while ((n = fread (buffer, 1, sizeof buffer, stdin)) > 0) {
-    g_string_append_len (text, buffer, (gssize) n);
-    if (text->len > BODY_MAX) {
-      ctl_hint (ctl, "--lines sends each line as a message of its own");
-      ctl_usage (ctl, "stdin has more than a message may have (%d bytes)", BODY_MAX);
-      return FALSE;
+  while ((n = fread (buffer, 1, sizeof buffer, stdin)) > 0)
+    {
+      g_string_append_len (text, buffer, (gssize) n);
+      if (text->len > BODY_MAX)
+        {
+          ctl_hint (ctl, "--lines sends each line as a message of its own");
+          ctl_usage (ctl, "stdin has more than a message may have (%d bytes)", BODY_MAX);
+          return FALSE;
+        }
     }
-  }
   return send_whole (ctl, job, text->str, text->len);
 }
 
@@ -246,16 +260,18 @@ read_lines (Ctl *ctl, Job *job)
 {
   g_autofree char *line = g_malloc (BODY_MAX + 2);
 
-  while (job->failed->len < job->targets->len && fgets (line, BODY_MAX + 2, stdin) != NULL) {
-    gsize len = strlen (line);
+  while (job->failed->len < job->targets->len && fgets (line, BODY_MAX + 2, stdin) != NULL)
+    {
+      gsize len = strlen (line);
 
-    if (len > BODY_MAX) {
-      ctl_usage (ctl, "line %u has more than a message may have (%d bytes)", job->line + 1, BODY_MAX);
-      return FALSE;
+      if (len > BODY_MAX)
+        {
+          ctl_usage (ctl, "line %u has more than a message may have (%d bytes)", job->line + 1, BODY_MAX);
+          return FALSE;
+        }
+      if (len > 0 && !(len == 1 && line[0] == '\n') && !send_whole (ctl, job, line, len))
+        return FALSE;
     }
-    if (len > 0 && !(len == 1 && line[0] == '\n') && !send_whole (ctl, job, line, len))
-      return FALSE;
-  }
   return TRUE;
 }
 
@@ -264,11 +280,12 @@ send_all (Ctl *ctl, Job *job)
 {
   if (job->text == NULL)
     return option_lines ? read_lines (ctl, job) : read_whole (ctl, job);
-  if (!option_lines) {
-    g_autofree char *copy = g_strdup (job->text);
+  if (!option_lines)
+    {
+      g_autofree char *copy = g_strdup (job->text);
 
-    return send_whole (ctl, job, copy, strlen (copy));
-  }
+      return send_whole (ctl, job, copy, strlen (copy));
+    }
   g_auto (GStrv) lines = g_strsplit (job->text, "\n", -1);
 
   for (guint i = 0; lines[i] != NULL; i++)
@@ -306,15 +323,17 @@ look_at_all (Ctl *ctl, Job *job)
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, &error);
   guint open = 0;
 
-  for (guint i = 0; messages != NULL && i < job->sent->len; i++) {
-    Sent *sent = g_ptr_array_index (job->sent, i);
+  for (guint i = 0; messages != NULL && i < job->sent->len; i++)
+    {
+      Sent *sent = g_ptr_array_index (job->sent, i);
 
-    if (!sent->settled && !look_at (ctl, job, messages, sent, &error)) {
-      live_fail (ctl, error);
-      return;
+      if (!sent->settled && !look_at (ctl, job, messages, sent, &error))
+        {
+          live_fail (ctl, error);
+          return;
+        }
+      open += sent->settled ? 0 : 1;
     }
-    open += sent->settled ? 0 : 1;
-  }
   if (messages == NULL)
     live_fail (ctl, error);
   else if (open == 0)
@@ -345,8 +364,8 @@ fail_aside (Ctl *ctl, Job *job, Sent *sent)
   if (g_str_equal (sent->state, "sent"))
     error = g_error_new (CLI_ERROR, kind, "%s got the message but cannot confirm it (%s)", label, sent->reason);
   else
-    error = g_error_new (CLI_ERROR, kind, "the message to %s is %s%s%s%s", label, sent->state, *sent->reason != '\0' ? " (" : "",
-                         sent->reason, *sent->reason != '\0' ? ")" : "");
+    error = g_error_new (CLI_ERROR, kind, "the message to %s is %s%s%s%s", label, sent->state,
+                         *sent->reason != '\0' ? " (" : "", sent->reason, *sent->reason != '\0' ? ")" : "");
   note_failure (ctl, job, sent->path, ctl_fail (ctl, error));
 }
 
@@ -355,32 +374,36 @@ fail_aside (Ctl *ctl, Job *job, Sent *sent)
 static void
 print_sent (Ctl *ctl, Sent *sent)
 {
-  if (ctl->json) {
-    JsonObject *object = json_line_new ("sent");
+  if (ctl->json)
+    {
+      JsonObject *object = json_line_new ("sent");
 
-    json_object_set_int_member (object, "seq", (gint64) sent->seq);
-    json_object_set_string_member (object, "id", sent->id);
-    json_object_set_string_member (object, "state", sent->state);
-    json_object_set_string_member (object, "reason", sent->reason);
-    json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, sent->path, NULL));
-    json_line_print (stdout, object);
-  } else if (!ctl->quiet) {
-    g_autofree char *label = peer_dup_label (ctl, sent->path);
+      json_object_set_int_member (object, "seq", (gint64) sent->seq);
+      json_object_set_string_member (object, "id", sent->id);
+      json_object_set_string_member (object, "state", sent->state);
+      json_object_set_string_member (object, "reason", sent->reason);
+      json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, sent->path, NULL));
+      json_line_print (stdout, object);
+    }
+  else if (!ctl->quiet)
+    {
+      g_autofree char *label = peer_dup_label (ctl, sent->path);
 
-    out_line (ctl, "%-9s  %s  %s", sent->state, sent->id, label);
-  }
+      out_line (ctl, "%-9s  %s  %s", sent->state, sent->id, label);
+    }
 }
 
 static int
 finish (Ctl *ctl, Job *job, gboolean complete)
 {
-  for (guint i = 0; i < job->sent->len; i++) {
-    Sent *sent = g_ptr_array_index (job->sent, i);
+  for (guint i = 0; i < job->sent->len; i++)
+    {
+      Sent *sent = g_ptr_array_index (job->sent, i);
 
-    print_sent (ctl, sent);
-    if (job->wanted > 0 && sent->settled && rank_of (sent->state) < job->wanted)
-      fail_aside (ctl, job, sent);
-  }
+      print_sent (ctl, sent);
+      if (job->wanted > 0 && sent->settled && rank_of (sent->state) < job->wanted)
+        fail_aside (ctl, job, sent);
+    }
   if (!complete)
     return EXIT_USAGE;
   if (job->failed->len == 0)
@@ -402,12 +425,13 @@ run_job (Ctl *ctl, Job *job, GPtrArray *names)
     return code;
   gboolean complete = send_all (ctl, job);
 
-  if (job->wanted > 0 && job->sent->len > 0) {
-    look_at_all (ctl, job);
-    ctl_hint (ctl, "what is queued stays queued and leaves later; see: xmppctl log PEER");
-    code = live_run (ctl);
-    g_clear_pointer (&ctl->hint, g_free);
-  }
+  if (job->wanted > 0 && job->sent->len > 0)
+    {
+      look_at_all (ctl, job);
+      ctl_hint (ctl, "what is queued stays queued and leaves later; see: xmppctl log PEER");
+      code = live_run (ctl);
+      g_clear_pointer (&ctl->hint, g_free);
+    }
   int result = finish (ctl, job, complete);
 
   return code != EXIT_DONE ? code : result;

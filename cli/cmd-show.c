@@ -51,7 +51,8 @@ print_key (Ctl *ctl, const char *key, gboolean active)
   g_autofree char *used = time_format_local (model_number (ctl->model, key, "Key", "LastUsed"));
   g_autofree const char **warnings = model_strv (ctl->model, key, "Key", "Warnings");
   g_autofree char *list = g_strjoinv (", ", (char **) warnings);
-  const char *trust = model_string (ctl->model, key, "Key", "Trust"), *source = model_string (ctl->model, key, "Key", "TrustSource");
+  const char *trust = model_string (ctl->model, key, "Key", "Trust"),
+             *source = model_string (ctl->model, key, "Key", "TrustSource");
   g_autofree char *line =
     g_strdup_printf ("%s%s%s since %s, used %s%s%s%s", trust, *source != '\0' ? " by " : "", source, since, used,
                      active ? ", active" : "", *list != '\0' ? ", warnings: " : "", list);
@@ -78,12 +79,14 @@ print_session (Ctl *ctl, const char *path)
   if (session == NULL || !g_variant_is_of_type (session, G_VARIANT_TYPE_VARDICT))
     return;
   g_variant_iter_init (&iter, session);
-  while (g_variant_iter_next (&iter, "{&sv}", &name, &value)) {
-    g_autofree char *shown = is_time (name, value) ? time_format_local (g_variant_get_int64 (value)) : variant_to_text (value);
+  while (g_variant_iter_next (&iter, "{&sv}", &name, &value))
+    {
+      g_autofree char *shown =
+        is_time (name, value) ? time_format_local (g_variant_get_int64 (value)) : variant_to_text (value);
 
-    g_string_append_printf (text, "%s%s %s", text->len > 0 ? ", " : "", name, shown);
-    g_variant_unref (value);
-  }
+      g_string_append_printf (text, "%s%s %s", text->len > 0 ? ", " : "", name, shown);
+      g_variant_unref (value);
+    }
   out_field (ctl, "session", text->str);
 }
 
@@ -125,19 +128,21 @@ print_text (Ctl *ctl, const char *path)
   out_field (ctl, "claims", model_string (ctl->model, path, "Contact", "ClaimedName"));
   out_field (ctl, "address", model_string (ctl->model, path, "Contact", "ClaimedAddress"));
   out_field (ctl, "name warning", model_string (ctl->model, path, "Contact", "NameWarning"));
-  for (guint i = 0; contests[i] != NULL; i++) {
-    g_autofree char *other = peer_dup_label (ctl, contests[i]);
+  for (guint i = 0; contests[i] != NULL; i++)
+    {
+      g_autofree char *other = peer_dup_label (ctl, contests[i]);
 
-    out_field (ctl, "contests", other);
-  }
+      out_field (ctl, "contests", other);
+    }
   for (guint i = 0; keys[i] != NULL; i++)
     print_key (ctl, keys[i], g_str_equal (keys[i], active));
   print_presence (ctl, path);
-  if (unread > 0) {
-    g_autofree char *count = g_strdup_printf ("%d", (int) unread);
+  if (unread > 0)
+    {
+      g_autofree char *count = g_strdup_printf ("%d", (int) unread);
 
-    out_field (ctl, "unread", count);
-  }
+      out_field (ctl, "unread", count);
+    }
   out_field (ctl, "requires", model_string (ctl->model, path, "Conversation", "DefaultRequire"));
 }
 
@@ -151,13 +156,14 @@ session_to_json (GVariant *session)
   GVariant *value;
 
   g_variant_iter_init (&iter, session);
-  while (g_variant_iter_next (&iter, "{&sv}", &name, &value)) {
-    if (is_time (name, value))
-      json_set_time (object, name, g_variant_get_int64 (value));
-    else
-      json_set_variant (object, name, value);
-    g_variant_unref (value);
-  }
+  while (g_variant_iter_next (&iter, "{&sv}", &name, &value))
+    {
+      if (is_time (name, value))
+        json_set_time (object, name, g_variant_get_int64 (value));
+      else
+        json_set_variant (object, name, value);
+      g_variant_unref (value);
+    }
   return object;
 }
 
@@ -170,18 +176,19 @@ print_json (Ctl *ctl, const char *path)
   g_autofree char *why = explain_reach (ctl, path);
   GVariant *session = model_get (ctl->model, path, "Contact", "Session");
 
-  for (guint i = 0; keys[i] != NULL; i++) {
-    JsonObject *key = json_object_new ();
-    g_autofree const char **warnings = model_strv (ctl->model, keys[i], "Key", "Warnings");
+  for (guint i = 0; keys[i] != NULL; i++)
+    {
+      JsonObject *key = json_object_new ();
+      g_autofree const char **warnings = model_strv (ctl->model, keys[i], "Key", "Warnings");
 
-    json_object_set_string_member (key, "fingerprint", model_string (ctl->model, keys[i], "Key", "Fingerprint"));
-    json_object_set_string_member (key, "trust", model_string (ctl->model, keys[i], "Key", "Trust"));
-    json_object_set_string_member (key, "source", model_string (ctl->model, keys[i], "Key", "TrustSource"));
-    json_set_time (key, "since", model_number (ctl->model, keys[i], "Key", "TrustSince"));
-    json_set_time (key, "last_used", model_number (ctl->model, keys[i], "Key", "LastUsed"));
-    json_set_strv (key, "warnings", warnings);
-    json_array_add_object_element (array, key);
-  }
+      json_object_set_string_member (key, "fingerprint", model_string (ctl->model, keys[i], "Key", "Fingerprint"));
+      json_object_set_string_member (key, "trust", model_string (ctl->model, keys[i], "Key", "Trust"));
+      json_object_set_string_member (key, "source", model_string (ctl->model, keys[i], "Key", "TrustSource"));
+      json_set_time (key, "since", model_number (ctl->model, keys[i], "Key", "TrustSince"));
+      json_set_time (key, "last_used", model_number (ctl->model, keys[i], "Key", "LastUsed"));
+      json_set_strv (key, "warnings", warnings);
+      json_array_add_object_element (array, key);
+    }
   json_object_set_array_member (object, "keys", array);
   json_object_set_string_member (object, "why", why);
   if (session != NULL)

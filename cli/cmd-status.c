@@ -16,16 +16,17 @@ count_reach (Ctl *ctl)
   g_autoptr (GPtrArray) paths = model_list (ctl->model, "Contact");
   ReachCounts counts = { 0 };
 
-  for (guint i = 0; i < paths->len; i++) {
-    const char *reach = peer_get_reach (ctl, g_ptr_array_index (paths, i));
+  for (guint i = 0; i < paths->len; i++)
+    {
+      const char *reach = peer_get_reach (ctl, g_ptr_array_index (paths, i));
 
-    if (g_str_equal (reach, "online"))
-      counts.online++;
-    else if (g_str_equal (reach, "sighted"))
-      counts.sighted++;
-    else
-      counts.offline++;
-  }
+      if (g_str_equal (reach, "online"))
+        counts.online++;
+      else if (g_str_equal (reach, "sighted"))
+        counts.sighted++;
+      else
+        counts.offline++;
+    }
   return counts;
 }
 
@@ -80,11 +81,12 @@ print_warnings (Ctl *ctl)
   if (warnings == NULL || !g_variant_is_of_type (warnings, G_VARIANT_TYPE ("a(ss)")))
     return;
   g_variant_iter_init (&iter, warnings);
-  while (g_variant_iter_next (&iter, "(&s&s)", &key, &text)) {
-    g_autofree char *line = g_strdup_printf ("%s (%s)", text, key);
+  while (g_variant_iter_next (&iter, "(&s&s)", &key, &text))
+    {
+      g_autofree char *line = g_strdup_printf ("%s (%s)", text, key);
 
-    out_field (ctl, "warning", line);
-  }
+      out_field (ctl, "warning", line);
+    }
 }
 
 static void
@@ -93,11 +95,11 @@ print_counts (Ctl *ctl, ReachCounts counts)
   gint64 pending = number (ctl, "Manager", "PendingRequests"), unread = number (ctl, "Messages", "Unread");
   g_autofree char *peers =
     g_strdup_printf ("%u online, %u sighted, %u offline", counts.online, counts.sighted, counts.offline);
-  g_autofree char *messages = g_strdup_printf ("%d unread, %d queued, %d held%s", (int) unread,
-                                               (int) number (ctl, "Messages", "Queued"),
-                                               (int) number (ctl, "Messages", "Held"),
-                                               unread > 0 ? " (xmppctl inbox)" : "");
-  g_autofree char *decisions = g_strdup_printf ("%d waiting%s", (int) pending, pending > 0 ? " (xmppctl trust pending)" : "");
+  g_autofree char *messages =
+    g_strdup_printf ("%d unread, %d queued, %d held%s", (int) unread, (int) number (ctl, "Messages", "Queued"),
+                     (int) number (ctl, "Messages", "Held"), unread > 0 ? " (xmppctl inbox)" : "");
+  g_autofree char *decisions =
+    g_strdup_printf ("%d waiting%s", (int) pending, pending > 0 ? " (xmppctl trust pending)" : "");
 
   out_field (ctl, "peers", peers);
   out_field (ctl, "messages", messages);
@@ -113,34 +115,37 @@ run_status (Ctl *ctl, int argc, char **argv)
     return ctl_fail (ctl, error);
   ReachCounts counts = count_reach (ctl);
 
-  if (ctl->json) {
-    print_json (ctl, counts);
-    return EXIT_DONE;
-  }
+  if (ctl->json)
+    {
+      print_json (ctl, counts);
+      return EXIT_DONE;
+    }
   const char *nick = string (ctl, "Manager", "Nick"), *text = string (ctl, "Manager", "StatusText");
   g_autofree char *groups = fingerprint_dup_groups (string (ctl, "Manager", "Fingerprint"));
-  g_autofree char *me =
-    g_strdup_printf ("%s%s%s%s", string (ctl, "Manager", "Address"), *nick != '\0' ? " (" : "", nick, *nick != '\0' ? ")" : "");
+  g_autofree char *me = g_strdup_printf ("%s%s%s%s", string (ctl, "Manager", "Address"), *nick != '\0' ? " (" : "",
+                                         nick, *nick != '\0' ? ")" : "");
   g_autofree char *presence = g_strdup_printf ("%s%s%s, visible to %s", string (ctl, "Manager", "Show"),
                                                *text != '\0' ? ": " : "", text, string (ctl, "Manager", "Visibility"));
-  g_autofree char *network = g_strdup_printf ("%s (%s), port %d", string (ctl, "Network", "State"),
-                                              string (ctl, "Network", "Backend"), (int) number (ctl, "Network", "Port"));
+  g_autofree char *network =
+    g_strdup_printf ("%s (%s), port %d", string (ctl, "Network", "State"), string (ctl, "Network", "Backend"),
+                     (int) number (ctl, "Network", "Port"));
 
   out_field (ctl, "me", me);
   out_field (ctl, "key", groups);
   out_field (ctl, "presence", presence);
   out_field (ctl, "network", network);
   print_counts (ctl, counts);
-  if (ctl->verbose) {
-    g_autofree const char **features = model_strv (ctl->model, EARSHOT_ROOT, "Manager", "Features");
-    g_autofree char *list = g_strjoinv (", ", (char **) features);
-    g_autofree char *since = time_format_local (number (ctl, "Manager", "StartTime"));
+  if (ctl->verbose)
+    {
+      g_autofree const char **features = model_strv (ctl->model, EARSHOT_ROOT, "Manager", "Features");
+      g_autofree char *list = g_strjoinv (", ", (char **) features);
+      g_autofree char *since = time_format_local (number (ctl, "Manager", "StartTime"));
 
-    out_field (ctl, "trust mode", string (ctl, "Manager", "TrustMode"));
-    out_field (ctl, "daemon", string (ctl, "Manager", "Version"));
-    out_field (ctl, "running since", since);
-    out_field (ctl, "features", list);
-  }
+      out_field (ctl, "trust mode", string (ctl, "Manager", "TrustMode"));
+      out_field (ctl, "daemon", string (ctl, "Manager", "Version"));
+      out_field (ctl, "running since", since);
+      out_field (ctl, "features", list);
+    }
   print_warnings (ctl);
   return EXIT_DONE;
 }

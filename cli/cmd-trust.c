@@ -14,8 +14,11 @@
 static char *option_fingerprint, *option_name, *option_reason;
 static gboolean option_release, option_separate, option_yes;
 
-#define FINGERPRINT_ENTRY \
-  { "fingerprint", 0, 0, G_OPTION_ARG_STRING, &option_fingerprint, "The key meant, 16 to 64 digits; asks nothing then", "FP" }
+#define FINGERPRINT_ENTRY                                          \
+  {                                                                \
+    "fingerprint", 0, 0, G_OPTION_ARG_STRING, &option_fingerprint, \
+      "The key meant, 16 to 64 digits; asks nothing then", "FP"    \
+  }
 
 /* --- ls, pending ------------------------------------------------------------------------------ */
 
@@ -31,7 +34,8 @@ print_key_json (Ctl *ctl, const char *path)
   json_set_time (object, "since", model_number (ctl->model, path, "Key", "TrustSince"));
   json_set_time (object, "last_used", model_number (ctl->model, path, "Key", "LastUsed"));
   json_set_strv (object, "warnings", warnings);
-  json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, model_string (ctl->model, path, "Key", "Contact"), NULL));
+  json_object_set_object_member (object, "peer",
+                                 peer_ref_to_json (ctl, model_string (ctl->model, path, "Key", "Contact"), NULL));
   json_line_print (stdout, object);
 }
 
@@ -46,21 +50,23 @@ run_ls (Ctl *ctl, int argc, char **argv)
   if (!ctl_load (ctl, &error))
     return ctl_fail (ctl, error);
   keys = model_list (ctl->model, "Key");
-  for (guint i = 0; i < keys->len; i++) {
-    const char *key = g_ptr_array_index (keys, i);
-    g_autofree char *label = peer_dup_label (ctl, model_string (ctl->model, key, "Key", "Contact"));
-    g_autofree char *digits = g_strndup (model_string (ctl->model, key, "Key", "Fingerprint"), SELECTOR_PREFIX_MIN_TRUST);
-    g_autofree char *since = time_format_local (model_number (ctl->model, key, "Key", "TrustSince"));
-    g_autofree char *used = time_format_age (model_number (ctl->model, key, "Key", "LastUsed"), g_get_real_time ());
-    g_autofree const char **warnings = model_strv (ctl->model, key, "Key", "Warnings");
-    g_autofree char *list = g_strjoinv (", ", (char **) warnings);
+  for (guint i = 0; i < keys->len; i++)
+    {
+      const char *key = g_ptr_array_index (keys, i);
+      g_autofree char *label = peer_dup_label (ctl, model_string (ctl->model, key, "Key", "Contact"));
+      g_autofree char *digits =
+        g_strndup (model_string (ctl->model, key, "Key", "Fingerprint"), SELECTOR_PREFIX_MIN_TRUST);
+      g_autofree char *since = time_format_local (model_number (ctl->model, key, "Key", "TrustSince"));
+      g_autofree char *used = time_format_age (model_number (ctl->model, key, "Key", "LastUsed"), g_get_real_time ());
+      g_autofree const char **warnings = model_strv (ctl->model, key, "Key", "Warnings");
+      g_autofree char *list = g_strjoinv (", ", (char **) warnings);
 
-    if (ctl->json)
-      print_key_json (ctl, key);
-    else
-      table_add (table, model_string (ctl->model, key, "Key", "Trust"), label, digits,
-                 model_string (ctl->model, key, "Key", "TrustSource"), since, used, list, NULL);
-  }
+      if (ctl->json)
+        print_key_json (ctl, key);
+      else
+        table_add (table, model_string (ctl->model, key, "Key", "Trust"), label, digits,
+                   model_string (ctl->model, key, "Key", "TrustSource"), since, used, list, NULL);
+    }
   if (keys->len > 0 && !ctl->json)
     table_print (table, ctl);
   if (keys->len == 0)
@@ -77,12 +83,13 @@ run_pending (Ctl *ctl, int argc, char **argv)
   if (!ctl_load (ctl, &error))
     return ctl_fail (ctl, error);
   requests = model_list (ctl->model, "Request");
-  for (guint i = 0; i < requests->len; i++) {
-    if (ctl->json)
-      request_print_json (ctl, g_ptr_array_index (requests, i));
-    else
-      request_print (ctl, g_ptr_array_index (requests, i));
-  }
+  for (guint i = 0; i < requests->len; i++)
+    {
+      if (ctl->json)
+        request_print_json (ctl, g_ptr_array_index (requests, i));
+      else
+        request_print (ctl, g_ptr_array_index (requests, i));
+    }
   if (requests->len == 0)
     ctl_note (ctl, "nothing waits for a decision");
   return EXIT_DONE;
@@ -111,10 +118,11 @@ confirm (Ctl *ctl, const Decision *decision, const char *verb)
 
   if (option_fingerprint != NULL)
     return EXIT_DONE;
-  if (!ctl->can_ask) {
-    ctl_hint (ctl, "compare the fingerprint by another way than this network, then pass it: --fingerprint FP");
-    return ctl_usage (ctl, "without a terminal the decision needs --fingerprint");
-  }
+  if (!ctl->can_ask)
+    {
+      ctl_hint (ctl, "compare the fingerprint by another way than this network, then pass it: --fingerprint FP");
+      return ctl_usage (ctl, "without a terminal the decision needs --fingerprint");
+    }
   if (decision->request != NULL)
     request_print (ctl, decision->request);
   out_field (ctl, "peer", label);
@@ -132,8 +140,8 @@ past_tense (const char *choice)
   static const struct {
     const char *choice, *past;
   } words[] = {
-    { "accept", "accepted" }, { "allow", "allowed" },           { "separate", "accepted as another person:" },
-    { "reject", "rejected" }, { "refuse", "refused" },          { "replace", "took the new key of" },
+    { "accept", "accepted" }, { "allow", "allowed" },  { "separate", "accepted as another person:" },
+    { "reject", "rejected" }, { "refuse", "refused" }, { "replace", "took the new key of" },
     { "revoke", "revoked" },  { "forget", "forgot" },
   };
 
@@ -148,16 +156,19 @@ report (Ctl *ctl, const Decision *decision, const char *choice)
 {
   g_autofree char *label = peer_dup_label (ctl, decision->contact);
 
-  if (ctl->json) {
-    JsonObject *object = json_line_new ("decision");
+  if (ctl->json)
+    {
+      JsonObject *object = json_line_new ("decision");
 
-    json_object_set_string_member (object, "choice", choice);
-    json_object_set_string_member (object, "fingerprint", decision->fingerprint != NULL ? decision->fingerprint : "");
-    json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, decision->contact, NULL));
-    json_line_print (stdout, object);
-  } else {
-    ctl_note (ctl, "%s %s", past_tense (choice), label);
-  }
+      json_object_set_string_member (object, "choice", choice);
+      json_object_set_string_member (object, "fingerprint", decision->fingerprint != NULL ? decision->fingerprint : "");
+      json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, decision->contact, NULL));
+      json_line_print (stdout, object);
+    }
+  else
+    {
+      ctl_note (ctl, "%s %s", past_tense (choice), label);
+    }
 }
 
 static gboolean
@@ -172,7 +183,8 @@ resolve (Ctl *ctl, const Decision *decision, const char *choice, gboolean raises
     g_variant_builder_add (builder, "{sv}", "petname", g_variant_new_string (option_name));
   if (option_release)
     g_variant_builder_add (builder, "{sv}", "release", g_variant_new_boolean (TRUE));
-  return request != NULL && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, error);
+  return request != NULL
+         && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, error);
 }
 
 /* --- accept, reject, replace ------------------------------------------------------------------ */
@@ -194,9 +206,10 @@ accept_key (Ctl *ctl, const Decision *decision, GError **error)
   g_autofree char *path = g_strconcat (EARSHOT_ROOT "/key/", decision->fingerprint, NULL);
   g_autoptr (EarshotKey) key = ctl_key (ctl, path, error);
 
-  return key != NULL && earshot_key_call_accept_sync (key, decision->fingerprint, ctl_no_options (), NULL, error) &&
-         (option_name == NULL ||
-          ctl_set_property (ctl, decision->contact, "Contact", "Petname", g_variant_new_string (option_name), error));
+  return key != NULL && earshot_key_call_accept_sync (key, decision->fingerprint, ctl_no_options (), NULL, error)
+         && (option_name == NULL
+             || ctl_set_property (ctl, decision->contact, "Contact", "Petname", g_variant_new_string (option_name),
+                                  error));
 }
 
 static int
@@ -212,20 +225,24 @@ run_accept (Ctl *ctl, int argc, char **argv)
     return EXIT_USAGE;
   if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
-  if (decision.request != NULL && (choice = accepting_choice (ctl, &decision)) == NULL) {
-    ctl_hint (ctl, "xmppctl trust replace %s makes it the new key of that person; accept --separate keeps two people", who);
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_TRUSTED, "this question takes no plain yes: %s",
-                         model_string (ctl->model, decision.request, "Request", "Kind"));
-    return ctl_fail (ctl, error);
-  }
-  if (decision.request == NULL && decision.fingerprint == NULL) {
-    ctl_hint (ctl, "a key is seen at the first handshake; see: xmppctl show %s", who);
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of this peer is known yet");
-    return ctl_fail (ctl, error);
-  }
+  if (decision.request != NULL && (choice = accepting_choice (ctl, &decision)) == NULL)
+    {
+      ctl_hint (ctl, "xmppctl trust replace %s makes it the new key of that person; accept --separate keeps two people",
+                who);
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_TRUSTED, "this question takes no plain yes: %s",
+                           model_string (ctl->model, decision.request, "Request", "Kind"));
+      return ctl_fail (ctl, error);
+    }
+  if (decision.request == NULL && decision.fingerprint == NULL)
+    {
+      ctl_hint (ctl, "a key is seen at the first handshake; see: xmppctl show %s", who);
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of this peer is known yet");
+      return ctl_fail (ctl, error);
+    }
   if ((code = confirm (ctl, &decision, "Accept")) != EXIT_DONE)
     return code;
-  if (!(decision.request != NULL ? resolve (ctl, &decision, choice, TRUE, &error) : accept_key (ctl, &decision, &error)))
+  if (!(decision.request != NULL ? resolve (ctl, &decision, choice, TRUE, &error)
+                                 : accept_key (ctl, &decision, &error)))
     return ctl_fail (ctl, error);
   report (ctl, &decision, choice);
   return EXIT_DONE;
@@ -242,11 +259,12 @@ run_reject (Ctl *ctl, int argc, char **argv)
     return EXIT_USAGE;
   if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
-  if (decision.request == NULL) {
-    ctl_hint (ctl, "take back a trust given earlier with: xmppctl trust revoke %s", who);
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "nothing about %s waits for a decision", who);
-    return ctl_fail (ctl, error);
-  }
+  if (decision.request == NULL)
+    {
+      ctl_hint (ctl, "take back a trust given earlier with: xmppctl trust revoke %s", who);
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "nothing about %s waits for a decision", who);
+      return ctl_fail (ctl, error);
+    }
   const char *choice = request_offers (ctl, decision.request, "reject") ? "reject" : "refuse";
 
   if (!resolve (ctl, &decision, choice, FALSE, &error))
@@ -267,10 +285,11 @@ run_replace (Ctl *ctl, int argc, char **argv)
     return EXIT_USAGE;
   if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
-  if (decision.request == NULL || !request_offers (ctl, decision.request, "replace")) {
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no new key contests the name of %s", who);
-    return ctl_fail (ctl, error);
-  }
+  if (decision.request == NULL || !request_offers (ctl, decision.request, "replace"))
+    {
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no new key contests the name of %s", who);
+      return ctl_fail (ctl, error);
+    }
   if ((code = confirm (ctl, &decision, "Replace the old key, which becomes revoked, by")) != EXIT_DONE)
     return code;
   if (!resolve (ctl, &decision, "replace", TRUE, &error))
@@ -295,16 +314,18 @@ run_revoke (Ctl *ctl, int argc, char **argv)
     return EXIT_USAGE;
   if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
-  if (decision.fingerprint == NULL) {
-    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of %s is known", who);
-    return ctl_fail (ctl, error);
-  }
+  if (decision.fingerprint == NULL)
+    {
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of %s is known", who);
+      return ctl_fail (ctl, error);
+    }
   if ((code = confirm (ctl, &decision, "Never trust again")) != EXIT_DONE)
     return code;
   path = g_strconcat (EARSHOT_ROOT "/key/", decision.fingerprint, NULL);
   key = ctl_key (ctl, path, &error);
-  if (key == NULL ||
-      !earshot_key_call_revoke_sync (key, decision.fingerprint, option_reason != NULL ? option_reason : "", NULL, &error))
+  if (key == NULL
+      || !earshot_key_call_revoke_sync (key, decision.fingerprint, option_reason != NULL ? option_reason : "", NULL,
+                                        &error))
     return ctl_fail (ctl, error);
   report (ctl, &decision, "revoke");
   return EXIT_DONE;
@@ -325,15 +346,17 @@ run_forget (Ctl *ctl, int argc, char **argv)
   decision.fingerprint = g_strdup (peer_get_fingerprint (ctl, decision.contact));
   if (!option_yes && !ctl->can_ask)
     return ctl_usage (ctl, "without a terminal forgetting needs --yes");
-  if (!option_yes) {
-    g_autofree char *label = peer_dup_label (ctl, decision.contact);
+  if (!option_yes)
+    {
+      g_autofree char *label = peer_dup_label (ctl, decision.contact);
 
-    out_field (ctl, "peer", label);
-    if (!ctl_ask (ctl, "Forget this peer, its keys and all that was said?")) {
-      ctl_note (ctl, "nothing was changed");
-      return EXIT_FAILED;
+      out_field (ctl, "peer", label);
+      if (!ctl_ask (ctl, "Forget this peer, its keys and all that was said?"))
+        {
+          ctl_note (ctl, "nothing was changed");
+          return EXIT_FAILED;
+        }
     }
-  }
   contact = ctl_contact (ctl, decision.contact, &error);
   if (contact == NULL || !earshot_contact_call_forget_sync (contact, ctl_no_options (), NULL, &error))
     return ctl_fail (ctl, error);
@@ -343,73 +366,97 @@ run_forget (Ctl *ctl, int argc, char **argv)
 
 /* --- the table ------------------------------------------------------------------------------------ */
 
-static const GOptionEntry accept_options[] = {
-  FINGERPRINT_ENTRY,
-  { "name", 0, 0, G_OPTION_ARG_STRING, &option_name, "Give it this petname at once", "PETNAME" },
-  { "separate", 0, 0, G_OPTION_ARG_NONE, &option_separate, "In a name conflict: another person of the same name", NULL },
-  G_OPTION_ENTRY_NULL
-};
+static const GOptionEntry accept_options[] = { FINGERPRINT_ENTRY,
+                                               { "name", 0, 0, G_OPTION_ARG_STRING, &option_name,
+                                                 "Give it this petname at once", "PETNAME" },
+                                               { "separate", 0, 0, G_OPTION_ARG_NONE, &option_separate,
+                                                 "In a name conflict: another person of the same name", NULL },
+                                               G_OPTION_ENTRY_NULL };
 static const GOptionEntry reject_options[] = { FINGERPRINT_ENTRY, G_OPTION_ENTRY_NULL };
-static const GOptionEntry replace_options[] = {
-  FINGERPRINT_ENTRY,
-  { "release", 0, 0, G_OPTION_ARG_NONE, &option_release, "Send what was written for the old key to the new one", NULL },
-  G_OPTION_ENTRY_NULL
-};
-static const GOptionEntry revoke_options[] = {
-  FINGERPRINT_ENTRY,
-  { "reason", 0, 0, G_OPTION_ARG_STRING, &option_reason, "Why, for the record", "TEXT" },
-  G_OPTION_ENTRY_NULL
-};
-static const GOptionEntry forget_options[] = {
-  { "yes", 0, 0, G_OPTION_ARG_NONE, &option_yes, "Do not ask", NULL },
-  G_OPTION_ENTRY_NULL
-};
+static const GOptionEntry replace_options[] = { FINGERPRINT_ENTRY,
+                                                { "release", 0, 0, G_OPTION_ARG_NONE, &option_release,
+                                                  "Send what was written for the old key to the new one", NULL },
+                                                G_OPTION_ENTRY_NULL };
+static const GOptionEntry revoke_options[] = { FINGERPRINT_ENTRY,
+                                               { "reason", 0, 0, G_OPTION_ARG_STRING, &option_reason,
+                                                 "Why, for the record", "TEXT" },
+                                               G_OPTION_ENTRY_NULL };
+static const GOptionEntry forget_options[] = { { "yes", 0, 0, G_OPTION_ARG_NONE, &option_yes, "Do not ask", NULL },
+                                               G_OPTION_ENTRY_NULL };
 
 static const Command command_trust_ls = {
-  .name = "ls", .args = "", .summary = "Every key we know and what it is worth",
-  .examples = "xmppctl trust ls\nxmppctl trust ls --json", .run = run_ls,
+  .name = "ls",
+  .args = "",
+  .summary = "Every key we know and what it is worth",
+  .examples = "xmppctl trust ls\nxmppctl trust ls --json",
+  .run = run_ls,
 };
 static const Command command_trust_pending = {
-  .name = "pending", .args = "", .summary = "What waits for your decision",
+  .name = "pending",
+  .args = "",
+  .summary = "What waits for your decision",
   .detail = "With the messages that unknown keys left, and the command that answers.",
-  .examples = "xmppctl trust pending\nxmppctl trust pending --json | jq -r .fingerprint", .run = run_pending,
+  .examples = "xmppctl trust pending\nxmppctl trust pending --json | jq -r .fingerprint",
+  .run = run_pending,
 };
 static const Command command_trust_accept = {
-  .name = "accept", .args = "[PEER]", .summary = "Accept a key: it becomes pinned",
-  .detail = "PEER is a petname or 16 digits of the fingerprint. Shows the whole fingerprint and asks; scripts bring it,\n"
-            "and then PEER may be left out.",
+  .name = "accept",
+  .args = "[PEER]",
+  .summary = "Accept a key: it becomes pinned",
+  .detail =
+    "PEER is a petname or 16 digits of the fingerprint. Shows the whole fingerprint and asks; scripts bring it,\n"
+    "and then PEER may be left out.",
   .examples = "xmppctl trust accept b1946ac92492d234\n"
               "xmppctl trust accept --fingerprint b1946ac92492d2347c6235b4d2611184 --name romeo",
-  .options = accept_options, .max_args = 1, .run = run_accept,
+  .options = accept_options,
+  .max_args = 1,
+  .run = run_accept,
 };
 static const Command command_trust_reject = {
-  .name = "reject", .args = "[PEER]", .summary = "Refuse a key that knocks; its messages are deleted",
-  .examples = "xmppctl trust reject b1946ac92492d234", .options = reject_options, .max_args = 1,
+  .name = "reject",
+  .args = "[PEER]",
+  .summary = "Refuse a key that knocks; its messages are deleted",
+  .examples = "xmppctl trust reject b1946ac92492d234",
+  .options = reject_options,
+  .max_args = 1,
   .run = run_reject,
 };
 static const Command command_trust_replace = {
-  .name = "replace", .args = "[PEER]", .summary = "Take the new key of a person whose name it claims",
+  .name = "replace",
+  .args = "[PEER]",
+  .summary = "Take the new key of a person whose name it claims",
   .detail = "The old key becomes revoked. Messages written for it stay held unless --release.",
   .examples = "xmppctl trust replace juliet\n"
               "xmppctl trust replace juliet --release --fingerprint b1946ac92492d234",
-  .options = replace_options, .max_args = 1, .run = run_replace,
+  .options = replace_options,
+  .max_args = 1,
+  .run = run_replace,
 };
 static const Command command_trust_revoke = {
-  .name = "revoke", .args = "[PEER]", .summary = "Never trust this key again",
-  .examples = "xmppctl trust revoke romeo --reason 'phone stolen'", .options = revoke_options, .max_args = 1,
+  .name = "revoke",
+  .args = "[PEER]",
+  .summary = "Never trust this key again",
+  .examples = "xmppctl trust revoke romeo --reason 'phone stolen'",
+  .options = revoke_options,
+  .max_args = 1,
   .run = run_revoke,
 };
 static const Command command_trust_forget = {
-  .name = "forget", .args = "PEER", .summary = "Forget a peer, its keys and its history",
+  .name = "forget",
+  .args = "PEER",
+  .summary = "Forget a peer, its keys and its history",
   .detail = "A note stays that this key was forgotten, so that it cannot come back unseen.",
-  .examples = "xmppctl trust forget romeo\nxmppctl trust forget romeo --yes", .options = forget_options, .min_args = 1,
-  .max_args = 1, .run = run_forget,
+  .examples = "xmppctl trust forget romeo\nxmppctl trust forget romeo --yes",
+  .options = forget_options,
+  .min_args = 1,
+  .max_args = 1,
+  .run = run_forget,
 };
 
-static const Command *const subcommands[] = {
-  &command_trust_ls,      &command_trust_pending, &command_trust_accept, &command_trust_reject,
-  &command_trust_replace, &command_trust_revoke,  &command_trust_forget, NULL
-};
+static const Command *const subcommands[] = { &command_trust_ls,      &command_trust_pending,
+                                              &command_trust_accept,  &command_trust_reject,
+                                              &command_trust_replace, &command_trust_revoke,
+                                              &command_trust_forget,  NULL };
 
 const Command command_trust = {
   .name = "trust",

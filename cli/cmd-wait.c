@@ -10,15 +10,14 @@
 
 static char *option_for;
 
-static const GOptionEntry options[] = {
-  { "for", 0, 0, G_OPTION_ARG_STRING, &option_for, "sighted, online, pinned, verified or message", "WHAT" },
-  G_OPTION_ENTRY_NULL
-};
+static const GOptionEntry options[] = { { "for", 0, 0, G_OPTION_ARG_STRING, &option_for,
+                                          "sighted, online, pinned, verified or message", "WHAT" },
+                                        G_OPTION_ENTRY_NULL };
 
 typedef struct {
   const char *selector;
-  char *path;         /* NULL until somebody matches */
-  guint64 seen;       /* entries up to here are old */
+  char *path;   /* NULL until somebody matches */
+  guint64 seen; /* entries up to here are old */
 } Waiter;
 
 static gboolean
@@ -92,13 +91,16 @@ look (Ctl *ctl, Waiter *waiter, guint64 head)
 {
   g_autoptr (GError) error = NULL;
 
-  if (find (ctl, waiter, &error) && !g_str_equal (option_for, "message")) {
-    if (holds (ctl, waiter->path))
-      succeed (ctl, waiter);
-  } else if (error == NULL && waiter->path != NULL && head > waiter->seen) {
-    if (entries_forward (ctl, waiter->path, ENTRY_MESSAGES, waiter->seen, head, on_entry, waiter, &error))
-      waiter->seen = head;
-  }
+  if (find (ctl, waiter, &error) && !g_str_equal (option_for, "message"))
+    {
+      if (holds (ctl, waiter->path))
+        succeed (ctl, waiter);
+    }
+  else if (error == NULL && waiter->path != NULL && head > waiter->seen)
+    {
+      if (entries_forward (ctl, waiter->path, ENTRY_MESSAGES, waiter->seen, head, on_entry, waiter, &error))
+        waiter->seen = head;
+    }
   if (error != NULL)
     live_fail (ctl, error);
 }
@@ -147,8 +149,9 @@ const Command command_wait = {
   .name = "wait",
   .args = "PEER --for WHAT",
   .summary = "Block until a peer is there, is trusted, or writes",
-  .detail = "An address or fingerprint that nobody has yet is waited for; an unknown petname is an error. --for message\n"
-            "prints the next message from PEER. Without --timeout it waits for ever; with it, exit 6.",
+  .detail =
+    "An address or fingerprint that nobody has yet is waited for; an unknown petname is an error. --for message\n"
+    "prints the next message from PEER. Without --timeout it waits for ever; with it, exit 6.",
   .examples = "xmppctl wait juliet --for online --timeout 300 && xmppctl send juliet 'there you are'\n"
               "xmppctl wait romeo@forza --for sighted\n"
               "xmppctl wait juliet --for message --json",

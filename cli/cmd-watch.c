@@ -19,9 +19,9 @@ static const GOptionEntry options[] = {
 };
 
 typedef struct {
-  char **kinds;        /* NULL = all */
+  char **kinds; /* NULL = all */
   guint64 seen;
-  GHashTable *reach;   /* contact path -> what was last reported */
+  GHashTable *reach; /* contact path -> what was last reported */
 } Watcher;
 
 static gboolean
@@ -37,23 +37,26 @@ print_reach (Ctl *ctl, const char *path, const char *reach)
 {
   gint64 now = g_get_real_time ();
 
-  if (ctl->json) {
-    JsonObject *object = json_line_new ("reach");
+  if (ctl->json)
+    {
+      JsonObject *object = json_line_new ("reach");
 
-    json_set_time (object, "time", now);
-    json_object_set_string_member (object, "reach", reach);
-    json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, path, NULL));
-    json_object_set_string_member (object, "claimed_name", model_string (ctl->model, path, "Contact", "ClaimedName"));
-    json_object_set_string_member (object, "address", model_string (ctl->model, path, "Contact", "ClaimedAddress"));
-    json_object_set_string_member (object, "show", model_string (ctl->model, path, "Contact", "Show"));
-    json_line_print (stdout, object);
-  } else {
-    g_autofree char *when = time_format_local (now);
-    g_autofree char *label = peer_dup_label (ctl, path);
+      json_set_time (object, "time", now);
+      json_object_set_string_member (object, "reach", reach);
+      json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, path, NULL));
+      json_object_set_string_member (object, "claimed_name", model_string (ctl->model, path, "Contact", "ClaimedName"));
+      json_object_set_string_member (object, "address", model_string (ctl->model, path, "Contact", "ClaimedAddress"));
+      json_object_set_string_member (object, "show", model_string (ctl->model, path, "Contact", "Show"));
+      json_line_print (stdout, object);
+    }
+  else
+    {
+      g_autofree char *when = time_format_local (now);
+      g_autofree char *label = peer_dup_label (ctl, path);
 
-    out_trust (ctl, peer_get_trust (ctl, path));
-    out_line (ctl, "  %s  %s is %s", when, label, reach);
-  }
+      out_trust (ctl, peer_get_trust (ctl, path));
+      out_line (ctl, "  %s  %s is %s", when, label, reach);
+    }
   if (!out_flush ())
     live_quit (ctl, EXIT_FAILED);
 }
@@ -75,11 +78,12 @@ note_all (Ctl *ctl, Watcher *watcher, gboolean report)
 {
   g_autoptr (GPtrArray) paths = model_list (ctl->model, "Contact");
 
-  for (guint i = 0; i < paths->len; i++) {
-    const char *path = g_ptr_array_index (paths, i);
+  for (guint i = 0; i < paths->len; i++)
+    {
+      const char *path = g_ptr_array_index (paths, i);
 
-    note_reach (ctl, watcher, path, peer_get_reach (ctl, path), report);
-  }
+      note_reach (ctl, watcher, path, peer_get_reach (ctl, path), report);
+    }
 }
 
 /* --- the log ------------------------------------------------------------------------------ */
@@ -128,14 +132,16 @@ on_changed (Ctl *ctl, const char *path, const char *interface, gpointer user)
   if (g_str_equal (interface, "Contact"))
     note_reach (ctl, user, path, peer_get_reach (ctl, path), TRUE);
   /* A new question appears as an object; people at a terminal want to know. */
-  if (g_str_equal (interface, "Request") && !ctl->json && is_wanted (user, "request")) {
-    const char *contact = model_string (ctl->model, path, "Request", "Contact");
-    g_autofree char *label = peer_dup_label (ctl, contact);
+  if (g_str_equal (interface, "Request") && !ctl->json && is_wanted (user, "request"))
+    {
+      const char *contact = model_string (ctl->model, path, "Request", "Contact");
+      g_autofree char *label = peer_dup_label (ctl, contact);
 
-    out_trust (ctl, "request");
-    out_line (ctl, "  %s from %s waits for you: xmppctl trust pending", model_string (ctl->model, path, "Request", "Kind"), label);
-    out_flush ();
-  }
+      out_trust (ctl, "request");
+      out_line (ctl, "  %s from %s waits for you: xmppctl trust pending",
+                model_string (ctl->model, path, "Request", "Kind"), label);
+      out_flush ();
+    }
 }
 
 static void
@@ -165,30 +171,34 @@ print_opening (Ctl *ctl)
 {
   g_autoptr (GPtrArray) paths = model_list (ctl->model, "Contact");
 
-  for (guint i = 0; i < paths->len; i++) {
-    const char *path = g_ptr_array_index (paths, i);
-    const char *reach = peer_get_reach (ctl, path);
+  for (guint i = 0; i < paths->len; i++)
+    {
+      const char *path = g_ptr_array_index (paths, i);
+      const char *reach = peer_get_reach (ctl, path);
 
-    if (!g_str_equal (reach, "offline"))
-      print_reach (ctl, path, reach);
-  }
+      if (!g_str_equal (reach, "offline"))
+        print_reach (ctl, path, reach);
+    }
   ctl_note (ctl, "%s watches; Ctrl-C ends", model_string (ctl->model, EARSHOT_ROOT, "Manager", "Address"));
 }
 
 static gboolean
 check_kinds (Ctl *ctl, Watcher *watcher)
 {
-  static const char *const known[] = { "message", "state", "read", "edit", "retract", "trust", "request", "transfer", "reach", NULL };
+  static const char *const known[] = { "message", "state",   "read",     "edit",  "retract",
+                                       "trust",   "request", "transfer", "reach", NULL };
 
   if (option_kinds == NULL)
     return TRUE;
   watcher->kinds = g_strsplit (option_kinds, ",", -1);
   for (guint i = 0; watcher->kinds[i] != NULL; i++)
-    if (!g_strv_contains (known, watcher->kinds[i])) {
-      ctl_usage (ctl, "--kinds knows message, state, read, edit, retract, trust, request, transfer and reach, not '%s'",
-                 watcher->kinds[i]);
-      return FALSE;
-    }
+    if (!g_strv_contains (known, watcher->kinds[i]))
+      {
+        ctl_usage (ctl,
+                   "--kinds knows message, state, read, edit, retract, trust, request, transfer and reach, not '%s'",
+                   watcher->kinds[i]);
+        return FALSE;
+      }
   return TRUE;
 }
 
@@ -196,7 +206,10 @@ static int
 watch (Ctl *ctl, Watcher *watcher)
 {
   static const LiveHandlers handlers = {
-    .appended = on_appended, .changed = on_changed, .removed = on_removed, .resync = on_resync,
+    .appended = on_appended,
+    .changed = on_changed,
+    .removed = on_removed,
+    .resync = on_resync,
   };
   g_autoptr (GError) error = NULL;
 

@@ -13,8 +13,9 @@
 #define CALL_TIMEOUT_MS 30000
 
 /* Without the round trips of loading properties, matching signals or starting the service: ctl_load() did that. */
-#define PROXY_FLAGS \
-  (G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS | G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START)
+#define PROXY_FLAGS                                                                      \
+  (G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS \
+   | G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START)
 
 static char *
 bus_address (Ctl *ctl, GError **error)
@@ -23,10 +24,12 @@ bus_address (Ctl *ctl, GError **error)
     return g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SESSION, NULL, error);
   if (g_str_equal (ctl->bus, "system"))
     return g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, error);
-  if (!g_dbus_is_address (ctl->bus)) {
-    g_set_error (error, CLI_ERROR, CLI_ERROR_USAGE, "--bus takes session, system or a D-Bus address, not %s", ctl->bus);
-    return NULL;
-  }
+  if (!g_dbus_is_address (ctl->bus))
+    {
+      g_set_error (error, CLI_ERROR, CLI_ERROR_USAGE, "--bus takes session, system or a D-Bus address, not %s",
+                   ctl->bus);
+      return NULL;
+    }
   return g_strdup (ctl->bus);
 }
 
@@ -41,17 +44,20 @@ ctl_connect (Ctl *ctl, GError **error)
   address = bus_address (ctl, &local);
   if (address != NULL)
     ctl->connection = g_dbus_connection_new_for_address_sync (
-      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL,
-      &local);
-  if (ctl->connection == NULL) {
-    if (local->domain == CLI_ERROR) {
-      g_propagate_error (error, g_steal_pointer (&local));
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL,
+      NULL, &local);
+  if (ctl->connection == NULL)
+    {
+      if (local->domain == CLI_ERROR)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return FALSE;
+        }
+      ctl_hint (ctl, "log in to a session that has a bus, set DBUS_SESSION_BUS_ADDRESS, or name the daemon's bus with "
+                     "--bus=ADDRESS");
+      g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "no message bus: %s", local->message);
       return FALSE;
     }
-    ctl_hint (ctl, "log in to a session that has a bus, set DBUS_SESSION_BUS_ADDRESS, or name the daemon's bus with --bus=ADDRESS");
-    g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "no message bus: %s", local->message);
-    return FALSE;
-  }
   /* GIO ignores SIGPIPE; a pipe that is closed early shall end us as it ends every filter. */
   signal (SIGPIPE, SIG_DFL);
   g_dbus_connection_set_exit_on_close (ctl->connection, FALSE);
@@ -101,17 +107,19 @@ ctl_load (Ctl *ctl, GError **error)
                                                           ctl_call_timeout (ctl), NULL, NULL, &local);
   if (reply != NULL)
     g_dbus_message_to_gerror (reply, &local);
-  if (local != NULL) {
-    explain_absence (ctl, &local);
-    g_propagate_error (error, local);
-    return FALSE;
-  }
+  if (local != NULL)
+    {
+      explain_absence (ctl, &local);
+      g_propagate_error (error, local);
+      return FALSE;
+    }
   GVariant *body = g_dbus_message_get_body (reply);
 
-  if (body == NULL || !g_variant_is_of_type (body, G_VARIANT_TYPE ("(a{oa{sa{sv}}})"))) {
-    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "what owns %s on this bus is not earshotd", EARSHOT_NAME);
-    return FALSE;
-  }
+  if (body == NULL || !g_variant_is_of_type (body, G_VARIANT_TYPE ("(a{oa{sa{sv}}})")))
+    {
+      g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "what owns %s on this bus is not earshotd", EARSHOT_NAME);
+      return FALSE;
+    }
   g_autoptr (GVariant) managed = g_variant_get_child_value (body, 0);
 
   if (ctl->model == NULL)
@@ -139,14 +147,14 @@ ctl_clear (Ctl *ctl)
   g_clear_pointer (&ctl->timeout_text, g_free);
 }
 
-#define DEFINE_PROXY(Type, type)                                                                                         \
-  static Earshot##Type *new_##type (Ctl *ctl, const char *path, GError **error)                                          \
-  {                                                                                                                      \
-    Earshot##Type *proxy =                                                                                               \
-      earshot_##type##_proxy_new_sync (ctl->connection, PROXY_FLAGS, ctl->owner, path, NULL, error);                     \
-    if (proxy != NULL)                                                                                                   \
-      g_dbus_proxy_set_default_timeout (G_DBUS_PROXY (proxy), ctl_call_timeout (ctl));                                   \
-    return proxy;                                                                                                        \
+#define DEFINE_PROXY(Type, type)                                                                     \
+  static Earshot##Type *new_##type (Ctl *ctl, const char *path, GError **error)                      \
+  {                                                                                                  \
+    Earshot##Type *proxy =                                                                           \
+      earshot_##type##_proxy_new_sync (ctl->connection, PROXY_FLAGS, ctl->owner, path, NULL, error); \
+    if (proxy != NULL)                                                                               \
+      g_dbus_proxy_set_default_timeout (G_DBUS_PROXY (proxy), ctl_call_timeout (ctl));               \
+    return proxy;                                                                                    \
   }
 
 DEFINE_PROXY (Manager, manager)
@@ -200,13 +208,13 @@ ctl_request (Ctl *ctl, const char *path, GError **error)
 }
 
 gboolean
-ctl_set_property (Ctl *ctl, const char *path, const char *interface, const char *property, GVariant *value, GError **error)
+ctl_set_property (Ctl *ctl, const char *path, const char *interface, const char *property, GVariant *value,
+                  GError **error)
 {
   g_autofree char *full = g_strconcat (EARSHOT_NAME, ".", interface, NULL);
-  g_autoptr (GVariant) done =
-    g_dbus_connection_call_sync (ctl->connection, ctl->owner, path, "org.freedesktop.DBus.Properties", "Set",
-                                 g_variant_new ("(ssv)", full, property, value), NULL, G_DBUS_CALL_FLAGS_NONE,
-                                 ctl_call_timeout (ctl), NULL, error);
+  g_autoptr (GVariant) done = g_dbus_connection_call_sync (
+    ctl->connection, ctl->owner, path, "org.freedesktop.DBus.Properties", "Set",
+    g_variant_new ("(ssv)", full, property, value), NULL, G_DBUS_CALL_FLAGS_NONE, ctl_call_timeout (ctl), NULL, error);
 
   return done != NULL;
 }
@@ -261,18 +269,20 @@ ctl_fail_for (Ctl *ctl, const char *whom, const GError *error)
     g_prefix_error (&copy, "%s: ", whom);
   if (own_hint != NULL)
     hint = own_hint;
-  if (ctl->json) {
-    print_error_json (name, code, copy->message, hint);
-    return code;
-  }
+  if (ctl->json)
+    {
+      print_error_json (name, code, copy->message, hint);
+      return code;
+    }
   g_autofree char *message = escape_text (copy->message);
 
   fprintf (stderr, "%sxmppctl: %s%s\n", out_color (ctl->color_err, "31"), message, out_color (ctl->color_err, ""));
-  if (hint != NULL) {
-    g_autofree char *safe = escape_text (hint);
+  if (hint != NULL)
+    {
+      g_autofree char *safe = escape_text (hint);
 
-    fprintf (stderr, "  hint: %s\n", safe);
-  }
+      fprintf (stderr, "  hint: %s\n", safe);
+    }
   return code;
 }
 
@@ -289,27 +299,28 @@ ctl_usage (Ctl *ctl, const char *format, ...)
   va_start (list, format);
   text = g_strdup_vprintf (format, list);
   va_end (list);
-  if (ctl->json) {
-    if (own_hint == NULL)
-      own_hint = g_strdup_printf ("xmppctl %s%s--help", command, space);
-    print_error_json ("InvalidArgument", EXIT_USAGE, text, own_hint);
-    return EXIT_USAGE;
-  }
+  if (ctl->json)
+    {
+      if (own_hint == NULL)
+        own_hint = g_strdup_printf ("xmppctl %s%s--help", command, space);
+      print_error_json ("InvalidArgument", EXIT_USAGE, text, own_hint);
+      return EXIT_USAGE;
+    }
   g_autofree char *safe = escape_text (text);
 
   fprintf (stderr, "xmppctl%s%s: %s\n", space, command, safe);
-  if (own_hint != NULL) {
-    g_autofree char *safe_hint = escape_text (own_hint);
+  if (own_hint != NULL)
+    {
+      g_autofree char *safe_hint = escape_text (own_hint);
 
-    fprintf (stderr, "  hint: %s\n", safe_hint);
-  }
+      fprintf (stderr, "  hint: %s\n", safe_hint);
+    }
   fprintf (stderr, "Usage: xmppctl%s%s [OPTION...]%s%s\n", space, command, *args != '\0' ? " " : "", args);
   fprintf (stderr, "Try 'xmppctl%s%s --help'.\n", space, command);
   return EXIT_USAGE;
 }
 
-static void G_GNUC_PRINTF (1, 0)
-print_note (const char *format, va_list args)
+static void G_GNUC_PRINTF (1, 0) print_note (const char *format, va_list args)
 {
   g_autofree char *text = g_strdup_vprintf (format, args);
   g_autofree char *safe = escape_text (text);

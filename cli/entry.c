@@ -16,8 +16,8 @@ entry_read (Entry *entry, GVariant *entries, gsize index)
   GVariant *data = NULL;
 
   entry_clear (entry);
-  g_variant_get_child (entries, index, "(tx&s&o&s@a{sv})", &entry->seq, &entry->time, &entry->kind, &entry->conversation,
-                       &entry->id, &data);
+  g_variant_get_child (entries, index, "(tx&s&o&s@a{sv})", &entry->seq, &entry->time, &entry->kind,
+                       &entry->conversation, &entry->id, &data);
   entry->data = data;
   entry->outgoing = g_str_equal (dict_string (data, "direction"), "out");
   entry->insecure = dict_bool (data, "insecure");
@@ -64,19 +64,26 @@ dup_text (const Entry *entry)
   const char *name;
   GVariant *value;
 
-  if (g_str_equal (entry->kind, "message")) {
-    g_string_append (text, entry->body);
-  } else if (g_str_equal (entry->kind, "state")) {
-    g_string_append_printf (text, "%.8s %s%s%s", entry->id, entry->state, *entry->reason != '\0' ? ": " : "", entry->reason);
-  } else {
-    g_variant_iter_init (&iter, entry->data);
-    while (g_variant_iter_next (&iter, "{&sv}", &name, &value)) {
-      g_autofree char *shown = variant_to_text (value);
-
-      g_string_append_printf (text, "%s%s=%s", text->len > 0 ? " " : "", name, shown);
-      g_variant_unref (value);
+  if (g_str_equal (entry->kind, "message"))
+    {
+      g_string_append (text, entry->body);
     }
-  }
+  else if (g_str_equal (entry->kind, "state"))
+    {
+      g_string_append_printf (text, "%.8s %s%s%s", entry->id, entry->state, *entry->reason != '\0' ? ": " : "",
+                              entry->reason);
+    }
+  else
+    {
+      g_variant_iter_init (&iter, entry->data);
+      while (g_variant_iter_next (&iter, "{&sv}", &name, &value))
+        {
+          g_autofree char *shown = variant_to_text (value);
+
+          g_string_append_printf (text, "%s%s=%s", text->len > 0 ? " " : "", name, shown);
+          g_variant_unref (value);
+        }
+    }
   return g_string_free (text, FALSE);
 }
 
@@ -105,20 +112,22 @@ entry_print (Ctl *ctl, const Entry *entry)
 
   out_trust (ctl, message ? entry_get_trust (entry) : entry->kind);
   printf ("  %s  %s%s", when, message && entry->outgoing ? "-> " : "", safe);
-  if (message && entry->outgoing && *entry->state != '\0') {
-    g_autofree char *safe_state = escape_text (entry->state);
+  if (message && entry->outgoing && *entry->state != '\0')
+    {
+      g_autofree char *safe_state = escape_text (entry->state);
 
-    printf (" [%s]", safe_state);
-  }
+      printf (" [%s]", safe_state);
+    }
   /* A body that needs more than the rest of this line starts on its own, so that no wrapped line begins in column 0. */
   guint used = indent + (guint) strlen (when) + 2 + escape_columns (safe) + 4 + (*entry->state != '\0' ? 14 : 0);
   g_autofree char *first = escape_text (text);
   gboolean fits = strpbrk (text, "\n\t") == NULL && (terminal == 0 || used + escape_columns (first) < terminal);
 
-  if (fits) {
-    printf ("  %s\n", first);
-    return;
-  }
+  if (fits)
+    {
+      printf ("  %s\n", first);
+      return;
+    }
   printf ("\n");
   lines = escape_lines (text, terminal > 0 ? terminal - indent - 3 : 0);
   for (guint i = 0; lines[i] != NULL; i++)
@@ -133,30 +142,34 @@ entry_print_json (Ctl *ctl, const Entry *entry)
   json_object_set_int_member (object, "seq", (gint64) entry->seq);
   json_object_set_string_member (object, "id", entry->id);
   json_set_time (object, "time", entry->time);
-  if (g_str_equal (entry->kind, "message")) {
-    JsonObject *peer = peer_ref_to_json (ctl, entry->conversation, *entry->trust != '\0' ? entry->trust : NULL);
+  if (g_str_equal (entry->kind, "message"))
+    {
+      JsonObject *peer = peer_ref_to_json (ctl, entry->conversation, *entry->trust != '\0' ? entry->trust : NULL);
 
-    json_object_set_string_member (object, "direction", entry->outgoing ? "out" : "in");
-    /* The key that sent this one, not the key the contact uses today. */
-    if (*entry->key != '\0' && !entry->outgoing)
-      json_object_set_string_member (peer, "fingerprint", entry->key);
-    json_object_set_object_member (object, "peer", peer);
-    json_object_set_string_member (object, "body", entry->body);
-    json_object_set_boolean_member (object, "insecure", entry->insecure);
-    json_set_time (object, "sent_time", entry->sent_time);
-    json_object_set_string_member (object, "thread", entry->thread);
-    json_object_set_string_member (object, "reply_to", entry->reply_to);
-    if (*entry->state != '\0') {
+      json_object_set_string_member (object, "direction", entry->outgoing ? "out" : "in");
+      /* The key that sent this one, not the key the contact uses today. */
+      if (*entry->key != '\0' && !entry->outgoing)
+        json_object_set_string_member (peer, "fingerprint", entry->key);
+      json_object_set_object_member (object, "peer", peer);
+      json_object_set_string_member (object, "body", entry->body);
+      json_object_set_boolean_member (object, "insecure", entry->insecure);
+      json_set_time (object, "sent_time", entry->sent_time);
+      json_object_set_string_member (object, "thread", entry->thread);
+      json_object_set_string_member (object, "reply_to", entry->reply_to);
+      if (*entry->state != '\0')
+        {
+          json_object_set_string_member (object, "state", entry->state);
+          json_object_set_string_member (object, "reason", entry->reason);
+        }
+    }
+  else
+    {
+      json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, entry->conversation, NULL));
       json_object_set_string_member (object, "state", entry->state);
       json_object_set_string_member (object, "reason", entry->reason);
+      if (!g_str_equal (entry->kind, "state"))
+        json_set_variant (object, "data", entry->data);
     }
-  } else {
-    json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, entry->conversation, NULL));
-    json_object_set_string_member (object, "state", entry->state);
-    json_object_set_string_member (object, "reason", entry->reason);
-    if (!g_str_equal (entry->kind, "state"))
-      json_set_variant (object, "data", entry->data);
-  }
   json_line_print (stdout, object);
 }
 
@@ -170,25 +183,27 @@ collect_window (Ctl *ctl, EarshotMessages *messages, const char *conversation, E
   g_autoptr (GPtrArray) replies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
   gboolean more = TRUE;
 
-  while (more && before > after + 1) {
-    g_autoptr (GVariant) entries = NULL;
-    g_auto (Entry) oldest = { 0 };
+  while (more && before > after + 1)
+    {
+      g_autoptr (GVariant) entries = NULL;
+      g_auto (Entry) oldest = { 0 };
 
-    if (!earshot_messages_call_list_sync (messages, conversation, before, PAGE, entry_filter (kinds), &entries, &more, NULL,
-                                          error))
-      return NULL;
-    gsize n = g_variant_n_children (entries);
+      if (!earshot_messages_call_list_sync (messages, conversation, before, PAGE, entry_filter (kinds), &entries, &more,
+                                            NULL, error))
+        return NULL;
+      gsize n = g_variant_n_children (entries);
 
-    if (n == 0)
-      break;
-    entry_read (&oldest, entries, n - 1);
-    if (oldest.seq >= before) {
-      g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "the daemon listed its log out of order");
-      return NULL;
+      if (n == 0)
+        break;
+      entry_read (&oldest, entries, n - 1);
+      if (oldest.seq >= before)
+        {
+          g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "the daemon listed its log out of order");
+          return NULL;
+        }
+      before = oldest.seq;
+      g_ptr_array_add (replies, g_steal_pointer (&entries));
     }
-    before = oldest.seq;
-    g_ptr_array_add (replies, g_steal_pointer (&entries));
-  }
   return g_steal_pointer (&replies);
 }
 
@@ -202,24 +217,27 @@ entries_forward (Ctl *ctl, const char *conversation, EntryKinds kinds, guint64 a
 
   if (messages == NULL)
     return FALSE;
-  while (after < head) {
-    guint64 before = MIN (after + PAGE, head) + 1;
-    g_autoptr (GPtrArray) replies = collect_window (ctl, messages, conversation, kinds, after, before, error);
+  while (after < head)
+    {
+      guint64 before = MIN (after + PAGE, head) + 1;
+      g_autoptr (GPtrArray) replies = collect_window (ctl, messages, conversation, kinds, after, before, error);
 
-    if (replies == NULL)
-      return FALSE;
-    for (guint r = replies->len; r > 0; r--) {
-      GVariant *entries = g_ptr_array_index (replies, r - 1);
+      if (replies == NULL)
+        return FALSE;
+      for (guint r = replies->len; r > 0; r--)
+        {
+          GVariant *entries = g_ptr_array_index (replies, r - 1);
 
-      for (gsize i = g_variant_n_children (entries); i > 0; i--) {
-        g_auto (Entry) entry = { 0 };
+          for (gsize i = g_variant_n_children (entries); i > 0; i--)
+            {
+              g_auto (Entry) entry = { 0 };
 
-        entry_read (&entry, entries, i - 1);
-        if (entry.seq > after && !each (ctl, &entry, user, error))
-          return FALSE;
-      }
+              entry_read (&entry, entries, i - 1);
+              if (entry.seq > after && !each (ctl, &entry, user, error))
+                return FALSE;
+            }
+        }
+      after = before - 1;
     }
-    after = before - 1;
-  }
   return TRUE;
 }

@@ -10,18 +10,17 @@ escape_is_unsafe (gunichar c)
 {
   if (c == 0x200c || c == 0x200d)
     return FALSE;
-  switch ((int) g_unichar_type (c)) {
-  case G_UNICODE_CONTROL:
-  case G_UNICODE_FORMAT:
-  case G_UNICODE_UNASSIGNED:
-  case G_UNICODE_PRIVATE_USE:
-  case G_UNICODE_SURROGATE:
-  case G_UNICODE_LINE_SEPARATOR:
-  case G_UNICODE_PARAGRAPH_SEPARATOR:
-    return TRUE;
-  default:
-    return FALSE;
-  }
+  switch ((int) g_unichar_type (c))
+    {
+    case G_UNICODE_CONTROL:
+    case G_UNICODE_FORMAT:
+    case G_UNICODE_UNASSIGNED:
+    case G_UNICODE_PRIVATE_USE:
+    case G_UNICODE_SURROGATE:
+    case G_UNICODE_LINE_SEPARATOR:
+    case G_UNICODE_PARAGRAPH_SEPARATOR: return TRUE;
+    default: return FALSE;
+    }
 }
 
 /* Appends the next character of `p`, escaped where needed, and returns what follows it. */
@@ -30,10 +29,11 @@ append_one (GString *out, const char *p)
 {
   gunichar c = g_utf8_get_char_validated (p, -1);
 
-  if (c == (gunichar) -1 || c == (gunichar) -2) {
-    g_string_append_printf (out, "\\x{%02x}", (guchar) *p);
-    return p + 1;
-  }
+  if (c == (gunichar) -1 || c == (gunichar) -2)
+    {
+      g_string_append_printf (out, "\\x{%02x}", (guchar) *p);
+      return p + 1;
+    }
   if (escape_is_unsafe (c))
     g_string_append_printf (out, "\\u{%x}", c);
   else
@@ -76,14 +76,15 @@ fitting (const char *text, guint columns)
   guint used = 0;
   const char *p = text;
 
-  while (*p != '\0') {
-    guint width = char_columns (g_utf8_get_char (p));
+  while (*p != '\0')
+    {
+      guint width = char_columns (g_utf8_get_char (p));
 
-    if (used + width > columns && p != text)
-      break;
-    used += width;
-    p = g_utf8_next_char (p);
-  }
+      if (used + width > columns && p != text)
+        break;
+      used += width;
+      p = g_utf8_next_char (p);
+    }
   return (gsize) (p - text);
 }
 
@@ -104,16 +105,19 @@ escape_cut (const char *text, guint columns)
 static void
 add_folded (GPtrArray *lines, const char *line, guint columns)
 {
-  if (columns == 0) {
-    g_ptr_array_add (lines, g_strdup (line));
-    return;
-  }
-  do {
-    gsize len = fitting (line, columns);
+  if (columns == 0)
+    {
+      g_ptr_array_add (lines, g_strdup (line));
+      return;
+    }
+  do
+    {
+      gsize len = fitting (line, columns);
 
-    g_ptr_array_add (lines, g_strndup (line, len));
-    line += len;
-  } while (*line != '\0');
+      g_ptr_array_add (lines, g_strndup (line, len));
+      line += len;
+    }
+  while (*line != '\0');
 }
 
 char **
@@ -122,18 +126,24 @@ escape_lines (const char *text, guint columns)
   g_autoptr (GPtrArray) lines = g_ptr_array_new ();
   g_autoptr (GString) line = g_string_new (NULL);
 
-  for (const char *p = text; *p != '\0';) {
-    if (*p == '\n') {
-      add_folded (lines, line->str, columns);
-      g_string_truncate (line, 0);
-      p++;
-    } else if (*p == '\t') {
-      g_string_append_printf (line, "%*s", TAB_COLUMNS, "");
-      p++;
-    } else {
-      p = append_one (line, p);
+  for (const char *p = text; *p != '\0';)
+    {
+      if (*p == '\n')
+        {
+          add_folded (lines, line->str, columns);
+          g_string_truncate (line, 0);
+          p++;
+        }
+      else if (*p == '\t')
+        {
+          g_string_append_printf (line, "%*s", TAB_COLUMNS, "");
+          p++;
+        }
+      else
+        {
+          p = append_one (line, p);
+        }
     }
-  }
   if (line->len > 0 || lines->len == 0)
     add_folded (lines, line->str, columns);
   g_ptr_array_add (lines, NULL);
@@ -145,21 +155,24 @@ escape_json (const char *json)
 {
   GString *out = g_string_new (NULL);
 
-  for (const char *p = json; *p != '\0';) {
-    gunichar c = g_utf8_get_char_validated (p, -1);
+  for (const char *p = json; *p != '\0';)
+    {
+      gunichar c = g_utf8_get_char_validated (p, -1);
 
-    if (c == (gunichar) -1 || c == (gunichar) -2) {
-      g_string_append (out, "\\ufffd");
-      p++;
-      continue;
+      if (c == (gunichar) -1 || c == (gunichar) -2)
+        {
+          g_string_append (out, "\\ufffd");
+          p++;
+          continue;
+        }
+      if (!escape_is_unsafe (c))
+        g_string_append_unichar (out, c);
+      else if (c < 0x10000)
+        g_string_append_printf (out, "\\u%04x", c);
+      else
+        g_string_append_printf (out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+                                0xdc00 + ((c - 0x10000) & 0x3ff));
+      p = g_utf8_next_char (p);
     }
-    if (!escape_is_unsafe (c))
-      g_string_append_unichar (out, c);
-    else if (c < 0x10000)
-      g_string_append_printf (out, "\\u%04x", c);
-    else
-      g_string_append_printf (out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
-    p = g_utf8_next_char (p);
-  }
   return g_string_free (out, FALSE);
 }

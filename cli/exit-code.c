@@ -7,7 +7,7 @@
 
 #define ERROR_PREFIX "im.earshot.Earshot1.Error."
 
-G_DEFINE_QUARK (earshot-cli-error, cli_error)
+G_DEFINE_QUARK (earshot - cli - error, cli_error)
 
 static const struct {
   const char *name;
@@ -20,7 +20,8 @@ static const struct {
   { "InvalidArgument", EXIT_USAGE, NULL },
   { "TooLarge", EXIT_USAGE, "send it in parts; --lines sends each line as a message of its own" },
   { "NotFound", EXIT_NOT_FOUND, "see who is there: xmppctl peers -a" },
-  { "CursorExpired", EXIT_NOT_FOUND, "entries were pruned before they were read; go on with what is kept: add --from-start" },
+  { "CursorExpired", EXIT_NOT_FOUND,
+    "entries were pruned before they were read; go on with what is kept: add --from-start" },
   { "AlreadyResolved", EXIT_NOT_FOUND, "somebody decided before you; see the result: xmppctl trust ls" },
   { "Ambiguous", EXIT_AMBIGUOUS, "name one of them by petname, or by more digits of its fingerprint" },
   { "NotReachable", EXIT_NOT_REACHABLE, "see why: xmppctl show PEER" },
@@ -42,11 +43,12 @@ static ExitCode
 look_up (const char *wanted, const char **name, const char **hint)
 {
   for (guint i = 0; i < G_N_ELEMENTS (table); i++)
-    if (g_str_equal (table[i].name, wanted)) {
-      *name = table[i].name;
-      *hint = table[i].hint;
-      return table[i].code;
-    }
+    if (g_str_equal (table[i].name, wanted))
+      {
+        *name = table[i].name;
+        *hint = table[i].hint;
+        return table[i].code;
+      }
   *name = "Failed";
   *hint = NULL;
   return EXIT_FAILED;
@@ -55,20 +57,21 @@ look_up (const char *wanted, const char **name, const char **hint)
 static const char *
 name_of_cli_error (CliError code)
 {
-  switch (code) {
-  case CLI_ERROR_FAILED: return "";   /* "Failed" without the hint to a log that knows nothing of it */
-  case CLI_ERROR_USAGE: return "InvalidArgument";
-  case CLI_ERROR_NOT_FOUND: return "NotFound";
-  case CLI_ERROR_AMBIGUOUS: return "Ambiguous";
-  case CLI_ERROR_NOT_REACHABLE: return "NotReachable";
-  case CLI_ERROR_TIMEOUT: return "Timeout";
-  case CLI_ERROR_NOT_TRUSTED: return "NotTrusted";
-  case CLI_ERROR_MISMATCH: return "Mismatch";
-  case CLI_ERROR_REFUSED: return "Refused";
-  case CLI_ERROR_UNAVAILABLE: return "Unavailable";
-  case CLI_ERROR_PARTIAL: return "Partial";
-  case CLI_ERROR_CANCELLED: return "Cancelled";
-  }
+  switch (code)
+    {
+    case CLI_ERROR_FAILED: return ""; /* "Failed" without the hint to a log that knows nothing of it */
+    case CLI_ERROR_USAGE: return "InvalidArgument";
+    case CLI_ERROR_NOT_FOUND: return "NotFound";
+    case CLI_ERROR_AMBIGUOUS: return "Ambiguous";
+    case CLI_ERROR_NOT_REACHABLE: return "NotReachable";
+    case CLI_ERROR_TIMEOUT: return "Timeout";
+    case CLI_ERROR_NOT_TRUSTED: return "NotTrusted";
+    case CLI_ERROR_MISMATCH: return "Mismatch";
+    case CLI_ERROR_REFUSED: return "Refused";
+    case CLI_ERROR_UNAVAILABLE: return "Unavailable";
+    case CLI_ERROR_PARTIAL: return "Partial";
+    case CLI_ERROR_CANCELLED: return "Cancelled";
+    }
   return "";
 }
 
@@ -79,14 +82,22 @@ name_of_bus_error (const char *remote)
   static const struct {
     const char *remote, *name;
   } known[] = {
-    { "ServiceUnknown", "Unavailable" },   { "NameHasNoOwner", "Unavailable" },
-    { "NoReply", "Unavailable" },          { "NoServer", "Unavailable" },
-    { "Disconnected", "Unavailable" },     { "AccessDenied", "AccessDenied" },
-    { "AuthFailed", "AccessDenied" },      { "UnknownObject", "NotFound" },
-    { "UnknownMethod", "Unsupported" },    { "UnknownInterface", "Unsupported" },
-    { "UnknownProperty", "Unsupported" },  { "InvalidArgs", "InvalidArgument" },
-    { "PropertyReadOnly", "InvalidArgument" }, { "LimitsExceeded", "TooLarge" },
-    { "Timeout", "Timeout" },              { "TimedOut", "Timeout" },
+    { "ServiceUnknown", "Unavailable" },
+    { "NameHasNoOwner", "Unavailable" },
+    { "NoReply", "Unavailable" },
+    { "NoServer", "Unavailable" },
+    { "Disconnected", "Unavailable" },
+    { "AccessDenied", "AccessDenied" },
+    { "AuthFailed", "AccessDenied" },
+    { "UnknownObject", "NotFound" },
+    { "UnknownMethod", "Unsupported" },
+    { "UnknownInterface", "Unsupported" },
+    { "UnknownProperty", "Unsupported" },
+    { "InvalidArgs", "InvalidArgument" },
+    { "PropertyReadOnly", "InvalidArgument" },
+    { "LimitsExceeded", "TooLarge" },
+    { "Timeout", "Timeout" },
+    { "TimedOut", "Timeout" },
   };
   const char *prefix = "org.freedesktop.DBus.Error.";
 

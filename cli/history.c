@@ -23,10 +23,11 @@ take_entry (History *history, GVariant *entries, gsize index)
   entry_read (&entry, entries, index);
   gboolean before = entry.seq <= history->after || (history->since > 0 && entry.time < history->since);
 
-  if (before || !g_str_equal (entry.kind, "message") || (history->incoming_only && entry.outgoing)) {
-    entry_clear (&entry);
-    return !before;
-  }
+  if (before || !g_str_equal (entry.kind, "message") || (history->incoming_only && entry.outgoing))
+    {
+      entry_clear (&entry);
+      return !before;
+    }
   g_array_append_val (history->entries, entry);
   return history->entries->len < history->limit;
 }
@@ -42,27 +43,28 @@ history_read (Ctl *ctl, const char *conversation, History *history, GError **err
   history->replies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
   history->entries = g_array_new (FALSE, TRUE, sizeof (Entry));
   g_array_set_clear_func (history->entries, (GDestroyNotify) entry_clear);
-  while (messages != NULL && more && history->limit > 0) {
-    g_autoptr (GVariant) entries = NULL;
-    g_auto (Entry) last = { 0 };
+  while (messages != NULL && more && history->limit > 0)
+    {
+      g_autoptr (GVariant) entries = NULL;
+      g_auto (Entry) last = { 0 };
 
-    if (!earshot_messages_call_list_sync (messages, conversation, before, MIN (PAGE, history->limit),
-                                          entry_filter (ENTRY_MESSAGES), &entries, &more, NULL, error))
-      return FALSE;
-    gsize n = g_variant_n_children (entries);
+      if (!earshot_messages_call_list_sync (messages, conversation, before, MIN (PAGE, history->limit),
+                                            entry_filter (ENTRY_MESSAGES), &entries, &more, NULL, error))
+        return FALSE;
+      gsize n = g_variant_n_children (entries);
 
-    if (n == 0)
-      break;
-    entry_read (&last, entries, n - 1);
-    /* A daemon that goes in circles shall not take us along. */
-    if (before != 0 && last.seq >= before)
-      break;
-    before = last.seq;
-    g_ptr_array_add (history->replies, g_variant_ref (entries));
-    for (gsize i = 0; i < n; i++)
-      if (!take_entry (history, entries, i))
-        return TRUE;
-  }
+      if (n == 0)
+        break;
+      entry_read (&last, entries, n - 1);
+      /* A daemon that goes in circles shall not take us along. */
+      if (before != 0 && last.seq >= before)
+        break;
+      before = last.seq;
+      g_ptr_array_add (history->replies, g_variant_ref (entries));
+      for (gsize i = 0; i < n; i++)
+        if (!take_entry (history, entries, i))
+          return TRUE;
+    }
   return messages != NULL;
 }
 
@@ -75,12 +77,13 @@ history_get_newest (const History *history)
 void
 history_print (Ctl *ctl, const History *history)
 {
-  for (guint i = history->entries->len; i > 0; i--) {
-    const Entry *entry = &g_array_index (history->entries, Entry, i - 1);
+  for (guint i = history->entries->len; i > 0; i--)
+    {
+      const Entry *entry = &g_array_index (history->entries, Entry, i - 1);
 
-    if (ctl->json)
-      entry_print_json (ctl, entry);
-    else
-      entry_print (ctl, entry);
-  }
+      if (ctl->json)
+        entry_print_json (ctl, entry);
+      else
+        entry_print (ctl, entry);
+    }
 }

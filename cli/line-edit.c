@@ -35,13 +35,14 @@ line_edit_free (LineEdit *edit)
 static void
 drop_last (GString *text)
 {
-  while (text->len > 0) {
-    guchar last = (guchar) text->str[text->len - 1];
+  while (text->len > 0)
+    {
+      guchar last = (guchar) text->str[text->len - 1];
 
-    g_string_truncate (text, text->len - 1);
-    if ((last & 0xc0) != 0x80)
-      break;
-  }
+      g_string_truncate (text, text->len - 1);
+      if ((last & 0xc0) != 0x80)
+        break;
+    }
 }
 
 static void
@@ -57,19 +58,18 @@ drop_word (GString *text)
 static gboolean
 in_escape_sequence (LineEdit *edit, guchar byte)
 {
-  switch (edit->state) {
-  case PLAIN:
-    if (byte == ESCAPE)
-      edit->state = AFTER_ESCAPE;
-    return byte == ESCAPE;
-  case AFTER_ESCAPE:
-    edit->state = byte == '[' || byte == 'O' ? IN_SEQUENCE : PLAIN;
-    return TRUE;
-  case IN_SEQUENCE:
-    if (byte >= 0x40 && byte <= 0x7e)
-      edit->state = PLAIN;
-    return TRUE;
-  }
+  switch (edit->state)
+    {
+    case PLAIN:
+      if (byte == ESCAPE)
+        edit->state = AFTER_ESCAPE;
+      return byte == ESCAPE;
+    case AFTER_ESCAPE: edit->state = byte == '[' || byte == 'O' ? IN_SEQUENCE : PLAIN; return TRUE;
+    case IN_SEQUENCE:
+      if (byte >= 0x40 && byte <= 0x7e)
+        edit->state = PLAIN;
+      return TRUE;
+    }
   return FALSE;
 }
 
@@ -78,29 +78,21 @@ line_edit_feed (LineEdit *edit, guchar byte)
 {
   if (in_escape_sequence (edit, byte))
     return LINE_EDIT_MORE;
-  switch (byte) {
-  case '\r':
-  case '\n':
-    return LINE_EDIT_LINE;
-  case CTRL_C:
-    return LINE_EDIT_INTERRUPT;
-  case CTRL_D:
-    return edit->text->len == 0 ? LINE_EDIT_END : LINE_EDIT_MORE;
-  case BACKSPACE:
-  case DELETE:
-    drop_last (edit->text);
-    break;
-  case CTRL_U:
-    g_string_truncate (edit->text, 0);
-    break;
-  case CTRL_W:
-    drop_word (edit->text);
-    break;
-  default:
-    if ((byte >= 0x20 || byte == '\t') && edit->text->len < LINE_EDIT_MAX)
-      g_string_append_c (edit->text, (char) byte);
-    break;
-  }
+  switch (byte)
+    {
+    case '\r':
+    case '\n': return LINE_EDIT_LINE;
+    case CTRL_C: return LINE_EDIT_INTERRUPT;
+    case CTRL_D: return edit->text->len == 0 ? LINE_EDIT_END : LINE_EDIT_MORE;
+    case BACKSPACE:
+    case DELETE: drop_last (edit->text); break;
+    case CTRL_U: g_string_truncate (edit->text, 0); break;
+    case CTRL_W: drop_word (edit->text); break;
+    default:
+      if ((byte >= 0x20 || byte == '\t') && edit->text->len < LINE_EDIT_MAX)
+        g_string_append_c (edit->text, (char) byte);
+      break;
+    }
   return LINE_EDIT_MORE;
 }
 
@@ -136,10 +128,11 @@ line_edit_raw_terminal (void)
   raw.c_cc[VMIN] = 1;
   raw.c_cc[VTIME] = 0;
   is_raw = TRUE;
-  if (tcsetattr (STDIN_FILENO, TCSADRAIN, &raw) != 0) {
-    is_raw = FALSE;
-    return FALSE;
-  }
+  if (tcsetattr (STDIN_FILENO, TCSADRAIN, &raw) != 0)
+    {
+      is_raw = FALSE;
+      return FALSE;
+    }
   return TRUE;
 }
 

@@ -136,19 +136,22 @@ on_owner_changed (GDBusConnection *connection, const char *sender, const char *p
     return;
   if (*after == '\0' && g_strcmp0 (before, ctl->owner) != 0)
     return;
-  if (ctl->live->handlers.resync == NULL) {
-    lose_daemon (ctl, "the daemon earshotd stopped while we waited");
-    return;
-  }
-  if (*after == '\0') {
-    ctl->live->lost = TRUE;
-    ctl_note (ctl, "earshotd stopped; waiting for it to come back");
-    return;
-  }
-  if (!ctl_load (ctl, &error)) {
-    live_fail (ctl, error);
-    return;
-  }
+  if (ctl->live->handlers.resync == NULL)
+    {
+      lose_daemon (ctl, "the daemon earshotd stopped while we waited");
+      return;
+    }
+  if (*after == '\0')
+    {
+      ctl->live->lost = TRUE;
+      ctl_note (ctl, "earshotd stopped; waiting for it to come back");
+      return;
+    }
+  if (!ctl_load (ctl, &error))
+    {
+      live_fail (ctl, error);
+      return;
+    }
   ctl->live->lost = FALSE;
   ctl_note (ctl, "earshotd is back");
   ctl->live->handlers.resync (ctl, ctl->live->user);
@@ -199,11 +202,12 @@ live_run (Ctl *ctl)
 {
   Live *live = ctl->live;
 
-  if (!live->done && ctl->deadline > 0) {
-    gint64 left = MAX (ctl->deadline - g_get_monotonic_time (), 0) / 1000;
+  if (!live->done && ctl->deadline > 0)
+    {
+      gint64 left = MAX (ctl->deadline - g_get_monotonic_time (), 0) / 1000;
 
-    live->timer_id = g_timeout_add ((guint) MIN (left, G_MAXINT), on_deadline, ctl);
-  }
+      live->timer_id = g_timeout_add ((guint) MIN (left, G_MAXINT), on_deadline, ctl);
+    }
   if (!live->done)
     g_main_loop_run (live->loop);
   return live->code;

@@ -31,15 +31,28 @@ static const GOptionEntry global_options[] = {
 };
 
 static const GOptionEntry version_option[] = {
-  { "version", 0, 0, G_OPTION_ARG_NONE, &option_version, "Show the version", NULL },
-  G_OPTION_ENTRY_NULL
+  { "version", 0, 0, G_OPTION_ARG_NONE, &option_version, "Show the version", NULL }, G_OPTION_ENTRY_NULL
 };
 
-const Command *const all_commands[] = {
-  &command_status,  &command_peers, &command_show,  &command_send,  &command_inbox,   &command_log,  &command_receive,
-  &command_wait,    &command_watch, &command_chat,  &command_trust, &command_block,   &command_unblock,
-  &command_name,    &command_id,    &command_net,   &command_config, &command_completion, NULL
-};
+const Command *const all_commands[] = { &command_status,
+                                        &command_peers,
+                                        &command_show,
+                                        &command_send,
+                                        &command_inbox,
+                                        &command_log,
+                                        &command_receive,
+                                        &command_wait,
+                                        &command_watch,
+                                        &command_chat,
+                                        &command_trust,
+                                        &command_block,
+                                        &command_unblock,
+                                        &command_name,
+                                        &command_id,
+                                        &command_net,
+                                        &command_config,
+                                        &command_completion,
+                                        NULL };
 
 static const Command command_root = {
   .name = "",
@@ -63,16 +76,16 @@ static const Command command_root = {
 static void
 print_options (const GOptionEntry *options)
 {
-  for (; options->long_name != NULL; options++) {
-    g_autofree char *text =
-      g_strdup_printf ("%s--%s%s%s", options->short_name != 0 ? "-x, " : "    ", options->long_name,
-                       options->arg_description != NULL ? "=" : "",
-                       options->arg_description != NULL ? options->arg_description : "");
+  for (; options->long_name != NULL; options++)
+    {
+      g_autofree char *text = g_strdup_printf ("%s--%s%s%s", options->short_name != 0 ? "-x, " : "    ",
+                                               options->long_name, options->arg_description != NULL ? "=" : "",
+                                               options->arg_description != NULL ? options->arg_description : "");
 
-    if (options->short_name != 0)
-      text[1] = options->short_name;
-    printf ("  %-26s %s\n", text, options->description);
-  }
+      if (options->short_name != 0)
+        text[1] = options->short_name;
+      printf ("  %-26s %s\n", text, options->description);
+    }
 }
 
 static void
@@ -85,11 +98,12 @@ print_help (const Command *command, const char *line)
           command->summary);
   if (command->detail != NULL)
     printf ("\n%s\n", command->detail);
-  if (command->subcommands != NULL) {
-    printf ("\nCommands:\n");
-    for (guint i = 0; command->subcommands[i] != NULL; i++)
-      printf ("  %-12s %s\n", command->subcommands[i]->name, command->subcommands[i]->summary);
-  }
+  if (command->subcommands != NULL)
+    {
+      printf ("\nCommands:\n");
+      for (guint i = 0; command->subcommands[i] != NULL; i++)
+        printf ("  %-12s %s\n", command->subcommands[i]->name, command->subcommands[i]->summary);
+    }
   printf ("\nOptions:\n");
   if (command->options != NULL)
     print_options (command->options);
@@ -111,22 +125,29 @@ settle_options (Ctl *ctl)
 
   ctl->tty_out = isatty (STDOUT_FILENO);
   ctl->can_ask = isatty (STDIN_FILENO) && isatty (STDERR_FILENO) && !ctl->json;
-  if (g_str_equal (when, "auto")) {
-    ctl->color_out = wanted && ctl->tty_out;
-    ctl->color_err = wanted && isatty (STDERR_FILENO);
-  } else if (g_str_equal (when, "always")) {
-    ctl->color_out = ctl->color_err = TRUE;
-  } else if (!g_str_equal (when, "never")) {
-    ctl_usage (ctl, "--color takes auto, always or never, not %s", when);
-    return FALSE;
-  }
-  if (ctl->timeout_text != NULL) {
-    if (!time_parse_duration (ctl->timeout_text, &span)) {
-      ctl_usage (ctl, "--timeout takes seconds, or 5m, 2h; not %s", ctl->timeout_text);
+  if (g_str_equal (when, "auto"))
+    {
+      ctl->color_out = wanted && ctl->tty_out;
+      ctl->color_err = wanted && isatty (STDERR_FILENO);
+    }
+  else if (g_str_equal (when, "always"))
+    {
+      ctl->color_out = ctl->color_err = TRUE;
+    }
+  else if (!g_str_equal (when, "never"))
+    {
+      ctl_usage (ctl, "--color takes auto, always or never, not %s", when);
       return FALSE;
     }
-    ctl->deadline = g_get_monotonic_time () + span;
-  }
+  if (ctl->timeout_text != NULL)
+    {
+      if (!time_parse_duration (ctl->timeout_text, &span))
+        {
+          ctl_usage (ctl, "--timeout takes seconds, or 5m, 2h; not %s", ctl->timeout_text);
+          return FALSE;
+        }
+      ctl->deadline = g_get_monotonic_time () + span;
+    }
   return TRUE;
 }
 
@@ -142,11 +163,12 @@ parse_options (Ctl *ctl, const Command *command, gboolean strict, int *argc, cha
   if (command->options != NULL)
     g_option_context_add_main_entries (context, command->options, NULL);
   g_option_context_add_main_entries (context, global_options, NULL);
-  if (!g_option_context_parse (context, argc, argv, &error)) {
-    ctl->json = json_wanted;
-    ctl_usage (ctl, "%s", error->message);
-    return FALSE;
-  }
+  if (!g_option_context_parse (context, argc, argv, &error))
+    {
+      ctl->json = json_wanted;
+      ctl_usage (ctl, "%s", error->message);
+      return FALSE;
+    }
   return TRUE;
 }
 
@@ -166,11 +188,12 @@ run_leaf (Ctl *ctl, const Command *command, int argc, char **argv)
 {
   /* GOption leaves the first "--" where something behind it begins with a dash. */
   for (int i = 0; i < argc; i++)
-    if (g_str_equal (argv[i], "--")) {
-      memmove (argv + i, argv + i + 1, sizeof *argv * (gsize) (argc - i));
-      argc--;
-      break;
-    }
+    if (g_str_equal (argv[i], "--"))
+      {
+        memmove (argv + i, argv + i + 1, sizeof *argv * (gsize) (argc - i));
+        argc--;
+        break;
+      }
   for (int i = 0; i < argc; i++)
     if (!g_utf8_validate (argv[i], -1, NULL))
       return ctl_usage (ctl, "argument %d is not UTF-8 text", i + 1);
@@ -181,48 +204,53 @@ run_leaf (Ctl *ctl, const Command *command, int argc, char **argv)
   int code = command->run (ctl, argc, argv);
 
   live_stop (ctl);
-  if (!out_flush () && code == EXIT_DONE) {
-    ctl_note (ctl, "cannot write the output");
-    code = EXIT_FAILED;
-  }
+  if (!out_flush () && code == EXIT_DONE)
+    {
+      ctl_note (ctl, "cannot write the output");
+      code = EXIT_FAILED;
+    }
   return code;
 }
 
 static int
 run (Ctl *ctl, const Command *command, GString *line, int argc, char **argv)
 {
-  for (;;) {
-    gboolean group = command->subcommands != NULL;
+  for (;;)
+    {
+      gboolean group = command->subcommands != NULL;
 
-    ctl->command = command;
-    ctl->command_line = line->str;
-    if (!parse_options (ctl, command, group, &argc, &argv))
-      return EXIT_USAGE;
-    if (option_help) {
-      print_help (command, line->str);
-      return out_flush () ? EXIT_DONE : EXIT_FAILED;
-    }
-    if (option_version) {
-      printf ("xmppctl %s\n", PACKAGE_VERSION);
-      return EXIT_DONE;
-    }
-    if (!group || argc < 2)
-      break;
-    const Command *next = find_command (command->subcommands, argv[1]);
+      ctl->command = command;
+      ctl->command_line = line->str;
+      if (!parse_options (ctl, command, group, &argc, &argv))
+        return EXIT_USAGE;
+      if (option_help)
+        {
+          print_help (command, line->str);
+          return out_flush () ? EXIT_DONE : EXIT_FAILED;
+        }
+      if (option_version)
+        {
+          printf ("xmppctl %s\n", PACKAGE_VERSION);
+          return EXIT_DONE;
+        }
+      if (!group || argc < 2)
+        break;
+      const Command *next = find_command (command->subcommands, argv[1]);
 
-    if (next == NULL)
-      return ctl_usage (ctl, "there is no command '%s'", argv[1]);
-    command = next;
-    g_string_append_printf (line, "%s%s", line->len > 0 ? " " : "", next->name);
-    argc--;
-    argv++;
-  }
+      if (next == NULL)
+        return ctl_usage (ctl, "there is no command '%s'", argv[1]);
+      command = next;
+      g_string_append_printf (line, "%s%s", line->len > 0 ? " " : "", next->name);
+      argc--;
+      argv++;
+    }
   if (command->run == NULL && line->len > 0)
     return ctl_usage (ctl, "which one?");
-  if (command->run == NULL) {
-    ctl->command = command = &command_status;
-    ctl->command_line = command->name;
-  }
+  if (command->run == NULL)
+    {
+      ctl->command = command = &command_status;
+      ctl->command_line = command->name;
+    }
   if (!settle_options (ctl))
     return EXIT_USAGE;
   return run_leaf (ctl, command, argc - 1, argv + 1);

@@ -8,7 +8,7 @@
 #define INTERFACE_PREFIX "im.earshot.Earshot1."
 
 struct _Model {
-  GHashTable *objects;   /* path -> (interface -> (property -> GVariant)) */
+  GHashTable *objects; /* path -> (interface -> (property -> GVariant)) */
 };
 
 Model *
@@ -52,16 +52,18 @@ ensure_interface (Model *model, const char *path, const char *name)
 {
   GHashTable *interfaces = g_hash_table_lookup (model->objects, path);
 
-  if (interfaces == NULL) {
-    interfaces = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_hash_table_unref);
-    g_hash_table_insert (model->objects, g_strdup (path), interfaces);
-  }
+  if (interfaces == NULL)
+    {
+      interfaces = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_hash_table_unref);
+      g_hash_table_insert (model->objects, g_strdup (path), interfaces);
+    }
   GHashTable *properties = g_hash_table_lookup (interfaces, name);
 
-  if (properties == NULL) {
-    properties = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
-    g_hash_table_insert (interfaces, g_strdup (name), properties);
-  }
+  if (properties == NULL)
+    {
+      properties = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
+      g_hash_table_insert (interfaces, g_strdup (name), properties);
+    }
   return properties;
 }
 
@@ -73,13 +75,14 @@ model_add (Model *model, const char *path, GVariant *interfaces)
   GVariant *values;
 
   g_variant_iter_init (&iter, interfaces);
-  while (g_variant_iter_next (&iter, "{&s@a{sv}}", &interface, &values)) {
-    const char *name = short_name (interface);
+  while (g_variant_iter_next (&iter, "{&s@a{sv}}", &interface, &values))
+    {
+      const char *name = short_name (interface);
 
-    if (name != NULL)
-      set_properties (ensure_interface (model, path, name), values);
-    g_variant_unref (values);
-  }
+      if (name != NULL)
+        set_properties (ensure_interface (model, path, name), values);
+      g_variant_unref (values);
+    }
 }
 
 void
@@ -91,10 +94,11 @@ model_load (Model *model, GVariant *managed)
 
   g_hash_table_remove_all (model->objects);
   g_variant_iter_init (&iter, managed);
-  while (g_variant_iter_next (&iter, "{&o@a{sa{sv}}}", &path, &interfaces)) {
-    model_add (model, path, interfaces);
-    g_variant_unref (interfaces);
-  }
+  while (g_variant_iter_next (&iter, "{&o@a{sa{sv}}}", &path, &interfaces))
+    {
+      model_add (model, path, interfaces);
+      g_variant_unref (interfaces);
+    }
 }
 
 void
@@ -102,12 +106,13 @@ model_remove (Model *model, const char *path, const char *const *interfaces)
 {
   GHashTable *known = g_hash_table_lookup (model->objects, path);
 
-  for (guint i = 0; known != NULL && interfaces[i] != NULL; i++) {
-    const char *name = short_name (interfaces[i]);
+  for (guint i = 0; known != NULL && interfaces[i] != NULL; i++)
+    {
+      const char *name = short_name (interfaces[i]);
 
-    if (name != NULL)
-      g_hash_table_remove (known, name);
-  }
+      if (name != NULL)
+        g_hash_table_remove (known, name);
+    }
   if (known != NULL && g_hash_table_size (known) == 0)
     g_hash_table_remove (model->objects, path);
 }
@@ -169,8 +174,9 @@ model_get (Model *model, const char *path, const char *interface, const char *pr
 static const char *
 read_string (GVariant *value)
 {
-  if (value == NULL || !(g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ||
-                         g_variant_is_of_type (value, G_VARIANT_TYPE_OBJECT_PATH)))
+  if (value == NULL
+      || !(g_variant_is_of_type (value, G_VARIANT_TYPE_STRING)
+           || g_variant_is_of_type (value, G_VARIANT_TYPE_OBJECT_PATH)))
     return "";
   return g_variant_get_string (value, NULL);
 }
@@ -180,16 +186,17 @@ read_number (GVariant *value)
 {
   if (value == NULL)
     return 0;
-  switch ((int) g_variant_classify (value)) {
-  case G_VARIANT_CLASS_BYTE: return g_variant_get_byte (value);
-  case G_VARIANT_CLASS_INT16: return g_variant_get_int16 (value);
-  case G_VARIANT_CLASS_UINT16: return g_variant_get_uint16 (value);
-  case G_VARIANT_CLASS_INT32: return g_variant_get_int32 (value);
-  case G_VARIANT_CLASS_UINT32: return g_variant_get_uint32 (value);
-  case G_VARIANT_CLASS_INT64: return g_variant_get_int64 (value);
-  case G_VARIANT_CLASS_UINT64: return (gint64) MIN (g_variant_get_uint64 (value), (guint64) G_MAXINT64);
-  default: return 0;
-  }
+  switch ((int) g_variant_classify (value))
+    {
+    case G_VARIANT_CLASS_BYTE: return g_variant_get_byte (value);
+    case G_VARIANT_CLASS_INT16: return g_variant_get_int16 (value);
+    case G_VARIANT_CLASS_UINT16: return g_variant_get_uint16 (value);
+    case G_VARIANT_CLASS_INT32: return g_variant_get_int32 (value);
+    case G_VARIANT_CLASS_UINT32: return g_variant_get_uint32 (value);
+    case G_VARIANT_CLASS_INT64: return g_variant_get_int64 (value);
+    case G_VARIANT_CLASS_UINT64: return (gint64) MIN (g_variant_get_uint64 (value), (guint64) G_MAXINT64);
+    default: return 0;
+    }
 }
 
 const char *

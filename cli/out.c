@@ -14,7 +14,7 @@
 
 struct _Table {
   guint columns;
-  GPtrArray *cells;   /* row by row, headers first; escaped already */
+  GPtrArray *cells; /* row by row, headers first; escaped already */
 };
 
 const char *
@@ -64,7 +64,8 @@ out_trust (Ctl *ctl, const char *trust)
 {
   g_autofree char *safe = escape_cut (trust, OUT_TRUST_WIDTH);
 
-  printf ("%s%-*s%s", out_color (ctl->color_out, trust_color (safe)), OUT_TRUST_WIDTH, safe, out_color (ctl->color_out, ""));
+  printf ("%s%-*s%s", out_color (ctl->color_out, trust_color (safe)), OUT_TRUST_WIDTH, safe,
+          out_color (ctl->color_out, ""));
 }
 
 void
@@ -119,11 +120,12 @@ table_add (Table *table, ...)
   va_list args;
 
   va_start (args, table);
-  for (guint i = 0; i < table->columns; i++) {
-    const char *text = va_arg (args, const char *);
+  for (guint i = 0; i < table->columns; i++)
+    {
+      const char *text = va_arg (args, const char *);
 
-    g_ptr_array_add (table->cells, escape_text (text != NULL && *text != '\0' ? text : "-"));
-  }
+      g_ptr_array_add (table->cells, escape_text (text != NULL && *text != '\0' ? text : "-"));
+    }
   va_end (args);
 }
 
@@ -132,24 +134,30 @@ print_row (Table *table, Ctl *ctl, guint row, const guint *widths, guint termina
 {
   guint used = 0;
 
-  for (guint i = 0; i < table->columns; i++) {
-    const char *cell = g_ptr_array_index (table->cells, row * table->columns + i);
-    gboolean last = i + 1 == table->columns;
+  for (guint i = 0; i < table->columns; i++)
+    {
+      const char *cell = g_ptr_array_index (table->cells, row * table->columns + i);
+      gboolean last = i + 1 == table->columns;
 
-    if (row > 0 && i == 0) {
-      out_trust (ctl, cell);
-      printf ("%*s", (int) (MAX (widths[0], OUT_TRUST_WIDTH) - OUT_TRUST_WIDTH), "");
-    } else if (last) {
-      guint room = terminal > used + 8 ? terminal - used : 8;
-      g_autofree char *cut = terminal > 0 ? escape_cut (cell, room) : g_strdup (cell);
+      if (row > 0 && i == 0)
+        {
+          out_trust (ctl, cell);
+          printf ("%*s", (int) (MAX (widths[0], OUT_TRUST_WIDTH) - OUT_TRUST_WIDTH), "");
+        }
+      else if (last)
+        {
+          guint room = terminal > used + 8 ? terminal - used : 8;
+          g_autofree char *cut = terminal > 0 ? escape_cut (cell, room) : g_strdup (cell);
 
-      printf ("%s", cut);
-    } else {
-      printf ("%s%*s", cell, (int) (widths[i] - escape_columns (cell)), "");
+          printf ("%s", cut);
+        }
+      else
+        {
+          printf ("%s%*s", cell, (int) (widths[i] - escape_columns (cell)), "");
+        }
+      used += widths[i] + 2;
+      printf ("%s", last ? "\n" : "  ");
     }
-    used += widths[i] + 2;
-    printf ("%s", last ? "\n" : "  ");
-  }
 }
 
 void
@@ -231,10 +239,11 @@ variant_to_text (GVariant *value)
     return g_variant_dup_string (value, NULL);
   if (g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
     return g_strdup (g_variant_get_boolean (value) ? "yes" : "no");
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING_ARRAY)) {
-    g_autofree const char **texts = g_variant_get_strv (value, NULL);
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING_ARRAY))
+    {
+      g_autofree const char **texts = g_variant_get_strv (value, NULL);
 
-    return g_strjoinv (", ", (char **) texts);
-  }
+      return g_strjoinv (", ", (char **) texts);
+    }
   return g_variant_print (value, FALSE);
 }

@@ -68,7 +68,8 @@ peer_dup_label (Ctl *ctl, const char *path)
     return g_strdup_printf ("(%s)", address);
   if (*fingerprint != '\0')
     return g_strdup_printf ("(%.16s)", fingerprint);
-  return g_strdup_printf ("(%s)", g_str_has_prefix (path, EARSHOT_ROOT "/") ? path + strlen (EARSHOT_ROOT "/") : "forgotten");
+  return g_strdup_printf ("(%s)",
+                          g_str_has_prefix (path, EARSHOT_ROOT "/") ? path + strlen (EARSHOT_ROOT "/") : "forgotten");
 }
 
 char *
@@ -95,12 +96,13 @@ peer_dup_endpoints (Ctl *ctl, const char *path)
   gboolean proven;
   gint64 last;
 
-  if (endpoints != NULL && g_variant_is_of_type (endpoints, G_VARIANT_TYPE ("a(ssubx)"))) {
-    g_variant_iter_init (&iter, endpoints);
-    while (g_variant_iter_next (&iter, "(&s&subx)", &link, &address, &port, &proven, &last))
-      g_string_append_printf (text, "%s%s%s%s port %u%s", text->len > 0 ? ", " : "", link, *link != '\0' ? " " : "",
-                              *address != '\0' ? address : "(not resolved)", port, proven ? " proven" : "");
-  }
+  if (endpoints != NULL && g_variant_is_of_type (endpoints, G_VARIANT_TYPE ("a(ssubx)")))
+    {
+      g_variant_iter_init (&iter, endpoints);
+      while (g_variant_iter_next (&iter, "(&s&subx)", &link, &address, &port, &proven, &last))
+        g_string_append_printf (text, "%s%s%s%s port %u%s", text->len > 0 ? ", " : "", link, *link != '\0' ? " " : "",
+                                *address != '\0' ? address : "(not resolved)", port, proven ? " proven" : "");
+    }
   return g_string_free (text, FALSE);
 }
 
@@ -118,16 +120,17 @@ endpoints_to_json (Ctl *ctl, const char *path)
   if (endpoints == NULL || !g_variant_is_of_type (endpoints, G_VARIANT_TYPE ("a(ssubx)")))
     return array;
   g_variant_iter_init (&iter, endpoints);
-  while (g_variant_iter_next (&iter, "(&s&subx)", &link, &address, &port, &proven, &last)) {
-    JsonObject *endpoint = json_object_new ();
+  while (g_variant_iter_next (&iter, "(&s&subx)", &link, &address, &port, &proven, &last))
+    {
+      JsonObject *endpoint = json_object_new ();
 
-    json_object_set_string_member (endpoint, "link", link);
-    json_object_set_string_member (endpoint, "address", address);
-    json_object_set_int_member (endpoint, "port", port);
-    json_object_set_boolean_member (endpoint, "proven", proven);
-    json_set_time (endpoint, "last_success", last);
-    json_array_add_object_element (array, endpoint);
-  }
+      json_object_set_string_member (endpoint, "link", link);
+      json_object_set_string_member (endpoint, "address", address);
+      json_object_set_int_member (endpoint, "port", port);
+      json_object_set_boolean_member (endpoint, "proven", proven);
+      json_set_time (endpoint, "last_success", last);
+      json_array_add_object_element (array, endpoint);
+    }
   return array;
 }
 
@@ -136,15 +139,17 @@ endpoints_to_json (Ctl *ctl, const char *path)
 static void
 fail_nobody (Ctl *ctl, const char *text, SelectorUse use, gboolean matches_otherwise, GError **error)
 {
-  if (use == SELECTOR_TRUST && matches_otherwise) {
-    ctl_hint (ctl, "copy the fingerprint from: xmppctl trust pending, or xmppctl show PEER");
-    g_set_error (error, CLI_ERROR, CLI_ERROR_USAGE,
-                 "%s is what a peer claims, or too short: a trust decision takes a petname or %d digits of the fingerprint",
-                 text, SELECTOR_PREFIX_MIN_TRUST);
-    return;
-  }
-  g_set_error (error, CLI_ERROR, CLI_ERROR_NOT_FOUND, "nobody is called %s (no petname, address or fingerprint matches)",
-               text);
+  if (use == SELECTOR_TRUST && matches_otherwise)
+    {
+      ctl_hint (ctl, "copy the fingerprint from: xmppctl trust pending, or xmppctl show PEER");
+      g_set_error (
+        error, CLI_ERROR, CLI_ERROR_USAGE,
+        "%s is what a peer claims, or too short: a trust decision takes a petname or %d digits of the fingerprint",
+        text, SELECTOR_PREFIX_MIN_TRUST);
+      return;
+    }
+  g_set_error (error, CLI_ERROR, CLI_ERROR_NOT_FOUND,
+               "nobody is called %s (no petname, address or fingerprint matches)", text);
 }
 
 static void
@@ -152,13 +157,14 @@ fail_ambiguous (Ctl *ctl, GArray *candidates, GArray *found, const char *text, G
 {
   g_autoptr (GString) list = g_string_new (NULL);
 
-  for (guint i = 0; i < found->len && i < 8; i++) {
-    SelectorCandidate *candidate = &g_array_index (candidates, SelectorCandidate, g_array_index (found, guint, i));
-    g_autofree char *label = peer_dup_label (ctl, candidate->path);
+  for (guint i = 0; i < found->len && i < 8; i++)
+    {
+      SelectorCandidate *candidate = &g_array_index (candidates, SelectorCandidate, g_array_index (found, guint, i));
+      g_autofree char *label = peer_dup_label (ctl, candidate->path);
 
-    g_string_append_printf (list, "%s%s %.16s", list->len > 0 ? ", " : "", label,
-                            candidate->fingerprints[0] != NULL ? candidate->fingerprints[0] : "(no key yet)");
-  }
+      g_string_append_printf (list, "%s%s %.16s", list->len > 0 ? ", " : "", label,
+                              candidate->fingerprints[0] != NULL ? candidate->fingerprints[0] : "(no key yet)");
+    }
   g_set_error (error, CLI_ERROR, CLI_ERROR_AMBIGUOUS, "%s matches %u peers: %s", text, found->len, list->str);
 }
 
@@ -176,21 +182,23 @@ peer_select (Ctl *ctl, const char *text, SelectorUse use, GError **error)
   g_autoptr (GArray) found = NULL;
 
   g_array_set_clear_func (candidates, clear_candidate);
-  for (guint i = 0; i < paths->len; i++) {
-    const char *path = g_ptr_array_index (paths, i);
-    SelectorCandidate candidate = { path, peer_get_petname (ctl, path),
-                                    model_string (ctl->model, path, "Contact", "ClaimedAddress"),
-                                    peer_get_fingerprints (ctl, path) };
+  for (guint i = 0; i < paths->len; i++)
+    {
+      const char *path = g_ptr_array_index (paths, i);
+      SelectorCandidate candidate = { path, peer_get_petname (ctl, path),
+                                      model_string (ctl->model, path, "Contact", "ClaimedAddress"),
+                                      peer_get_fingerprints (ctl, path) };
 
-    g_array_append_val (candidates, candidate);
-  }
+      g_array_append_val (candidates, candidate);
+    }
   found = selector_match (candidates, text, use);
   if (found->len == 1)
     return g_strdup (g_array_index (candidates, SelectorCandidate, g_array_index (found, guint, 0)).path);
-  if (found->len > 1) {
-    fail_ambiguous (ctl, candidates, found, text, error);
-    return NULL;
-  }
+  if (found->len > 1)
+    {
+      fail_ambiguous (ctl, candidates, found, text, error);
+      return NULL;
+    }
   g_autoptr (GArray) otherwise = selector_match (candidates, text, SELECTOR_ANY);
 
   fail_nobody (ctl, text, use, otherwise->len > 0, error);
@@ -206,7 +214,8 @@ peer_ref_to_json (Ctl *ctl, const char *path, const char *trust)
 
   json_object_set_string_member (object, "petname", peer_get_petname (ctl, path));
   json_object_set_string_member (object, "fingerprint", peer_get_fingerprint (ctl, path));
-  json_object_set_string_member (object, "trust", trust != NULL ? trust : model_string (ctl->model, path, "Contact", "Trust"));
+  json_object_set_string_member (object, "trust",
+                                 trust != NULL ? trust : model_string (ctl->model, path, "Contact", "Trust"));
   return object;
 }
 
@@ -216,14 +225,22 @@ peer_to_json (Ctl *ctl, const char *path)
   static const struct {
     const char *json, *property;
   } texts[] = {
-    { "claimed_name", "ClaimedName" }, { "address", "ClaimedAddress" }, { "display_name", "DisplayName" },
-    { "name_warning", "NameWarning" }, { "kind", "Kind" },              { "show", "Show" },
-    { "status_text", "StatusText" },   { "last_error", "LastError" },
+    { "claimed_name", "ClaimedName" },
+    { "address", "ClaimedAddress" },
+    { "display_name", "DisplayName" },
+    { "name_warning", "NameWarning" },
+    { "kind", "Kind" },
+    { "show", "Show" },
+    { "status_text", "StatusText" },
+    { "last_error", "LastError" },
   };
   static const struct {
     const char *json, *property;
   } flags[] = {
-    { "stored", "Stored" }, { "blocked", "Blocked" }, { "connected", "Connected" }, { "presence_proven", "PresenceProven" },
+    { "stored", "Stored" },
+    { "blocked", "Blocked" },
+    { "connected", "Connected" },
+    { "presence_proven", "PresenceProven" },
   };
   JsonObject *object = json_line_new ("peer");
 
@@ -232,7 +249,8 @@ peer_to_json (Ctl *ctl, const char *path)
   json_object_set_string_member (object, "trust", model_string (ctl->model, path, "Contact", "Trust"));
   json_object_set_string_member (object, "reach", peer_get_reach (ctl, path));
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
-    json_object_set_string_member (object, texts[i].json, model_string (ctl->model, path, "Contact", texts[i].property));
+    json_object_set_string_member (object, texts[i].json,
+                                   model_string (ctl->model, path, "Contact", texts[i].property));
   for (guint i = 0; i < G_N_ELEMENTS (flags); i++)
     json_object_set_boolean_member (object, flags[i].json, model_bool (ctl->model, path, "Contact", flags[i].property));
   json_object_set_array_member (object, "endpoints", endpoints_to_json (ctl, path));
@@ -250,11 +268,12 @@ fingerprint_dup_groups (const char *hex)
 {
   GString *text = g_string_new (NULL);
 
-  for (guint i = 0; hex[i] != '\0'; i++) {
-    if (i > 0 && i % 8 == 0)
-      g_string_append_c (text, ' ');
-    g_string_append_c (text, hex[i]);
-  }
+  for (guint i = 0; hex[i] != '\0'; i++)
+    {
+      if (i > 0 && i % 8 == 0)
+        g_string_append_c (text, ' ');
+      g_string_append_c (text, hex[i]);
+    }
   return g_string_free (text, FALSE);
 }
 
@@ -264,11 +283,12 @@ trust_reaches (const char *trust, const char *wanted)
   static const char *const ladder[] = { "unknown", "pinned", "vouched", "ca", "verified" };
   int have = -1, want = -1;
 
-  for (int i = 0; i < (int) G_N_ELEMENTS (ladder); i++) {
-    if (g_str_equal (ladder[i], trust))
-      have = i;
-    if (g_str_equal (ladder[i], wanted))
-      want = i;
-  }
+  for (int i = 0; i < (int) G_N_ELEMENTS (ladder); i++)
+    {
+      if (g_str_equal (ladder[i], trust))
+        have = i;
+      if (g_str_equal (ladder[i], wanted))
+        want = i;
+    }
   return want >= 0 && have >= want;
 }

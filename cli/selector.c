@@ -11,15 +11,19 @@ selector_dup_prefix (const char *text, guint min)
   char digits[SELECTOR_HEX_DIGITS + 1];
   guint n = 0;
 
-  for (const char *p = text; *p != '\0'; p++) {
-    if (g_ascii_isxdigit (*p)) {
-      if (n == SELECTOR_HEX_DIGITS)
-        return NULL;
-      digits[n++] = g_ascii_tolower (*p);
-    } else if (n == 0 || strchr (" -:", *p) == NULL) {
-      return NULL;
+  for (const char *p = text; *p != '\0'; p++)
+    {
+      if (g_ascii_isxdigit (*p))
+        {
+          if (n == SELECTOR_HEX_DIGITS)
+            return NULL;
+          digits[n++] = g_ascii_tolower (*p);
+        }
+      else if (n == 0 || strchr (" -:", *p) == NULL)
+        {
+          return NULL;
+        }
     }
-  }
   if (n < min)
     return NULL;
   digits[n] = '\0';

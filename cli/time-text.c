@@ -12,14 +12,15 @@
 static gint64
 unit_of (char c)
 {
-  switch (c) {
-  case 's': return SECOND;
-  case 'm': return 60 * SECOND;
-  case 'h': return 3600 * SECOND;
-  case 'd': return DAY;
-  case 'w': return 7 * DAY;
-  default: return 0;
-  }
+  switch (c)
+    {
+    case 's': return SECOND;
+    case 'm': return 60 * SECOND;
+    case 'h': return 3600 * SECOND;
+    case 'd': return DAY;
+    case 'w': return 7 * DAY;
+    default: return 0;
+    }
 }
 
 gboolean
@@ -30,34 +31,36 @@ time_parse_duration (const char *text, gint64 *usec)
 
   if (*p == '\0' || strlen (text) > 40)
     return FALSE;
-  while (*p != '\0') {
-    char *end;
+  while (*p != '\0')
+    {
+      char *end;
 
-    if (!g_ascii_isdigit (*p))
-      return FALSE;
-    /* Digits and a point only: strtod itself would take hex, exponents and infinity. */
-    gsize len = strspn (p, "0123456789.");
-    double value = g_ascii_strtod (p, &end);
+      if (!g_ascii_isdigit (*p))
+        return FALSE;
+      /* Digits and a point only: strtod itself would take hex, exponents and infinity. */
+      gsize len = strspn (p, "0123456789.");
+      double value = g_ascii_strtod (p, &end);
 
-    if (end != p + len) {
-      g_autofree char *number = g_strndup (p, len);
-      char *number_end;
+      if (end != p + len)
+        {
+          g_autofree char *number = g_strndup (p, len);
+          char *number_end;
 
-      value = g_ascii_strtod (number, &number_end);
-      if (*number_end != '\0')
+          value = g_ascii_strtod (number, &number_end);
+          if (*number_end != '\0')
+            return FALSE;
+        }
+      p += len;
+      gint64 unit = *p != '\0' ? unit_of (*p) : (p - len == text ? SECOND : 0);
+
+      if (unit == 0)
+        return FALSE;
+      if (*p != '\0')
+        p++;
+      total += value * (double) unit;
+      if (total > (double) DURATION_MAX)
         return FALSE;
     }
-    p += len;
-    gint64 unit = *p != '\0' ? unit_of (*p) : (p - len == text ? SECOND : 0);
-
-    if (unit == 0)
-      return FALSE;
-    if (*p != '\0')
-      p++;
-    total += value * (double) unit;
-    if (total > (double) DURATION_MAX)
-      return FALSE;
-  }
   if (total < 1)
     return FALSE;
   *usec = (gint64) total;
@@ -75,11 +78,12 @@ parse_number (const char **p, int digits, int *out)
 {
   int value = 0;
 
-  for (int i = 0; i < digits; i++) {
-    if (!g_ascii_isdigit ((*p)[i]))
-      return FALSE;
-    value = value * 10 + ((*p)[i] - '0');
-  }
+  for (int i = 0; i < digits; i++)
+    {
+      if (!g_ascii_isdigit ((*p)[i]))
+        return FALSE;
+      value = value * 10 + ((*p)[i] - '0');
+    }
   *p += digits;
   *out = value;
   return TRUE;
@@ -92,11 +96,12 @@ parse_clock (const char *p, int *hour, int *minute, int *second)
   *second = 0;
   if (!parse_number (&p, 2, hour) || *p++ != ':' || !parse_number (&p, 2, minute))
     return FALSE;
-  if (*p == ':') {
-    p++;
-    if (!parse_number (&p, 2, second))
-      return FALSE;
-  }
+  if (*p == ':')
+    {
+      p++;
+      if (!parse_number (&p, 2, second))
+        return FALSE;
+    }
   return *p == '\0' && *hour < 24 && *minute < 60 && *second < 60;
 }
 
@@ -108,8 +113,8 @@ parse_date (const char *text, gint64 *point)
   const char *p = text;
   g_autoptr (GDateTime) when = NULL;
 
-  if (strlen (text) > 40 || !parse_number (&p, 4, &year) || *p++ != '-' || !parse_number (&p, 2, &month) ||
-      *p++ != '-' || !parse_number (&p, 2, &day))
+  if (strlen (text) > 40 || !parse_number (&p, 4, &year) || *p++ != '-' || !parse_number (&p, 2, &month) || *p++ != '-'
+      || !parse_number (&p, 2, &day))
     return FALSE;
   if (*p == '\0' || ((*p == ' ' || *p == 'T') && parse_clock (p + 1, &hour, &minute, &second)))
     when = g_date_time_new_local (year, month, day, hour, minute, second);
@@ -141,22 +146,25 @@ time_parse_since (const char *text, gint64 now, gint64 *point)
   gint64 span;
   int hour, minute, second;
 
-  if (time_parse_duration (text, &span)) {
-    *point = MAX (now - span, 1);
-    return TRUE;
-  }
-  if (g_str_equal (text, "today") || g_str_equal (text, "yesterday")) {
-    *point = midnight (now, g_str_equal (text, "today") ? 0 : -1);
-    return *point > 0;
-  }
-  if (parse_clock (text, &hour, &minute, &second)) {
-    gint64 offset = ((gint64) hour * 3600 + minute * 60 + second) * SECOND;
+  if (time_parse_duration (text, &span))
+    {
+      *point = MAX (now - span, 1);
+      return TRUE;
+    }
+  if (g_str_equal (text, "today") || g_str_equal (text, "yesterday"))
+    {
+      *point = midnight (now, g_str_equal (text, "today") ? 0 : -1);
+      return *point > 0;
+    }
+  if (parse_clock (text, &hour, &minute, &second))
+    {
+      gint64 offset = ((gint64) hour * 3600 + minute * 60 + second) * SECOND;
 
-    *point = midnight (now, 0) + offset;
-    if (*point > now)
-      *point = midnight (now, -1) + offset;
-    return TRUE;
-  }
+      *point = midnight (now, 0) + offset;
+      if (*point > now)
+        *point = midnight (now, -1) + offset;
+      return TRUE;
+    }
   return parse_date (text, point);
 }
 
@@ -166,18 +174,20 @@ time_parse_until (const char *text, gint64 now, gint64 *point)
   gint64 span;
   int hour, minute, second;
 
-  if (time_parse_duration (text, &span)) {
-    *point = now + span;
-    return TRUE;
-  }
-  if (parse_clock (text, &hour, &minute, &second)) {
-    gint64 offset = ((gint64) hour * 3600 + minute * 60 + second) * SECOND;
+  if (time_parse_duration (text, &span))
+    {
+      *point = now + span;
+      return TRUE;
+    }
+  if (parse_clock (text, &hour, &minute, &second))
+    {
+      gint64 offset = ((gint64) hour * 3600 + minute * 60 + second) * SECOND;
 
-    *point = midnight (now, 0) + offset;
-    if (*point <= now)
-      *point = midnight (now, 1) + offset;
-    return TRUE;
-  }
+      *point = midnight (now, 0) + offset;
+      if (*point <= now)
+        *point = midnight (now, 1) + offset;
+      return TRUE;
+    }
   return parse_date (text, point) && *point > now;
 }
 

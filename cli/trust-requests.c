@@ -9,7 +9,7 @@
 #include "cli/time-text.h"
 #include "cli/trust-requests.h"
 
-#define PREVIEW_MAX 8   /* messages a stranger may leave */
+#define PREVIEW_MAX 8 /* messages a stranger may leave */
 
 GVariant *
 request_get_details (Ctl *ctl, const char *path)
@@ -56,17 +56,18 @@ print_preview (Ctl *ctl, GVariant *details)
   gsize n = preview != NULL ? MIN (g_variant_n_children (preview), PREVIEW_MAX) : 0;
   guint terminal = out_columns (ctl);
 
-  for (gsize i = 0; i < n; i++) {
-    g_autoptr (GVariant) message = g_variant_get_child_value (preview, i);
-    g_auto (GStrv) lines = escape_lines (dict_string (message, "body"), terminal > 0 ? terminal - OUT_TRUST_WIDTH - 5 : 0);
+  for (gsize i = 0; i < n; i++)
+    {
+      g_autoptr (GVariant) message = g_variant_get_child_value (preview, i);
+      g_auto (GStrv) lines =
+        escape_lines (dict_string (message, "body"), terminal > 0 ? terminal - OUT_TRUST_WIDTH - 5 : 0);
 
-    for (guint line = 0; lines[line] != NULL; line++)
-      printf ("%*s| %s\n", OUT_TRUST_WIDTH + 2, "", lines[line]);
-  }
+      for (guint line = 0; lines[line] != NULL; line++)
+        printf ("%*s| %s\n", OUT_TRUST_WIDTH + 2, "", lines[line]);
+    }
 }
 
-static void
-print_indented (Ctl *ctl, const char *format, ...) G_GNUC_PRINTF (2, 3);
+static void print_indented (Ctl *ctl, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 static void
 print_indented (Ctl *ctl, const char *format, ...)
@@ -107,26 +108,28 @@ request_print (Ctl *ctl, const char *path)
   g_autofree char *cut = escape_cut (label, 30);
 
   out_trust (ctl, model_has (ctl->model, contact, "Contact") ? peer_get_trust (ctl, contact) : "unknown");
-  out_line (ctl, "  %s  %s%s%s, %s ago", model_string (ctl->model, path, "Request", "Kind"), cut, *link != '\0' ? " on " : "",
-            link, age);
+  out_line (ctl, "  %s  %s%s%s, %s ago", model_string (ctl->model, path, "Request", "Kind"), cut,
+            *link != '\0' ? " on " : "", link, age);
   if (*fingerprint != '\0')
     print_indented (ctl, "key %s", groups);
-  if (*old != '\0') {
-    g_autofree char *old_groups = fingerprint_dup_groups (old);
+  if (*old != '\0')
+    {
+      g_autofree char *old_groups = fingerprint_dup_groups (old);
 
-    print_indented (ctl, "old %s", old_groups);
-    print_indented (ctl, "ANOTHER KEY is known as %s%s", request_detail (ctl, path, "old_name"),
-                    dict_bool (details, "old_online") ? ", and it is online too: somebody pretends" : "");
-  }
+      print_indented (ctl, "old %s", old_groups);
+      print_indented (ctl, "ANOTHER KEY is known as %s%s", request_detail (ctl, path, "old_name"),
+                      dict_bool (details, "old_online") ? ", and it is online too: somebody pretends" : "");
+    }
   if (details != NULL && dict_bool (details, "forgotten"))
     print_indented (ctl, "you forgot this key once");
   if (details != NULL)
     print_preview (ctl, details);
-  if (*fingerprint != '\0') {
-    g_autofree char *answer = dup_answer (ctl, path);
+  if (*fingerprint != '\0')
+    {
+      g_autofree char *answer = dup_answer (ctl, path);
 
-    print_indented (ctl, "%s", answer);
-  }
+      print_indented (ctl, "%s", answer);
+    }
 }
 
 static JsonArray *
@@ -135,15 +138,16 @@ preview_to_json (GVariant *details)
   g_autoptr (GVariant) preview = g_variant_lookup_value (details, "preview", G_VARIANT_TYPE ("aa{sv}"));
   JsonArray *array = json_array_new ();
 
-  for (gsize i = 0; preview != NULL && i < g_variant_n_children (preview); i++) {
-    g_autoptr (GVariant) message = g_variant_get_child_value (preview, i);
-    JsonObject *object = json_object_new ();
+  for (gsize i = 0; preview != NULL && i < g_variant_n_children (preview); i++)
+    {
+      g_autoptr (GVariant) message = g_variant_get_child_value (preview, i);
+      JsonObject *object = json_object_new ();
 
-    json_object_set_string_member (object, "id", dict_string (message, "id"));
-    json_set_time (object, "time", dict_number (message, "time"));
-    json_object_set_string_member (object, "body", dict_string (message, "body"));
-    json_array_add_object_element (array, object);
-  }
+      json_object_set_string_member (object, "id", dict_string (message, "id"));
+      json_set_time (object, "time", dict_number (message, "time"));
+      json_object_set_string_member (object, "body", dict_string (message, "body"));
+      json_array_add_object_element (array, object);
+    }
   return array;
 }
 
@@ -200,8 +204,9 @@ concerns (Ctl *ctl, const char *request, const char *contact, const char *prefix
 
   if (!is_about_trust (ctl, request) || (prefix != NULL && !g_str_has_prefix (fingerprint, prefix)))
     return FALSE;
-  return g_str_equal (model_string (ctl->model, request, "Request", "Contact"), contact) ||
-         g_strv_contains (known, fingerprint) || g_strv_contains (known, request_detail (ctl, request, "old_fingerprint"));
+  return g_str_equal (model_string (ctl->model, request, "Request", "Contact"), contact)
+         || g_strv_contains (known, fingerprint)
+         || g_strv_contains (known, request_detail (ctl, request, "old_fingerprint"));
 }
 
 static gboolean
@@ -209,19 +214,22 @@ find_request (Ctl *ctl, const char *prefix, Decision *decision, GError **error)
 {
   g_autoptr (GPtrArray) requests = model_list (ctl->model, "Request");
 
-  for (guint i = 0; i < requests->len; i++) {
-    const char *path = g_ptr_array_index (requests, i);
+  for (guint i = 0; i < requests->len; i++)
+    {
+      const char *path = g_ptr_array_index (requests, i);
 
-    if (!concerns (ctl, path, decision->contact, prefix))
-      continue;
-    if (decision->request != NULL) {
-      ctl_hint (ctl, "say which key: --fingerprint FP; see them: xmppctl trust pending");
-      g_set_error (error, CLI_ERROR, CLI_ERROR_AMBIGUOUS, "several keys wait for a decision about this peer: %.16s, %.16s",
-                   request_get_fingerprint (ctl, decision->request), request_get_fingerprint (ctl, path));
-      return FALSE;
+      if (!concerns (ctl, path, decision->contact, prefix))
+        continue;
+      if (decision->request != NULL)
+        {
+          ctl_hint (ctl, "say which key: --fingerprint FP; see them: xmppctl trust pending");
+          g_set_error (error, CLI_ERROR, CLI_ERROR_AMBIGUOUS,
+                       "several keys wait for a decision about this peer: %.16s, %.16s",
+                       request_get_fingerprint (ctl, decision->request), request_get_fingerprint (ctl, path));
+          return FALSE;
+        }
+      decision->request = g_strdup (path);
     }
-    decision->request = g_strdup (path);
-  }
   return TRUE;
 }
 
@@ -233,11 +241,12 @@ find_key (Ctl *ctl, const char *prefix, Decision *decision, GError **error)
   guint matches = 0;
 
   for (guint i = 0; known[i] != NULL; i++)
-    if (*known[i] != '\0' && (prefix == NULL || g_str_has_prefix (known[i], prefix))) {
-      matches++;
-      g_free (decision->fingerprint);
-      decision->fingerprint = g_strdup (known[i]);
-    }
+    if (*known[i] != '\0' && (prefix == NULL || g_str_has_prefix (known[i], prefix)))
+      {
+        matches++;
+        g_free (decision->fingerprint);
+        decision->fingerprint = g_strdup (known[i]);
+      }
   if (matches <= 1)
     return TRUE;
   ctl_hint (ctl, "say which key: --fingerprint FP; see them: xmppctl show PEER");
@@ -251,11 +260,12 @@ decision_find (Ctl *ctl, const char *peer, const char *fingerprint, Decision *de
   g_autofree char *prefix = NULL;
   g_autofree char *by_key = NULL;
 
-  if (fingerprint != NULL && (prefix = selector_dup_prefix (fingerprint, SELECTOR_PREFIX_MIN_TRUST)) == NULL) {
-    g_set_error (error, CLI_ERROR, CLI_ERROR_USAGE, "--fingerprint takes %d to %d hex digits", SELECTOR_PREFIX_MIN_TRUST,
-                 SELECTOR_HEX_DIGITS);
-    return FALSE;
-  }
+  if (fingerprint != NULL && (prefix = selector_dup_prefix (fingerprint, SELECTOR_PREFIX_MIN_TRUST)) == NULL)
+    {
+      g_set_error (error, CLI_ERROR, CLI_ERROR_USAGE, "--fingerprint takes %d to %d hex digits",
+                   SELECTOR_PREFIX_MIN_TRUST, SELECTOR_HEX_DIGITS);
+      return FALSE;
+    }
   decision->contact = peer_select (ctl, peer, SELECTOR_TRUST, error);
   if (decision->contact == NULL)
     return FALSE;
@@ -268,9 +278,11 @@ decision_find (Ctl *ctl, const char *peer, const char *fingerprint, Decision *de
     decision->fingerprint = g_strdup (request_get_fingerprint (ctl, decision->request));
   else if (!find_key (ctl, prefix != NULL ? prefix : by_key, decision, error))
     return FALSE;
-  if (prefix != NULL && (decision->fingerprint == NULL || !g_str_has_prefix (decision->fingerprint, prefix))) {
-    g_set_error (error, CLI_ERROR, CLI_ERROR_MISMATCH, "no key of this peer begins with %s; nothing was changed", prefix);
-    return FALSE;
-  }
+  if (prefix != NULL && (decision->fingerprint == NULL || !g_str_has_prefix (decision->fingerprint, prefix)))
+    {
+      g_set_error (error, CLI_ERROR, CLI_ERROR_MISMATCH, "no key of this peer begins with %s; nothing was changed",
+                   prefix);
+      return FALSE;
+    }
   return TRUE;
 }

@@ -13,16 +13,16 @@
 #include "daemon/base/log.h"
 
 #define INSPECT_FILE_MAX (64 * 1024)
-#define PENDING_MAX 256    /* calls of one sender that wait for its identification */
+#define PENDING_MAX 256 /* calls of one sender that wait for its identification */
 
 typedef struct {
-  BusAccess *access;       /* NULL once it was freed */
+  BusAccess *access; /* NULL once it was freed */
   char *name;
-  guint watch;             /* NameOwnerChanged of this name */
+  guint watch; /* NameOwnerChanged of this name */
   gboolean known;
-  GError *denied;          /* NULL = may call */
+  GError *denied; /* NULL = may call */
   char *audit;
-  GQueue pending;          /* Waiting* */
+  GQueue pending; /* Waiting* */
 } Caller;
 
 typedef struct {
@@ -32,7 +32,7 @@ typedef struct {
 
 struct _BusAccess {
   GDBusConnection *connection;
-  GHashTable *callers;     /* unique name -> Caller, held */
+  GHashTable *callers; /* unique name -> Caller, held */
 };
 
 /* What the thread gets and gives back. */
@@ -80,20 +80,23 @@ read_small (int dir, const char *name, char **out, GError **error)
   *out = NULL;
   if (fd < 0 && errno == ENOENT)
     return TRUE;
-  if (fd < 0) {
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "%s can not be read: %s", name, g_strerror (errno));
-    return FALSE;
-  }
+  if (fd < 0)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "%s can not be read: %s", name,
+                   g_strerror (errno));
+      return FALSE;
+    }
   buffer = g_malloc (INSPECT_FILE_MAX + 1);
-  while (used < INSPECT_FILE_MAX) {
-    gssize n = read (fd, buffer + used, INSPECT_FILE_MAX - used);
+  while (used < INSPECT_FILE_MAX)
+    {
+      gssize n = read (fd, buffer + used, INSPECT_FILE_MAX - used);
 
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      break;
-    used += (gsize) n;
-  }
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n <= 0)
+        break;
+      used += (gsize) n;
+    }
   close (fd);
   buffer[used] = '\0';
   *out = g_steal_pointer (&buffer);
@@ -110,11 +113,12 @@ inspect_flatpak (int process_dir, BusProcess *out, GError **error)
   int root = openat (process_dir, "root", O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NONBLOCK | O_NOCTTY);
   gboolean ok;
 
-  if (root < 0) {
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "its root directory can not be inspected: %s",
-                 g_strerror (errno));
-    return FALSE;
-  }
+  if (root < 0)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "its root directory can not be inspected: %s",
+                   g_strerror (errno));
+      return FALSE;
+    }
   ok = read_small (root, ".flatpak-info", &text, error);
   close (root);
   if (!ok)
@@ -136,20 +140,22 @@ inspect_snap (int process_dir, const char *label, BusProcess *out, GError **erro
   g_autofree char *text = NULL;
   g_auto (GStrv) parts = NULL;
 
-  if (label != NULL && g_str_has_prefix (label, "snap.")) {
-    out->app = g_strdup (label);
-    return TRUE;
-  }
+  if (label != NULL && g_str_has_prefix (label, "snap."))
+    {
+      out->app = g_strdup (label);
+      return TRUE;
+    }
   if (!read_small (process_dir, "cgroup", &text, error))
     return FALSE;
   if (text == NULL)
     return TRUE;
   parts = g_strsplit_set (text, "/\n", -1);
   for (gsize i = 0; parts[i] != NULL; i++)
-    if (g_str_has_prefix (parts[i], "snap.")) {
-      out->app = g_strdup (parts[i]);
-      return TRUE;
-    }
+    if (g_str_has_prefix (parts[i], "snap."))
+      {
+        out->app = g_strdup (parts[i]);
+        return TRUE;
+      }
   return TRUE;
 }
 
@@ -162,10 +168,11 @@ bus_access_inspect (const char *proc, guint pid, const char *label, BusProcess *
   int dir = open (path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
   gboolean ok;
 
-  if (dir < 0) {
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "the process is gone: %s", g_strerror (errno));
-    return FALSE;
-  }
+  if (dir < 0)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "the process is gone: %s", g_strerror (errno));
+      return FALSE;
+    }
   n = readlinkat (dir, "exe", program, sizeof program - 1);
   program[n > 0 ? n : 0] = '\0';
   out->program = g_strdup (n > 0 ? program : "?");
@@ -193,10 +200,11 @@ caller_settle (Caller *caller, guint pid, const BusProcess *process, GError *den
   else
     log_debug ("bus", "known: %s", caller->audit);
   g_rc_box_acquire (caller); /* a callback may end the window, and with it us */
-  while ((waiting = g_queue_pop_head (&caller->pending)) != NULL) {
-    waiting->done (waiting->user, caller->audit, caller->denied);
-    g_free (waiting);
-  }
+  while ((waiting = g_queue_pop_head (&caller->pending)) != NULL)
+    {
+      waiting->done (waiting->user, caller->audit, caller->denied);
+      g_free (waiting);
+    }
   caller_unref (caller);
 }
 
@@ -272,13 +280,17 @@ on_credentials (GObject *source, GAsyncResult *result, gpointer user)
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
 
-  if (!caller->known && reply == NULL) {
-    caller_settle (caller, 0, NULL, g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "you can not be identified"));
-  } else if (!caller->known) {
-    g_autoptr (GVariant) credentials = g_variant_get_child_value (reply, 0);
+  if (!caller->known && reply == NULL)
+    {
+      caller_settle (caller, 0, NULL,
+                     g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "you can not be identified"));
+    }
+  else if (!caller->known)
+    {
+      g_autoptr (GVariant) credentials = g_variant_get_child_value (reply, 0);
 
-    caller_judge (caller, credentials);
-  }
+      caller_judge (caller, credentials);
+    }
   caller_unref (caller);
 }
 
@@ -307,7 +319,8 @@ caller_drop (gpointer data)
   caller->access = NULL;
   g_dbus_connection_signal_unsubscribe (access->connection, caller->watch);
   if (!caller->known)
-    caller_settle (caller, 0, NULL, g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_CANCELLED, "the caller or the daemon is gone"));
+    caller_settle (caller, 0, NULL,
+                   g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_CANCELLED, "the caller or the daemon is gone"));
   caller_unref (caller);
   caller_unref (caller);
 }
@@ -336,37 +349,42 @@ bus_access_check (BusAccess *access, const char *sender, BusAccessChecked done, 
   Caller *caller = sender != NULL ? g_hash_table_lookup (access->callers, sender) : NULL;
   Waiting *waiting;
 
-  if (sender == NULL) {
-    g_autoptr (GError) error = g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "there is no bus between us");
+  if (sender == NULL)
+    {
+      g_autoptr (GError) error = g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "there is no bus between us");
 
-    done (user, "name=- pid=0 program=- app=-", error);
-    return;
-  }
-  if (caller != NULL && caller->known) {
-    done (user, caller->audit, caller->denied);
-    return;
-  }
-  if (caller == NULL) {
-    caller = g_rc_box_new0 (Caller);
-    caller->access = access;
-    caller->name = g_strdup (sender);
-    g_queue_init (&caller->pending);
-    g_hash_table_insert (access->callers, caller->name, caller);
-    /* The subscription comes first, so that a name that goes meanwhile is not kept for ever. */
-    caller->watch = g_dbus_connection_signal_subscribe (access->connection, "org.freedesktop.DBus", "org.freedesktop.DBus",
-                                                        "NameOwnerChanged", "/org/freedesktop/DBus", sender,
-                                                        G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed,
-                                                        g_rc_box_acquire (caller), caller_unref);
-    g_dbus_connection_call (access->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                            "GetConnectionCredentials", g_variant_new ("(s)", sender), G_VARIANT_TYPE ("(a{sv})"),
-                            G_DBUS_CALL_FLAGS_NONE, -1, NULL, on_credentials, g_rc_box_acquire (caller));
-  }
-  if (g_queue_get_length (&caller->pending) >= PENDING_MAX) {
-    g_autoptr (GError) error = g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "too many calls before you were identified");
+      done (user, "name=- pid=0 program=- app=-", error);
+      return;
+    }
+  if (caller != NULL && caller->known)
+    {
+      done (user, caller->audit, caller->denied);
+      return;
+    }
+  if (caller == NULL)
+    {
+      caller = g_rc_box_new0 (Caller);
+      caller->access = access;
+      caller->name = g_strdup (sender);
+      g_queue_init (&caller->pending);
+      g_hash_table_insert (access->callers, caller->name, caller);
+      /* The subscription comes first, so that a name that goes meanwhile is not kept for ever. */
+      caller->watch = g_dbus_connection_signal_subscribe (
+        access->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus",
+        sender, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, g_rc_box_acquire (caller), caller_unref);
+      g_dbus_connection_call (access->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                              "org.freedesktop.DBus", "GetConnectionCredentials", g_variant_new ("(s)", sender),
+                              G_VARIANT_TYPE ("(a{sv})"), G_DBUS_CALL_FLAGS_NONE, -1, NULL, on_credentials,
+                              g_rc_box_acquire (caller));
+    }
+  if (g_queue_get_length (&caller->pending) >= PENDING_MAX)
+    {
+      g_autoptr (GError) error =
+        g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "too many calls before you were identified");
 
-    done (user, "name=- pid=0 program=- app=-", error);
-    return;
-  }
+      done (user, "name=- pid=0 program=- app=-", error);
+      return;
+    }
   waiting = g_new0 (Waiting, 1);
   waiting->done = done;
   waiting->user = user;

@@ -16,20 +16,20 @@
 typedef struct {
   char *name, *path;
   guint watch;
-  GHashTable *shown;       /* set of guint64: questions it was given */
+  GHashTable *shown; /* set of guint64: questions it was given */
 } Agent;
 
 struct _BusAgents {
-  Window *window;          /* borrowed */
-  GQueue stack;            /* Agent*, the one in charge at the head */
+  Window *window; /* borrowed */
+  GQueue stack;   /* Agent*, the one in charge at the head */
   guint snooze_source;
 };
 
 static void
 agent_call (BusAgents *agents, const Agent *agent, const char *method, GVariant *arguments)
 {
-  g_dbus_connection_call (agents->window->connection, agent->name, agent->path, AGENT_INTERFACE, method, arguments, NULL,
-                          G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, NULL, NULL);
+  g_dbus_connection_call (agents->window->connection, agent->name, agent->path, AGENT_INTERFACE, method, arguments,
+                          NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, NULL, NULL);
 }
 
 static void
@@ -90,17 +90,19 @@ on_presented (GObject *source, GAsyncResult *result, gpointer user)
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   Agent *agent = window->closed ? NULL : agents_find (window->agents, showing->name);
 
-  if (reply == NULL && agent != NULL && g_str_equal (agent->path, showing->path)) {
-    g_autofree char *text = log_safe (error->message);
+  if (reply == NULL && agent != NULL && g_str_equal (agent->path, showing->path))
+    {
+      g_autofree char *text = log_safe (error->message);
 
-    log_info ("bus", "agent %s did not take a question: %s", showing->name, text);
-    if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD) ||
-        g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT) ||
-        g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_INTERFACE)) {
-      agents_drop (window->agents, agent, FALSE);
-      agents_show_all (window->agents);
+      log_info ("bus", "agent %s did not take a question: %s", showing->name, text);
+      if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD)
+          || g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT)
+          || g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_INTERFACE))
+        {
+          agents_drop (window->agents, agent, FALSE);
+          agents_show_all (window->agents);
+        }
     }
-  }
   window_unref (window);
   g_free (showing->name);
   g_free (showing->path);
@@ -138,11 +140,12 @@ bus_agents_request (BusAgents *agents, guint64 id)
 
   if (agent == NULL || request == NULL || object == NULL || !object->announced)
     return;
-  if (request_get_snoozed (request) > g_get_real_time ()) {
-    agent_withdraw (agents, agent, id, "snoozed");
-    agents_wake_at (agents, request_get_snoozed (request));
-    return;
-  }
+  if (request_get_snoozed (request) > g_get_real_time ())
+    {
+      agent_withdraw (agents, agent, id, "snoozed");
+      agents_wake_at (agents, request_get_snoozed (request));
+      return;
+    }
   if (g_hash_table_contains (agent->shown, &id))
     return;
   g_hash_table_add (agent->shown, g_memdup2 (&id, sizeof id));
@@ -150,10 +153,10 @@ bus_agents_request (BusAgents *agents, guint64 id)
   showing->window = window_ref (window);
   showing->name = g_strdup (agent->name);
   showing->path = g_strdup (agent->path);
-  g_dbus_connection_call (window->connection, agent->name, agent->path, AGENT_INTERFACE, "Present",
-                          g_variant_new ("(os@a{sv})", object->path, request_get_kind (request),
-                                         bus_request_get_details (window, object)),
-                          NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, on_presented, showing);
+  g_dbus_connection_call (
+    window->connection, agent->name, agent->path, AGENT_INTERFACE, "Present",
+    g_variant_new ("(os@a{sv})", object->path, request_get_kind (request), bus_request_get_details (window, object)),
+    NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, on_presented, showing);
 }
 
 static void
@@ -216,36 +219,43 @@ bus_agents_register (BusCall *call, GVariant *args)
   Agent *agent, *before;
 
   g_variant_get (args, "(&o&s@a{sv})", &path, &role, &options);
-  if (!bus_options_none (options, &error)) {
-    bus_call_take_error (call, error);
-    return;
-  }
-  if (!g_str_equal (role, "interactive")) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the only role is interactive");
-    return;
-  }
+  if (!bus_options_none (options, &error))
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
+  if (!g_str_equal (role, "interactive"))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the only role is interactive");
+      return;
+    }
   agent = agents_find (agents, sender);
-  if (agent == NULL && g_queue_get_length (&agents->stack) >= AGENTS_MAX) {
-    bus_call_fail (call, EARSHOT_ERROR_QUOTA_EXCEEDED, "there are %d agents", AGENTS_MAX);
-    return;
-  }
-  if (agent != NULL && !g_str_equal (agent->path, path)) {
-    agents_drop (agents, agent, TRUE);
-    agent = NULL;
-  }
+  if (agent == NULL && g_queue_get_length (&agents->stack) >= AGENTS_MAX)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_QUOTA_EXCEEDED, "there are %d agents", AGENTS_MAX);
+      return;
+    }
+  if (agent != NULL && !g_str_equal (agent->path, path))
+    {
+      agents_drop (agents, agent, TRUE);
+      agent = NULL;
+    }
   before = g_queue_peek_head (&agents->stack);
   if (before != NULL && before != agent)
     agents_move_from (agents, before);
-  if (agent != NULL) {
-    g_queue_remove (&agents->stack, agent);
-  } else {
-    agent = g_new0 (Agent, 1);
-    agent->name = g_strdup (sender);
-    agent->path = g_strdup (path);
-    agent->shown = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
-    agent->watch = g_bus_watch_name_on_connection (call->window->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
-                                                   on_agent_vanished, agents, NULL);
-  }
+  if (agent != NULL)
+    {
+      g_queue_remove (&agents->stack, agent);
+    }
+  else
+    {
+      agent = g_new0 (Agent, 1);
+      agent->name = g_strdup (sender);
+      agent->path = g_strdup (path);
+      agent->shown = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+      agent->watch = g_bus_watch_name_on_connection (call->window->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE,
+                                                     NULL, on_agent_vanished, agents, NULL);
+    }
   g_queue_push_head (&agents->stack, agent);
   bus_call_return (call, NULL);
   agents_show_all (agents);
@@ -259,10 +269,11 @@ bus_agents_unregister (BusCall *call, GVariant *args)
   const char *path;
 
   g_variant_get (args, "(&o)", &path);
-  if (agent == NULL || !g_str_equal (agent->path, path)) {
-    bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "you have no agent there");
-    return;
-  }
+  if (agent == NULL || !g_str_equal (agent->path, path))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "you have no agent there");
+      return;
+    }
   agents_drop (agents, agent, TRUE);
   bus_call_return (call, NULL);
   agents_show_all (agents);

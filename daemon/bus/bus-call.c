@@ -77,7 +77,8 @@ bus_call_fail (BusCall *call, EarshotError code, const char *format, ...)
 void
 bus_call_return_error (BusCall *call, const GError *error)
 {
-  call_fail_text (call, error->domain == EARSHOT_ERROR ? (EarshotError) error->code : EARSHOT_ERROR_FAILED, error->message);
+  call_fail_text (call, error->domain == EARSHOT_ERROR ? (EarshotError) error->code : EARSHOT_ERROR_FAILED,
+                  error->message);
 }
 
 void
@@ -137,8 +138,8 @@ bus_contact_at (Window *window, const char *path, GError **error)
   guint64 id;
 
   /* No leading zero: one contact, one path. */
-  if (g_str_has_prefix (path, prefix) && *number != '0' &&
-      g_ascii_string_to_unsigned (number, 10, 1, G_MAXUINT32, &id, NULL))
+  if (g_str_has_prefix (path, prefix) && *number != '0'
+      && g_ascii_string_to_unsigned (number, 10, 1, G_MAXUINT32, &id, NULL))
     contact = contacts_get (window->rooms.contacts, (guint32) id);
   if (contact == NULL)
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "no such conversation: %.128s", path);
@@ -172,15 +173,17 @@ properties_get (BusCall *call, const char *name)
   g_autoptr (GVariant) all = NULL;
   g_autoptr (GVariant) value = NULL;
 
-  if (object == NULL || index == object->n) {
-    bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "the object is gone");
-    return;
-  }
+  if (object == NULL || index == object->n)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "the object is gone");
+      return;
+    }
   all = bus_object_describe (call->window, object, index);
-  if (name == NULL) {
-    bus_call_return (call, g_variant_new ("(@a{sv})", all));
-    return;
-  }
+  if (name == NULL)
+    {
+      bus_call_return (call, g_variant_new ("(@a{sv})", all));
+      return;
+    }
   value = g_variant_lookup_value (all, name, NULL);
   if (value == NULL)
     bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "no such property");
@@ -199,7 +202,8 @@ properties_set (BusCall *call, const char *name, GVariant *value)
   if (verb->name == NULL)
     bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "%s can not be set", name);
   else if (info == NULL || strcmp (info->signature, g_variant_get_type_string (value)) != 0)
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "%s must be of type %s", name, info != NULL ? info->signature : "?");
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "%s must be of type %s", name,
+                   info != NULL ? info->signature : "?");
   else
     verb->func (call, value);
 }
@@ -210,15 +214,20 @@ call_properties (BusCall *call, const char *method, GVariant *parameters)
   g_autoptr (GVariant) value = NULL;
   const char *name = NULL;
 
-  if (g_str_equal (method, "GetAll")) {
-    properties_get (call, NULL);
-  } else if (g_str_equal (method, "Get")) {
-    g_variant_get (parameters, "(&s&s)", NULL, &name);
-    properties_get (call, name);
-  } else {
-    g_variant_get (parameters, "(&s&sv)", NULL, &name, &value);
-    properties_set (call, name, value);
-  }
+  if (g_str_equal (method, "GetAll"))
+    {
+      properties_get (call, NULL);
+    }
+  else if (g_str_equal (method, "Get"))
+    {
+      g_variant_get (parameters, "(&s&s)", NULL, &name);
+      properties_get (call, name);
+    }
+  else
+    {
+      g_variant_get (parameters, "(&s&sv)", NULL, &name, &value);
+      properties_set (call, name, value);
+    }
 }
 
 /* --- the way in ------------------------------------------------------------------------------------------------ */
@@ -232,30 +241,35 @@ call_dispatch (gpointer user, const char *audit, const GError *denied)
   GVariant *parameters = g_dbus_method_invocation_get_parameters (invocation);
   const BusVerb *verb;
 
-  if (denied != NULL) {
-    bus_call_return_error (call, denied);
-    return;
-  }
-  if (call->window->closed) {
-    bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
-    return;
-  }
-  call->audit = g_strdup (audit);
-  if (call->interface == NULL) {
-    bus_call_return (call, g_variant_new ("(@a{oa{sa{sv}}})", bus_objects_describe (call->window->objects)));
-    return;
-  }
-  if (g_str_equal (g_dbus_method_invocation_get_interface_name (invocation), PROPERTIES)) {
-    call_properties (call, method, parameters);
-    return;
-  }
-  for (verb = call->interface->methods; verb->name != NULL; verb++)
-    if (g_str_equal (verb->name, method)) {
-      g_autoptr (GVariant) args = g_variant_ref (parameters); /* the answer may free the invocation */
-
-      verb->func (call, args);
+  if (denied != NULL)
+    {
+      bus_call_return_error (call, denied);
       return;
     }
+  if (call->window->closed)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
+      return;
+    }
+  call->audit = g_strdup (audit);
+  if (call->interface == NULL)
+    {
+      bus_call_return (call, g_variant_new ("(@a{oa{sa{sv}}})", bus_objects_describe (call->window->objects)));
+      return;
+    }
+  if (g_str_equal (g_dbus_method_invocation_get_interface_name (invocation), PROPERTIES))
+    {
+      call_properties (call, method, parameters);
+      return;
+    }
+  for (verb = call->interface->methods; verb->name != NULL; verb++)
+    if (g_str_equal (verb->name, method))
+      {
+        g_autoptr (GVariant) args = g_variant_ref (parameters); /* the answer may free the invocation */
+
+        verb->func (call, args);
+        return;
+      }
   bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED, "%s is not part of this version", method);
 }
 
@@ -267,11 +281,12 @@ call_begin (Window *window, BusObject *object, GDBusInterfaceSkeleton *skeleton,
 
   call->window = window_ref (window);
   call->invocation = invocation_take;
-  if (object != NULL) {
-    call->id = object->id;
-    call->skeleton = g_object_ref (skeleton);
-    call->interface = object->interfaces[object_index (object, skeleton)];
-  }
+  if (object != NULL)
+    {
+      call->id = object->id;
+      call->skeleton = g_object_ref (skeleton);
+      call->interface = object->interfaces[object_index (object, skeleton)];
+    }
   bus_access_check (window->access, sender, call_dispatch, call);
 }
 
@@ -289,8 +304,8 @@ on_call (GDBusConnection *connection, const char *sender, const char *path, cons
 }
 
 static void
-on_manager_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *method,
-                 GVariant *parameters, GDBusMethodInvocation *invocation, gpointer user)
+on_manager_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
+                 const char *method, GVariant *parameters, GDBusMethodInvocation *invocation, gpointer user)
 {
   call_begin (user, NULL, NULL, sender, invocation);
 }
@@ -322,27 +337,30 @@ bus_interface_get_type (const BusInterface *interface)
   if (type != 0)
     return type;
   g_type_query (parent, &query);
-  return g_type_register_static_simple (parent, name, query.class_size, hooked_class_init, query.instance_size, NULL, 0);
+  return g_type_register_static_simple (parent, name, query.class_size, hooked_class_init, query.instance_size, NULL,
+                                        0);
 }
 
 /* --- objects that are not there -------------------------------------------------------------------------------- */
 
 /* GDBus would answer for a path that is gone with a name of its own; the contract says NotFound or AlreadyResolved. */
 static void
-on_missing_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *method,
-                 GVariant *parameters, GDBusMethodInvocation *invocation, gpointer user)
+on_missing_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
+                 const char *method, GVariant *parameters, GDBusMethodInvocation *invocation, gpointer user)
 {
   Window *window = user;
   static const char prefix[] = EARSHOT_BUS_ROOT "/request/";
   guint64 id;
 
-  if (g_str_has_prefix (path, prefix) && g_ascii_string_to_unsigned (path + strlen (prefix), 10, 1, G_MAXUINT64, &id, NULL))
+  if (g_str_has_prefix (path, prefix)
+      && g_ascii_string_to_unsigned (path + strlen (prefix), 10, 1, G_MAXUINT64, &id, NULL))
     for (guint i = 0; i < MIN (window->n_resolved, G_N_ELEMENTS (window->resolved)); i++)
-      if (window->resolved[i] == id) {
-        g_dbus_method_invocation_return_dbus_error (invocation, EARSHOT_ERROR_PREFIX "AlreadyResolved",
-                                                    "the request was resolved before");
-        return;
-      }
+      if (window->resolved[i] == id)
+        {
+          g_dbus_method_invocation_return_dbus_error (invocation, EARSHOT_ERROR_PREFIX "AlreadyResolved",
+                                                      "the request was resolved before");
+          return;
+        }
   g_dbus_method_invocation_return_dbus_error (invocation, EARSHOT_ERROR_PREFIX "NotFound", "no such object");
 }
 
@@ -381,20 +399,17 @@ on_introspect (GDBusConnection *connection, const char *sender, const char *path
   if (node == NULL)
     return NULL;
   infos = g_new0 (GDBusInterfaceInfo *, 3);
-  switch (kind_of_path (path)) {
-  case BUS_KEY:
-    infos[0] = g_dbus_interface_info_ref (earshot_key_interface_info ());
-    break;
-  case BUS_REQUEST:
-    infos[0] = g_dbus_interface_info_ref (earshot_request_interface_info ());
-    break;
-  case BUS_CONTACT:
-  case BUS_ROOT:
-  case BUS_N_KINDS:
-    infos[0] = g_dbus_interface_info_ref (earshot_contact_interface_info ());
-    infos[1] = g_dbus_interface_info_ref (earshot_conversation_interface_info ());
-    break;
-  }
+  switch (kind_of_path (path))
+    {
+    case BUS_KEY: infos[0] = g_dbus_interface_info_ref (earshot_key_interface_info ()); break;
+    case BUS_REQUEST: infos[0] = g_dbus_interface_info_ref (earshot_request_interface_info ()); break;
+    case BUS_CONTACT:
+    case BUS_ROOT:
+    case BUS_N_KINDS:
+      infos[0] = g_dbus_interface_info_ref (earshot_contact_interface_info ());
+      infos[1] = g_dbus_interface_info_ref (earshot_conversation_interface_info ());
+      break;
+    }
   return infos;
 }
 
@@ -411,22 +426,24 @@ static const GDBusSubtreeVTable missing_subtree = { on_enumerate, on_introspect,
 gboolean
 bus_calls_register (Window *window, GError **error)
 {
-  static const char *const paths[] = { EARSHOT_BUS_ROOT "/contact", EARSHOT_BUS_ROOT "/key", EARSHOT_BUS_ROOT "/request" };
+  static const char *const paths[] = { EARSHOT_BUS_ROOT "/contact", EARSHOT_BUS_ROOT "/key",
+                                       EARSHOT_BUS_ROOT "/request" };
   g_autoptr (GDBusNodeInfo) node = g_dbus_node_info_new_for_xml (object_manager_xml, error);
 
   if (node == NULL)
     return FALSE;
-  window->registrations[0] = g_dbus_connection_register_object (window->connection, EARSHOT_BUS_ROOT, node->interfaces[0],
-                                                                &manager_vtable, window, NULL, error);
+  window->registrations[0] = g_dbus_connection_register_object (
+    window->connection, EARSHOT_BUS_ROOT, node->interfaces[0], &manager_vtable, window, NULL, error);
   if (window->registrations[0] == 0)
     return FALSE;
-  for (guint i = 0; i < G_N_ELEMENTS (paths); i++) {
-    window->registrations[i + 1] = g_dbus_connection_register_subtree (window->connection, paths[i], &missing_subtree,
-                                                                       G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES,
-                                                                       window, NULL, error);
-    if (window->registrations[i + 1] == 0)
-      return FALSE;
-  }
+  for (guint i = 0; i < G_N_ELEMENTS (paths); i++)
+    {
+      window->registrations[i + 1] =
+        g_dbus_connection_register_subtree (window->connection, paths[i], &missing_subtree,
+                                            G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, window, NULL, error);
+      if (window->registrations[i + 1] == 0)
+        return FALSE;
+    }
   return TRUE;
 }
 

@@ -8,7 +8,7 @@
 
 #include "daemon/base/names.h"
 
-#define PETNAME_MAX 320          /* bytes; the room counts characters */
+#define PETNAME_MAX 320 /* bytes; the room counts characters */
 #define PING_DEFAULT 10000
 #define PING_MAX 60000
 #define TOLD_INTERVAL G_USEC_PER_SEC
@@ -49,13 +49,14 @@ refresh_reach (Contact *contact, EarshotContact *skeleton)
   earshot_contact_set_presence_proven (skeleton, presence != NULL && contact_get_reach (contact) == REACH_ONLINE);
   earshot_contact_set_last_error (skeleton, contact_get_last_error (contact));
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ssubx)"));
-  for (guint i = 0; endpoints != NULL && i < endpoints->len; i++) {
-    const Endpoint *endpoint = endpoints->pdata[i];
+  for (guint i = 0; endpoints != NULL && i < endpoints->len; i++)
+    {
+      const Endpoint *endpoint = endpoints->pdata[i];
 
-    g_variant_builder_add (&builder, "(ssubx)", endpoint->ifname != NULL ? endpoint->ifname : "",
-                           endpoint->address != NULL ? endpoint->address : "", (guint32) endpoint->port,
-                           endpoint->proven, endpoint->last_success);
-  }
+      g_variant_builder_add (&builder, "(ssubx)", endpoint->ifname != NULL ? endpoint->ifname : "",
+                             endpoint->address != NULL ? endpoint->address : "", (guint32) endpoint->port,
+                             endpoint->proven, endpoint->last_success);
+    }
   earshot_contact_set_endpoints (skeleton, g_variant_builder_end (&builder));
 }
 
@@ -67,11 +68,12 @@ refresh_activity (Window *window, BusObject *object, Contact *contact, EarshotCo
   Session *session = sessions_find (window->rooms.sessions, contact);
   gboolean opened = session != NULL;
 
-  if (!full && opened == object->has_session && now - object->last_seen_told < TOLD_INTERVAL) {
-    if (earshot_contact_get_last_seen (skeleton) != contact_get_last_seen (contact))
-      window_touch_later (window, object);
-    return;
-  }
+  if (!full && opened == object->has_session && now - object->last_seen_told < TOLD_INTERVAL)
+    {
+      if (earshot_contact_get_last_seen (skeleton) != contact_get_last_seen (contact))
+        window_touch_later (window, object);
+      return;
+    }
   object->has_session = opened;
   if (!full)
     object->last_seen_told = now;
@@ -156,18 +158,20 @@ ping (BusCall *call, GVariant *args)
   guint timeout;
 
   g_variant_get (args, "(u)", &timeout);
-  if (timeout > PING_MAX) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "timeout_ms is at most %d", PING_MAX);
-    return;
-  }
+  if (timeout > PING_MAX)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "timeout_ms is at most %d", PING_MAX);
+      return;
+    }
   contact = bus_call_get_contact (call);
   if (contact == NULL)
     return;
   session = sessions_find (call->window->rooms.sessions, contact);
-  if (session == NULL || call->window->rooms.router == NULL) {
-    bus_call_fail (call, EARSHOT_ERROR_NOT_REACHABLE, "there is no open stream");
-    return;
-  }
+  if (session == NULL || call->window->rooms.router == NULL)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_NOT_REACHABLE, "there is no open stream");
+      return;
+    }
   call->data = g_new (gint64, 1);
   call->data_free = g_free;
   *(gint64 *) call->data = g_get_monotonic_time ();
@@ -191,10 +195,11 @@ set_petname (BusCall *call, GVariant *value)
   GError *error = NULL;
   Contact *contact;
 
-  if (!bus_check_line ("Petname", petname, PETNAME_MAX, &error)) {
-    bus_call_take_error (call, error);
-    return;
-  }
+  if (!bus_check_line ("Petname", petname, PETNAME_MAX, &error))
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
   contact = bus_call_get_contact (call);
   if (contact != NULL)
     contact_set_petname (contact, petname, bus_call_done, call);
@@ -206,7 +211,8 @@ set_blocked (BusCall *call, GVariant *value)
   Contact *contact = bus_call_get_contact (call);
 
   if (contact != NULL)
-    trust_set_blocked (call->window->rooms.trust, contact, g_variant_get_boolean (value), call->audit, bus_call_done, call);
+    trust_set_blocked (call->window->rooms.trust, contact, g_variant_get_boolean (value), call->audit, bus_call_done,
+                       call);
 }
 
 static const BusVerb methods[] = {

@@ -31,10 +31,11 @@ mark_read (BusCall *call, GVariant *args)
   guint64 seq;
 
   g_variant_get (args, "(t)", &seq);
-  if (seq > delivery_get_head (call->window->rooms.delivery)) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the log does not go that far");
-    return;
-  }
+  if (seq > delivery_get_head (call->window->rooms.delivery))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the log does not go that far");
+      return;
+    }
   contact = bus_call_get_contact (call);
   if (contact != NULL)
     delivery_mark_read (call->window->rooms.delivery, contact, seq, bus_call_done, call);
@@ -70,8 +71,8 @@ set_muted (BusCall *call, GVariant *value)
   Contact *contact = bus_call_get_contact (call);
 
   if (contact != NULL)
-    delivery_set_conversation (delivery, contact, g_variant_get_boolean (value), delivery_get_require (delivery, contact),
-                               on_conversation_set, call);
+    delivery_set_conversation (delivery, contact, g_variant_get_boolean (value),
+                               delivery_get_require (delivery, contact), on_conversation_set, call);
 }
 
 static void
@@ -82,13 +83,15 @@ set_default_require (BusCall *call, GVariant *value)
   Contact *contact;
   Require require;
 
-  if (*word != '\0' && !require_from_string (word, &require)) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "DefaultRequire is empty or a level");
-    return;
-  }
+  if (*word != '\0' && !require_from_string (word, &require))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "DefaultRequire is empty or a level");
+      return;
+    }
   contact = bus_call_get_contact (call);
   if (contact != NULL)
-    delivery_set_conversation (delivery, contact, delivery_get_muted (delivery, contact), word, on_conversation_set, call);
+    delivery_set_conversation (delivery, contact, delivery_get_muted (delivery, contact), word, on_conversation_set,
+                               call);
 }
 
 static const BusVerb methods[] = {
@@ -103,4 +106,5 @@ static const BusVerb setters[] = {
   { NULL, NULL },
 };
 
-const BusInterface bus_conversation = { earshot_conversation_skeleton_get_type, methods, setters, conversation_refresh, NULL };
+const BusInterface bus_conversation = { earshot_conversation_skeleton_get_type, methods, setters, conversation_refresh,
+                                        NULL };

@@ -46,14 +46,16 @@ names_this_key (BusCall *call, const char *hex)
   GError *error = NULL;
   Fingerprint fp;
 
-  if (!bus_check_fingerprint (hex, &fp, &error)) {
-    bus_call_take_error (call, error);
-    return FALSE;
-  }
-  if (!fingerprint_equal (&fp, &call->id.key)) {
-    bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "that is another key's fingerprint");
-    return FALSE;
-  }
+  if (!bus_check_fingerprint (hex, &fp, &error))
+    {
+      bus_call_take_error (call, error);
+      return FALSE;
+    }
+  if (!fingerprint_equal (&fp, &call->id.key))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "that is another key's fingerprint");
+      return FALSE;
+    }
   return bus_call_get_key (call) != NULL;
 }
 

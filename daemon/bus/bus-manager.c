@@ -11,7 +11,7 @@
 #include "daemon/base/log.h"
 
 #define SELECTOR_MAX 400
-#define PETNAME_MAX 320          /* bytes; the room counts characters */
+#define PETNAME_MAX 320 /* bytes; the room counts characters */
 #define TEXT_MAX 255
 #define ENDPOINTS_MAX 16
 #define STRANGERS_MIN 1
@@ -82,30 +82,35 @@ find_contact (BusCall *call, GVariant *args)
   GError *error = NULL;
 
   g_variant_get (args, "(&s)", &selector);
-  if (*selector == '\0') {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the selector is empty");
-    return;
-  }
-  if (!bus_check_line ("the selector", selector, SELECTOR_MAX, &error)) {
-    bus_call_take_error (call, error);
-    return;
-  }
+  if (*selector == '\0')
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the selector is empty");
+      return;
+    }
+  if (!bus_check_line ("the selector", selector, SELECTOR_MAX, &error))
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
   found = contacts_select (call->window->rooms.contacts, selector);
-  if (found->len == 0) {
-    bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "nobody is called that");
-    return;
-  }
+  if (found->len == 0)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "nobody is called that");
+      return;
+    }
   path = bus_path_contact (contact_get_id (found->pdata[0]));
-  if (found->len == 1) {
-    bus_call_return (call, g_variant_new ("(o)", path));
-    return;
-  }
+  if (found->len == 1)
+    {
+      bus_call_return (call, g_variant_new ("(o)", path));
+      return;
+    }
   candidates = g_string_new (path);
-  for (guint i = 1; i < MIN (found->len, CANDIDATES_MAX); i++) {
-    g_autofree char *other = bus_path_contact (contact_get_id (found->pdata[i]));
+  for (guint i = 1; i < MIN (found->len, CANDIDATES_MAX); i++)
+    {
+      g_autofree char *other = bus_path_contact (contact_get_id (found->pdata[i]));
 
-    g_string_append_printf (candidates, " %s", other);
-  }
+      g_string_append_printf (candidates, " %s", other);
+    }
   bus_call_fail (call, EARSHOT_ERROR_AMBIGUOUS, "%u contacts match: %s", found->len, candidates->str);
 }
 
@@ -116,21 +121,27 @@ on_contact_pinned (gpointer user, guint32 id, const GError *error)
   char **endpoints = call->data;
   g_autofree char *path = bus_path_contact (id);
 
-  if (error != NULL) {
-    bus_call_return_error (call, error);
-    return;
-  }
-  for (gsize i = 0; endpoints[i] != NULL && !call->window->closed; i++) {
-    Contact *contact = contacts_get (call->window->rooms.contacts, id);
-    g_autoptr (GError) failed = NULL;
-
-    if (contact == NULL || contacts_add_static_to (call->window->rooms.contacts, contact, endpoints[i], &failed) == NULL) {
-      bus_call_fail (call, failed != NULL && failed->domain == EARSHOT_ERROR ? (EarshotError) failed->code : EARSHOT_ERROR_FAILED,
-                     "the contact is stored as %s, the endpoint %s is not: %s", path, endpoints[i],
-                     failed != NULL ? failed->message : "the contact is gone");
+  if (error != NULL)
+    {
+      bus_call_return_error (call, error);
       return;
     }
-  }
+  for (gsize i = 0; endpoints[i] != NULL && !call->window->closed; i++)
+    {
+      Contact *contact = contacts_get (call->window->rooms.contacts, id);
+      g_autoptr (GError) failed = NULL;
+
+      if (contact == NULL
+          || contacts_add_static_to (call->window->rooms.contacts, contact, endpoints[i], &failed) == NULL)
+        {
+          bus_call_fail (call,
+                         failed != NULL && failed->domain == EARSHOT_ERROR ? (EarshotError) failed->code
+                                                                           : EARSHOT_ERROR_FAILED,
+                         "the contact is stored as %s, the endpoint %s is not: %s", path, endpoints[i],
+                         failed != NULL ? failed->message : "the contact is gone");
+          return;
+        }
+    }
   bus_call_return (call, g_variant_new ("(o)", path));
 }
 
@@ -144,24 +155,28 @@ add_contact (BusCall *call, GVariant *args)
   Fingerprint fp;
 
   g_variant_get (args, "(&s&s^as@a{sv})", &petname, &hex, &endpoints, &options);
-  if (!bus_options_none (options, &error) || !bus_check_line ("the petname", petname, PETNAME_MAX, &error) ||
-      !bus_check_fingerprint (hex, &fp, &error)) {
-    bus_call_take_error (call, error);
-    return;
-  }
-  if (g_strv_length (endpoints) > ENDPOINTS_MAX) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "at most %d endpoints", ENDPOINTS_MAX);
-    return;
-  }
-  for (gsize i = 0; endpoints[i] != NULL; i++)
-    if (!bus_check_endpoint (endpoints[i], &error)) {
+  if (!bus_options_none (options, &error) || !bus_check_line ("the petname", petname, PETNAME_MAX, &error)
+      || !bus_check_fingerprint (hex, &fp, &error))
+    {
       bus_call_take_error (call, error);
       return;
     }
-  if (fingerprint_equal (&fp, identity_get_fingerprint (call->window->rooms.identity))) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "that is our own key");
-    return;
-  }
+  if (g_strv_length (endpoints) > ENDPOINTS_MAX)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "at most %d endpoints", ENDPOINTS_MAX);
+      return;
+    }
+  for (gsize i = 0; endpoints[i] != NULL; i++)
+    if (!bus_check_endpoint (endpoints[i], &error))
+      {
+        bus_call_take_error (call, error);
+        return;
+      }
+  if (fingerprint_equal (&fp, identity_get_fingerprint (call->window->rooms.identity)))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "that is our own key");
+      return;
+    }
   call->data = g_steal_pointer (&endpoints);
   call->data_free = (GDestroyNotify) (GCallback) g_strfreev;
   trust_add_contact (call->window->rooms.trust, petname, &fp, call->audit, on_contact_pinned, call);
@@ -170,7 +185,10 @@ add_contact (BusCall *call, GVariant *args)
 /* --- profile --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-  struct { const char *key; char *value; } items[4];
+  struct {
+    const char *key;
+    char *value;
+  } items[4];
   guint n, next;
 } Profile;
 
@@ -206,8 +224,8 @@ set_profile (BusCall *call, GVariant *args)
   g_autoptr (GVariant) given = g_variant_get_child_value (args, 0);
   char *values[4] = { NULL, NULL, NULL, NULL };
   const BusOption table[] = {
-    { "first", "s", &values[0] }, { "last", "s", &values[1] }, { "jid", "s", &values[2] }, { "email", "s", &values[3] },
-    { NULL, NULL, NULL },
+    { "first", "s", &values[0] }, { "last", "s", &values[1] }, { "jid", "s", &values[2] },
+    { "email", "s", &values[3] }, { NULL, NULL, NULL },
   };
   Profile *profile = g_new0 (Profile, 1);
   GError *error = NULL;
@@ -216,11 +234,12 @@ set_profile (BusCall *call, GVariant *args)
   call->data = profile;
   call->data_free = profile_free;
   for (guint i = 0; i < G_N_ELEMENTS (values); i++)
-    if (values[i] != NULL) {
-      ok = ok && bus_check_line (table[i].key, values[i], TEXT_MAX, &error);
-      profile->items[profile->n].key = table[i].key;
-      profile->items[profile->n++].value = values[i];
-    }
+    if (values[i] != NULL)
+      {
+        ok = ok && bus_check_line (table[i].key, values[i], TEXT_MAX, &error);
+        profile->items[profile->n].key = table[i].key;
+        profile->items[profile->n++].value = values[i];
+      }
   if (!ok)
     bus_call_take_error (call, error);
   else
@@ -309,10 +328,11 @@ set_max_strangers (BusCall *call, GVariant *value)
   guint n = g_variant_get_uint32 (value);
   g_autofree char *word = g_strdup_printf ("%u", n);
 
-  if (n < STRANGERS_MIN || n > STRANGERS_MAX) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "MaxStrangers is %d to %d", STRANGERS_MIN, STRANGERS_MAX);
-    return;
-  }
+  if (n < STRANGERS_MIN || n > STRANGERS_MAX)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "MaxStrangers is %d to %d", STRANGERS_MIN, STRANGERS_MAX);
+      return;
+    }
   call->data = GUINT_TO_POINTER (n);
   settings_set (call->window->rooms.settings, "max-strangers", word, on_max_strangers_kept, call);
 }
@@ -322,13 +342,15 @@ on_trust_mode_kept (gpointer user, const GError *error)
 {
   BusCall *call = user;
 
-  if (error == NULL && !call->window->closed) {
-    TrustMode mode = (TrustMode) GPOINTER_TO_INT (call->data);
+  if (error == NULL && !call->window->closed)
+    {
+      TrustMode mode = (TrustMode) GPOINTER_TO_INT (call->data);
 
-    log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, NULL, "mode %s becomes %s by %s",
-               trust_mode_to_string (trust_get_mode (call->window->rooms.trust)), trust_mode_to_string (mode), call->audit);
-    trust_set_mode (call->window->rooms.trust, mode);
-  }
+      log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, NULL, "mode %s becomes %s by %s",
+                 trust_mode_to_string (trust_get_mode (call->window->rooms.trust)), trust_mode_to_string (mode),
+                 call->audit);
+      trust_set_mode (call->window->rooms.trust, mode);
+    }
   bus_call_done_root (call, error);
 }
 
@@ -337,14 +359,16 @@ set_trust_mode (BusCall *call, GVariant *value)
 {
   TrustMode mode;
 
-  if (!trust_mode_from_string (g_variant_get_string (value, NULL), &mode)) {
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "TrustMode is ask, tofu or strict");
-    return;
-  }
-  if (mode == TRUST_MODE_CA) {
-    bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED, "this version has no trust roots to check against");
-    return;
-  }
+  if (!trust_mode_from_string (g_variant_get_string (value, NULL), &mode))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "TrustMode is ask, tofu or strict");
+      return;
+    }
+  if (mode == TRUST_MODE_CA)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED, "this version has no trust roots to check against");
+      return;
+    }
   call->data = GINT_TO_POINTER (mode);
   settings_set (call->window->rooms.settings, "trust-mode", trust_mode_to_string (mode), on_trust_mode_kept, call);
 }

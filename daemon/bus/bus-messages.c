@@ -11,7 +11,7 @@
 
 #define LIMIT_MAX 1000
 #define REPLY_MAX (1024 * 1024)
-#define REPLY_SPARE 1024         /* the rest of the reply's body */
+#define REPLY_SPARE 1024 /* the rest of the reply's body */
 #define CONSUMER_MAX 64
 #define ID_MAX 255
 #define TOKEN_MAX 128
@@ -45,11 +45,11 @@ check_consumer (const char *name, GError **error)
 {
   gsize len = strlen (name);
 
-  if (len >= 1 && len <= CONSUMER_MAX &&
-      strspn (name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len)
+  if (len >= 1 && len <= CONSUMER_MAX
+      && strspn (name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len)
     return TRUE;
-  g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "a consumer's name is 1 to %d of A-Z a-z 0-9 . _ -",
-               CONSUMER_MAX);
+  g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
+               "a consumer's name is 1 to %d of A-Z a-z 0-9 . _ -", CONSUMER_MAX);
   return FALSE;
 }
 
@@ -68,32 +68,38 @@ check_body (const char *body, GError **error)
 {
   gsize len = strlen (body);
 
-  if (len == 0) {
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "the body is empty");
-    return FALSE;
-  }
-  if (len > DELIVERY_BODY_MAX) {
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_TOO_LARGE, "the body is longer than %d bytes", DELIVERY_BODY_MAX);
-    return FALSE;
-  }
-  for (const guchar *p = (const guchar *) body; *p != '\0'; p++)
-    if ((*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') || (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe)) {
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "the body has characters that XML forbids");
+  if (len == 0)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "the body is empty");
       return FALSE;
     }
+  if (len > DELIVERY_BODY_MAX)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_TOO_LARGE, "the body is longer than %d bytes",
+                   DELIVERY_BODY_MAX);
+      return FALSE;
+    }
+  for (const guchar *p = (const guchar *) body; *p != '\0'; p++)
+    if ((*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') || (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe))
+      {
+        g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "the body has characters that XML forbids");
+        return FALSE;
+      }
   return TRUE;
 }
 
 static gboolean
 check_kinds (char **kinds, GError **error)
 {
-  static const char *const known[] = { "message", "state", "read", "edit", "retract", "trust", "request", "transfer", NULL };
+  static const char *const known[] = { "message", "state",   "read",     "edit", "retract",
+                                       "trust",   "request", "transfer", NULL };
 
   for (gsize i = 0; kinds != NULL && kinds[i] != NULL; i++)
-    if (!g_strv_contains (known, kinds[i])) {
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no such kind: %.64s", kinds[i]);
-      return FALSE;
-    }
+    if (!g_strv_contains (known, kinds[i]))
+      {
+        g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no such kind: %.64s", kinds[i]);
+        return FALSE;
+      }
   return TRUE;
 }
 
@@ -123,12 +129,13 @@ cap_limit (guint limit)
 static void
 add_text (GVariantBuilder *builder, const char *key, const char *text)
 {
-  if (text != NULL && *text != '\0') {
-    /* The disk is no friend either. */
-    g_autofree char *valid = g_utf8_make_valid (text, -1);
+  if (text != NULL && *text != '\0')
+    {
+      /* The disk is no friend either. */
+      g_autofree char *valid = g_utf8_make_valid (text, -1);
 
-    g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (valid));
-  }
+      g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (valid));
+    }
 }
 
 static void
@@ -183,18 +190,20 @@ describe_entries (Window *window, GPtrArray *entries, guint64 *last, gboolean *m
   gsize size = REPLY_SPARE;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(txsosa{sv})"));
-  for (guint i = 0; i < entries->len; i++) {
-    g_autoptr (GVariant) item = g_variant_ref_sink (describe_entry (window, entries->pdata[i]));
+  for (guint i = 0; i < entries->len; i++)
+    {
+      g_autoptr (GVariant) item = g_variant_ref_sink (describe_entry (window, entries->pdata[i]));
 
-    /* D-Bus pads more than GVariant does; an eighth and a few bytes cover it. */
-    size += g_variant_get_size (item) + g_variant_get_size (item) / 8 + 16;
-    if (size > REPLY_MAX && i > 0) {
-      *more = TRUE;
-      *last = ((const LogEntry *) entries->pdata[i - 1])->seq;
-      break;
+      /* D-Bus pads more than GVariant does; an eighth and a few bytes cover it. */
+      size += g_variant_get_size (item) + g_variant_get_size (item) / 8 + 16;
+      if (size > REPLY_MAX && i > 0)
+        {
+          *more = TRUE;
+          *last = ((const LogEntry *) entries->pdata[i - 1])->seq;
+          break;
+        }
+      g_variant_builder_add_value (&builder, item);
     }
-    g_variant_builder_add_value (&builder, item);
-  }
   return g_variant_builder_end (&builder);
 }
 
@@ -232,16 +241,20 @@ static gboolean
 parse_send_options (GVariant *given, SendOptions *options, Require *require, GError **error)
 {
   const BusOption table[] = {
-    { "token", "s", &options->token },       { "require", "s", &options->require }, { "expires", "x", &options->expires },
-    { "reply_to", "s", &options->reply_to }, { "thread", "s", &options->thread },   { "receipt", "b", &options->receipt },
+    { "token", "s", &options->token },
+    { "require", "s", &options->require },
+    { "expires", "x", &options->expires },
+    { "reply_to", "s", &options->reply_to },
+    { "thread", "s", &options->thread },
+    { "receipt", "b", &options->receipt },
     { NULL, NULL, NULL },
   };
 
   if (!bus_options_parse (given, table, error))
     return FALSE;
-  if ((options->token != NULL && !bus_check_line ("token", options->token, TOKEN_MAX, error)) ||
-      (options->reply_to != NULL && !bus_check_line ("reply_to", options->reply_to, ID_MAX, error)) ||
-      (options->thread != NULL && !bus_check_line ("thread", options->thread, ID_MAX, error)))
+  if ((options->token != NULL && !bus_check_line ("token", options->token, TOKEN_MAX, error))
+      || (options->reply_to != NULL && !bus_check_line ("reply_to", options->reply_to, ID_MAX, error))
+      || (options->thread != NULL && !bus_check_line ("thread", options->thread, ID_MAX, error)))
     return FALSE;
   if (options->token != NULL && *options->token == '\0')
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "token is empty");
@@ -250,7 +263,8 @@ parse_send_options (GVariant *given, SendOptions *options, Require *require, GEr
   else if (options->expires != 0 && options->expires <= g_get_real_time ())
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "expires is in the past");
   else if (options->require != NULL && !require_from_string (options->require, require))
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no such level for require: %.64s", options->require);
+    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no such level for require: %.64s",
+                 options->require);
   else
     return TRUE;
   return FALSE;
@@ -270,11 +284,13 @@ send_message (BusCall *call, GVariant *args)
   g_variant_get (args, "(&o&s@a{sv})", &path, &body, &given);
   if (parse_send_options (given, &options, &send.require, &error) && check_body (body, &error))
     contact = bus_contact_at (window, path, &error);
-  if (contact == NULL) {
-    bus_call_take_error (call, error);
-    return;
-  }
-  if (options.require == NULL && !require_from_string (delivery_get_require (window->rooms.delivery, contact), &send.require))
+  if (contact == NULL)
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
+  if (options.require == NULL
+      && !require_from_string (delivery_get_require (window->rooms.delivery, contact), &send.require))
     send.require = REQUIRE_ENCRYPTED;
   send.token = options.token;
   send.expires = options.expires;
@@ -323,13 +339,14 @@ on_got (gpointer user, const LogEntry *entry, const GError *error)
   GVariantBuilder data;
   g_autofree char *path = NULL;
 
-  if (error != NULL || call->window->closed || entry == NULL) {
-    if (error != NULL)
-      bus_call_return_error (call, error);
-    else
-      bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "no such message");
-    return;
-  }
+  if (error != NULL || call->window->closed || entry == NULL)
+    {
+      if (error != NULL)
+        bus_call_return_error (call, error);
+      else
+        bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "no such message");
+      return;
+    }
   path = bus_path_contact (entry->contact);
   g_variant_builder_init (&data, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&data, "{sv}", "seq", g_variant_new_uint64 (entry->seq));
@@ -396,10 +413,11 @@ delete_messages (BusCall *call, GVariant *args)
     bus_options_none (options, &error);
   for (guint i = 0; error == NULL && i < n; i++)
     check_id (ids[i], &error);
-  if (error != NULL) {
-    bus_call_take_error (call, error);
-    return;
-  }
+  if (error != NULL)
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
   deletion = g_new0 (Deletion, 1);
   deletion->ids = g_steal_pointer (&ids);
   deletion->waiting = n;
@@ -418,14 +436,16 @@ on_fetched (gpointer user, GPtrArray *entries, gboolean more, guint64 last, cons
   g_autoptr (GPtrArray) owned = entries;
   GVariant *list;
 
-  if (error != NULL) {
-    bus_call_return_error (call, error);
-    return;
-  }
-  if (call->window->closed) {
-    bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
-    return;
-  }
+  if (error != NULL)
+    {
+      bus_call_return_error (call, error);
+      return;
+    }
+  if (call->window->closed)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
+      return;
+    }
   list = describe_entries (call->window, entries, &last, &more);
   bus_call_return (call, g_variant_new ("(@a(txsosa{sv})tb)", list, last, more));
 }
@@ -443,8 +463,8 @@ fetch (BusCall *call, GVariant *args)
   guint limit;
 
   g_variant_get (args, "(&su@a{sv})", &consumer, &limit, &filter);
-  if (!check_consumer (consumer, &error) || !bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error) ||
-      (path != NULL && !check_conversation (call->window, path, &contact, &error)))
+  if (!check_consumer (consumer, &error) || !bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error)
+      || (path != NULL && !check_conversation (call->window, path, &contact, &error)))
     bus_call_take_error (call, error);
   else
     history_fetch (call->window->rooms.history, consumer, cap_limit (limit), contact, (const char *const *) kinds,
@@ -458,14 +478,16 @@ on_listed (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const
   g_autoptr (GPtrArray) owned = entries;
   GVariant *list;
 
-  if (error != NULL) {
-    bus_call_return_error (call, error);
-    return;
-  }
-  if (call->window->closed) {
-    bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
-    return;
-  }
+  if (error != NULL)
+    {
+      bus_call_return_error (call, error);
+      return;
+    }
+  if (call->window->closed)
+    {
+      bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
+      return;
+    }
   list = describe_entries (call->window, entries, &last, &more);
   bus_call_return (call, g_variant_new ("(@a(txsosa{sv})b)", list, more));
 }
@@ -483,11 +505,12 @@ list_log (BusCall *call, GVariant *args)
   guint limit;
 
   g_variant_get (args, "(&otu@a{sv})", &path, &before, &limit, &filter);
-  if (!bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error) ||
-      !check_conversation (call->window, path, &contact, &error))
+  if (!bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error)
+      || !check_conversation (call->window, path, &contact, &error))
     bus_call_take_error (call, error);
   else
-    history_list (call->window->rooms.history, contact, before, cap_limit (limit), (const char *const *) kinds, on_listed, call);
+    history_list (call->window->rooms.history, contact, before, cap_limit (limit), (const char *const *) kinds,
+                  on_listed, call);
 }
 
 /* --- consumers ------------------------------------------------------------------------------------------------- */
@@ -564,16 +587,18 @@ on_consumers (gpointer user, GPtrArray *consumers, const GError *error)
   g_autoptr (GPtrArray) owned = consumers;
   GVariantBuilder builder;
 
-  if (error != NULL) {
-    bus_call_return_error (call, error);
-    return;
-  }
+  if (error != NULL)
+    {
+      bus_call_return_error (call, error);
+      return;
+    }
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(stx)"));
-  for (guint i = 0; i < consumers->len; i++) {
-    const ConsumerRow *row = consumers->pdata[i];
+  for (guint i = 0; i < consumers->len; i++)
+    {
+      const ConsumerRow *row = consumers->pdata[i];
 
-    g_variant_builder_add (&builder, "(stx)", row->name, row->cursor, row->last_seen);
-  }
+      g_variant_builder_add (&builder, "(stx)", row->name, row->cursor, row->last_seen);
+    }
   bus_call_return (call, g_variant_new ("(a(stx))", &builder));
 }
 

@@ -57,25 +57,26 @@ list_links (void)
 
   if (getifaddrs (&all) != 0)
     return links;
-  for (struct ifaddrs *item = all; item != NULL; item = item->ifa_next) {
-    char text[NI_MAXHOST];
-    socklen_t size;
-    NetLink *link;
+  for (struct ifaddrs *item = all; item != NULL; item = item->ifa_next)
+    {
+      char text[NI_MAXHOST];
+      socklen_t size;
+      NetLink *link;
 
-    if ((item->ifa_flags & IFF_UP) == 0 || (item->ifa_flags & IFF_LOOPBACK) != 0)
-      continue;
-    link = find_or_add_link (links, item->ifa_name, item->ifa_flags);
-    if (link == NULL || item->ifa_addr == NULL)
-      continue;
-    if (item->ifa_addr->sa_family == AF_INET)
-      size = sizeof (struct sockaddr_in);
-    else if (item->ifa_addr->sa_family == AF_INET6)
-      size = sizeof (struct sockaddr_in6);
-    else
-      continue;
-    if (getnameinfo (item->ifa_addr, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0)
-      g_ptr_array_add (link->addresses, g_strdup (text));
-  }
+      if ((item->ifa_flags & IFF_UP) == 0 || (item->ifa_flags & IFF_LOOPBACK) != 0)
+        continue;
+      link = find_or_add_link (links, item->ifa_name, item->ifa_flags);
+      if (link == NULL || item->ifa_addr == NULL)
+        continue;
+      if (item->ifa_addr->sa_family == AF_INET)
+        size = sizeof (struct sockaddr_in);
+      else if (item->ifa_addr->sa_family == AF_INET6)
+        size = sizeof (struct sockaddr_in6);
+      else
+        continue;
+      if (getnameinfo (item->ifa_addr, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0)
+        g_ptr_array_add (link->addresses, g_strdup (text));
+    }
   freeifaddrs (all);
   return links;
 }
@@ -89,20 +90,23 @@ describe_links (Window *window)
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ssasa{sv})"));
-  for (guint i = 0; i < links->len; i++) {
-    const NetLink *link = links->pdata[i];
-    GVariantBuilder addresses, extra;
+  for (guint i = 0; i < links->len; i++)
+    {
+      const NetLink *link = links->pdata[i];
+      GVariantBuilder addresses, extra;
 
-    g_variant_builder_init (&addresses, G_VARIANT_TYPE_STRING_ARRAY);
-    for (guint a = 0; a < link->addresses->len; a++)
-      g_variant_builder_add (&addresses, "s", link->addresses->pdata[a]);
-    g_variant_builder_init (&extra, G_VARIANT_TYPE_VARDICT);
-    g_variant_builder_add (&extra, "{sv}", "multicast", g_variant_new_boolean ((link->flags & IFF_MULTICAST) != 0));
-    g_variant_builder_add (&extra, "{sv}", "point_to_point", g_variant_new_boolean ((link->flags & IFF_POINTOPOINT) != 0));
-    g_variant_builder_add (&extra, "{sv}", "index", g_variant_new_uint32 (if_nametoindex (link->name)));
-    g_variant_builder_add (&builder, "(ssasa{sv})", link->name,
-                           only == NULL || g_strv_contains (only, link->name) ? "auto" : "ignore", &addresses, &extra);
-  }
+      g_variant_builder_init (&addresses, G_VARIANT_TYPE_STRING_ARRAY);
+      for (guint a = 0; a < link->addresses->len; a++)
+        g_variant_builder_add (&addresses, "s", link->addresses->pdata[a]);
+      g_variant_builder_init (&extra, G_VARIANT_TYPE_VARDICT);
+      g_variant_builder_add (&extra, "{sv}", "multicast", g_variant_new_boolean ((link->flags & IFF_MULTICAST) != 0));
+      g_variant_builder_add (&extra, "{sv}", "point_to_point",
+                             g_variant_new_boolean ((link->flags & IFF_POINTOPOINT) != 0));
+      g_variant_builder_add (&extra, "{sv}", "index", g_variant_new_uint32 (if_nametoindex (link->name)));
+      g_variant_builder_add (&builder, "(ssasa{sv})", link->name,
+                             only == NULL || g_strv_contains (only, link->name) ? "auto" : "ignore", &addresses,
+                             &extra);
+    }
   return g_variant_builder_end (&builder);
 }
 
@@ -152,10 +156,11 @@ add_static (BusCall *call, GVariant *args)
   if (endpoint == NULL)
     return;
   contact = contacts_add_static (call->window->rooms.contacts, endpoint, &error);
-  if (contact == NULL) {
-    bus_call_take_error (call, error);
-    return;
-  }
+  if (contact == NULL)
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
   path = bus_path_contact (contact_get_id (contact));
   bus_call_return (call, g_variant_new ("(o)", path));
 }
@@ -180,20 +185,23 @@ list_static (BusCall *call, GVariant *args)
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(so)"));
-  for (guint i = 0; i < people->len; i++) {
-    const GPtrArray *endpoints = contact_get_endpoints (people->pdata[i]);
-    g_autofree char *path = bus_path_contact (contact_get_id (people->pdata[i]));
+  for (guint i = 0; i < people->len; i++)
+    {
+      const GPtrArray *endpoints = contact_get_endpoints (people->pdata[i]);
+      g_autofree char *path = bus_path_contact (contact_get_id (people->pdata[i]));
 
-    for (guint e = 0; endpoints != NULL && e < endpoints->len; e++) {
-      const Endpoint *endpoint = endpoints->pdata[e];
-      g_autofree char *text = NULL;
+      for (guint e = 0; endpoints != NULL && e < endpoints->len; e++)
+        {
+          const Endpoint *endpoint = endpoints->pdata[e];
+          g_autofree char *text = NULL;
 
-      if (g_strcmp0 (endpoint->ifname, "static") != 0 || endpoint->address == NULL)
-        continue;
-      text = g_strdup_printf (strchr (endpoint->address, ':') != NULL ? "[%s]:%u" : "%s:%u", endpoint->address, endpoint->port);
-      g_variant_builder_add (&builder, "(so)", text, path);
+          if (g_strcmp0 (endpoint->ifname, "static") != 0 || endpoint->address == NULL)
+            continue;
+          text = g_strdup_printf (strchr (endpoint->address, ':') != NULL ? "[%s]:%u" : "%s:%u", endpoint->address,
+                                  endpoint->port);
+          g_variant_builder_add (&builder, "(so)", text, path);
+        }
     }
-  }
   bus_call_return (call, g_variant_new ("(a(so))", &builder));
 }
 
@@ -224,12 +232,8 @@ probe (BusCall *call, GVariant *args)
 }
 
 static const BusVerb methods[] = {
-  { "Rescan", rescan },
-  { "AddStatic", add_static },
-  { "RemoveStatic", remove_static },
-  { "ListStatic", list_static },
-  { "Probe", probe },
-  { NULL, NULL },
+  { "Rescan", rescan },          { "AddStatic", add_static }, { "RemoveStatic", remove_static },
+  { "ListStatic", list_static }, { "Probe", probe },          { NULL, NULL },
 };
 
 static const BusVerb setters[] = { { NULL, NULL } };

@@ -23,17 +23,17 @@
 #define STRANGER_NEWS_A_MINUTE 60
 
 typedef struct {
-  double tokens, max;      /* refilled to `max` within a minute */
+  double tokens, max; /* refilled to `max` within a minute */
   gint64 at;
 } Bucket;
 
 struct _BusObjects {
-  Window *window;          /* borrowed */
-  GHashTable *contacts;    /* guint32 -> BusObject, owns */
-  GHashTable *keys;        /* Fingerprint -> BusObject, owns */
-  GHashTable *requests;    /* guint64 -> BusObject, owns */
+  Window *window;       /* borrowed */
+  GHashTable *contacts; /* guint32 -> BusObject, owns */
+  GHashTable *keys;     /* Fingerprint -> BusObject, owns */
+  GHashTable *requests; /* guint64 -> BusObject, owns */
   BusObject *root;
-  GQueue waiting;          /* objects with news, in order of arrival; borrowed */
+  GQueue waiting; /* objects with news, in order of arrival; borrowed */
   guint waiting_source;
   Bucket strangers, news;
 };
@@ -72,28 +72,29 @@ object_new (const BusId *id)
   BusObject *object = g_new0 (BusObject, 1);
 
   object->id = *id;
-  switch (id->kind) {
-  case BUS_ROOT:
-    object->path = g_strdup (EARSHOT_BUS_ROOT);
-    object_add_interface (object, &bus_manager);
-    object_add_interface (object, &bus_messages);
-    object_add_interface (object, &bus_network);
-    break;
-  case BUS_CONTACT:
-    object->path = bus_path_contact (id->contact);
-    object_add_interface (object, &bus_contact);
-    object_add_interface (object, &bus_conversation);
-    break;
-  case BUS_KEY:
-    object->path = bus_path_key (&id->key);
-    object_add_interface (object, &bus_key);
-    break;
-  case BUS_REQUEST:
-  case BUS_N_KINDS:
-    object->path = bus_path_request (id->request);
-    object_add_interface (object, &bus_request);
-    break;
-  }
+  switch (id->kind)
+    {
+    case BUS_ROOT:
+      object->path = g_strdup (EARSHOT_BUS_ROOT);
+      object_add_interface (object, &bus_manager);
+      object_add_interface (object, &bus_messages);
+      object_add_interface (object, &bus_network);
+      break;
+    case BUS_CONTACT:
+      object->path = bus_path_contact (id->contact);
+      object_add_interface (object, &bus_contact);
+      object_add_interface (object, &bus_conversation);
+      break;
+    case BUS_KEY:
+      object->path = bus_path_key (&id->key);
+      object_add_interface (object, &bus_key);
+      break;
+    case BUS_REQUEST:
+    case BUS_N_KINDS:
+      object->path = bus_path_request (id->request);
+      object_add_interface (object, &bus_request);
+      break;
+    }
   return object;
 }
 
@@ -103,13 +104,14 @@ object_free (gpointer data)
   BusObject *object = data;
 
   for (guint i = 0; i < object->n; i++)
-    if (object->skeletons[i] != NULL) {
-      bus_call_unbind (object->skeletons[i]);
-      if (g_dbus_interface_skeleton_get_connection (object->skeletons[i]) != NULL)
-        g_dbus_interface_skeleton_unexport (object->skeletons[i]);
-      g_object_thaw_notify (G_OBJECT (object->skeletons[i]));
-      g_object_unref (object->skeletons[i]);
-    }
+    if (object->skeletons[i] != NULL)
+      {
+        bus_call_unbind (object->skeletons[i]);
+        if (g_dbus_interface_skeleton_get_connection (object->skeletons[i]) != NULL)
+          g_dbus_interface_skeleton_unexport (object->skeletons[i]);
+        g_object_thaw_notify (G_OBJECT (object->skeletons[i]));
+        g_object_unref (object->skeletons[i]);
+      }
   g_clear_pointer (&object->preview, g_variant_unref);
   g_free (object->path);
   g_free (object);
@@ -118,11 +120,12 @@ object_free (gpointer data)
 static gboolean
 object_export (Window *window, BusObject *object, GError **error)
 {
-  for (guint i = 0; i < object->n; i++) {
-    object->skeletons[i] = g_object_new (bus_interface_get_type (object->interfaces[i]), NULL);
-    g_object_freeze_notify (G_OBJECT (object->skeletons[i]));
-    bus_call_bind (window, object, object->skeletons[i]);
-  }
+  for (guint i = 0; i < object->n; i++)
+    {
+      object->skeletons[i] = g_object_new (bus_interface_get_type (object->interfaces[i]), NULL);
+      g_object_freeze_notify (G_OBJECT (object->skeletons[i]));
+      bus_call_bind (window, object, object->skeletons[i]);
+    }
   bus_object_refresh (window, object, TRUE);
   for (guint i = 0; i < object->n; i++)
     if (!g_dbus_interface_skeleton_export (object->skeletons[i], window->connection, object->path, error))
@@ -171,11 +174,12 @@ bus_object_describe (Window *window, BusObject *object, guint index)
     return g_steal_pointer (&all);
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   g_variant_iter_init (&iter, all);
-  while (g_variant_iter_loop (&iter, "{&sv}", &name, &value)) {
-    GVariant *other = interface->read (window, object, name);
+  while (g_variant_iter_loop (&iter, "{&sv}", &name, &value))
+    {
+      GVariant *other = interface->read (window, object, name);
 
-    g_variant_builder_add (&builder, "{sv}", name, other != NULL ? other : value);
-  }
+      g_variant_builder_add (&builder, "{sv}", name, other != NULL ? other : value);
+    }
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 
@@ -186,15 +190,17 @@ object_describe_all (Window *window, BusObject *object, gboolean signal)
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{sa{sv}}"));
-  for (guint i = 0; i < object->n; i++) {
-    g_autoptr (GVariant) properties = NULL;
+  for (guint i = 0; i < object->n; i++)
+    {
+      g_autoptr (GVariant) properties = NULL;
 
-    if (signal)
-      properties = g_variant_take_ref (g_dbus_interface_skeleton_get_properties (object->skeletons[i]));
-    else
-      properties = bus_object_describe (window, object, i);
-    g_variant_builder_add (&builder, "{s@a{sv}}", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name, properties);
-  }
+      if (signal)
+        properties = g_variant_take_ref (g_dbus_interface_skeleton_get_properties (object->skeletons[i]));
+      else
+        properties = bus_object_describe (window, object, i);
+      g_variant_builder_add (&builder, "{s@a{sv}}", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name,
+                             properties);
+    }
   return g_variant_builder_end (&builder);
 }
 
@@ -249,18 +255,14 @@ bus_objects_get_request (BusObjects *objects, guint64 id)
 BusObject *
 bus_objects_get (BusObjects *objects, const BusId *id)
 {
-  switch (id->kind) {
-  case BUS_ROOT:
-    return objects->root;
-  case BUS_CONTACT:
-    return bus_objects_get_contact (objects, id->contact);
-  case BUS_KEY:
-    return g_hash_table_lookup (objects->keys, &id->key);
-  case BUS_REQUEST:
-    return bus_objects_get_request (objects, id->request);
-  case BUS_N_KINDS:
-    break;
-  }
+  switch (id->kind)
+    {
+    case BUS_ROOT: return objects->root;
+    case BUS_CONTACT: return bus_objects_get_contact (objects, id->contact);
+    case BUS_KEY: return g_hash_table_lookup (objects->keys, &id->key);
+    case BUS_REQUEST: return bus_objects_get_request (objects, id->request);
+    case BUS_N_KINDS: break;
+    }
   return NULL;
 }
 
@@ -307,11 +309,12 @@ bus_objects_add (BusObjects *objects, const BusId *id)
     g_hash_table_insert (objects->keys, &object->id.key, object);
   else
     g_hash_table_insert (objects->requests, &object->id.request, object);
-  if (!object_export (objects->window, object, &error)) {
-    log_warn ("bus", "%s can not be exported: %s", object->path, error->message);
-    bus_objects_remove (objects, id);
-    return NULL;
-  }
+  if (!object_export (objects->window, object, &error))
+    {
+      log_warn ("bus", "%s can not be exported: %s", object->path, error->message);
+      bus_objects_remove (objects, id);
+      return NULL;
+    }
   return object;
 }
 
@@ -324,15 +327,16 @@ bus_objects_remove (BusObjects *objects, const BusId *id)
     return;
   if (object->waiting)
     g_queue_remove (&objects->waiting, object);
-  if (object->announced) {
-    GVariantBuilder builder;
+  if (object->announced)
+    {
+      GVariantBuilder builder;
 
-    g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
-    for (guint i = 0; i < object->n; i++)
-      g_variant_builder_add (&builder, "s", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name);
-    g_dbus_connection_emit_signal (objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesRemoved",
-                                   g_variant_new ("(oas)", object->path, &builder), NULL);
-  }
+      g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
+      for (guint i = 0; i < object->n; i++)
+        g_variant_builder_add (&builder, "s", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name);
+      g_dbus_connection_emit_signal (objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER,
+                                     "InterfacesRemoved", g_variant_new ("(oas)", object->path, &builder), NULL);
+    }
   if (id->kind == BUS_ROOT)
     g_clear_pointer (&objects->root, object_free);
   else if (id->kind == BUS_CONTACT)
@@ -357,14 +361,15 @@ bus_objects_describe (BusObjects *objects)
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{oa{sa{sv}}}"));
   if (objects->root != NULL)
     describe_into (objects, objects->root, &builder);
-  for (BusKind kind = BUS_CONTACT; kind < BUS_N_KINDS; kind++) {
-    GHashTableIter iter;
-    gpointer value;
+  for (BusKind kind = BUS_CONTACT; kind < BUS_N_KINDS; kind++)
+    {
+      GHashTableIter iter;
+      gpointer value;
 
-    g_hash_table_iter_init (&iter, table_of (objects, kind));
-    while (g_hash_table_iter_next (&iter, NULL, &value))
-      describe_into (objects, value, &builder);
-  }
+      g_hash_table_iter_init (&iter, table_of (objects, kind));
+      while (g_hash_table_iter_next (&iter, NULL, &value))
+        describe_into (objects, value, &builder);
+    }
   return g_variant_builder_end (&builder);
 }
 
@@ -375,7 +380,8 @@ bucket_take (Bucket *bucket)
 {
   gint64 now = g_get_monotonic_time ();
 
-  bucket->tokens = MIN (bucket->max, bucket->tokens + (double) (now - bucket->at) * bucket->max / (60 * G_USEC_PER_SEC));
+  bucket->tokens =
+    MIN (bucket->max, bucket->tokens + (double) (now - bucket->at) * bucket->max / (60 * G_USEC_PER_SEC));
   bucket->at = now;
   if (bucket->tokens < 1)
     return FALSE;
@@ -390,19 +396,18 @@ object_get_contact (Window *window, BusObject *object)
   Request *request;
   Key *key;
 
-  switch (object->id.kind) {
-  case BUS_CONTACT:
-    return contacts_get (window->rooms.contacts, object->id.contact);
-  case BUS_KEY:
-    key = contacts_get_key (window->rooms.contacts, &object->id.key);
-    return key != NULL ? key_get_contact (key) : NULL;
-  case BUS_REQUEST:
-    request = trust_get_request (window->rooms.trust, object->id.request);
-    return request != NULL ? request_get_contact (request) : NULL;
-  case BUS_ROOT:
-  case BUS_N_KINDS:
-    break;
-  }
+  switch (object->id.kind)
+    {
+    case BUS_CONTACT: return contacts_get (window->rooms.contacts, object->id.contact);
+    case BUS_KEY:
+      key = contacts_get_key (window->rooms.contacts, &object->id.key);
+      return key != NULL ? key_get_contact (key) : NULL;
+    case BUS_REQUEST:
+      request = trust_get_request (window->rooms.trust, object->id.request);
+      return request != NULL ? request_get_contact (request) : NULL;
+    case BUS_ROOT:
+    case BUS_N_KINDS: break;
+    }
   return NULL;
 }
 
@@ -424,14 +429,15 @@ object_may_speak (BusObjects *objects, BusObject *object)
 static void
 object_speak (BusObjects *objects, BusObject *object)
 {
-  if (object->announced) {
-    bus_object_emit (object, NULL);
-    return;
-  }
+  if (object->announced)
+    {
+      bus_object_emit (object, NULL);
+      return;
+    }
   object->announced = TRUE;
-  g_dbus_connection_emit_signal (objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
-                                 g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE)),
-                                 NULL);
+  g_dbus_connection_emit_signal (
+    objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
+    g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE)), NULL);
   if (object->id.kind == BUS_REQUEST)
     bus_agents_request (objects->window->agents, object->id.request);
 }
@@ -441,16 +447,20 @@ on_waiting (gpointer user)
 {
   BusObjects *objects = user;
 
-  for (guint n = g_queue_get_length (&objects->waiting); n > 0; n--) {
-    BusObject *object = g_queue_pop_head (&objects->waiting);
+  for (guint n = g_queue_get_length (&objects->waiting); n > 0; n--)
+    {
+      BusObject *object = g_queue_pop_head (&objects->waiting);
 
-    if (object_may_speak (objects, object)) {
-      object->waiting = FALSE;
-      object_speak (objects, object);
-    } else {
-      g_queue_push_tail (&objects->waiting, object);
+      if (object_may_speak (objects, object))
+        {
+          object->waiting = FALSE;
+          object_speak (objects, object);
+        }
+      else
+        {
+          g_queue_push_tail (&objects->waiting, object);
+        }
     }
-  }
   if (!g_queue_is_empty (&objects->waiting))
     return G_SOURCE_CONTINUE;
   objects->waiting_source = 0;
@@ -460,20 +470,23 @@ on_waiting (gpointer user)
 void
 bus_objects_publish (BusObjects *objects, BusObject *object)
 {
-  if (object->waiting) {
-    Contact *contact = object_get_contact (objects->window, object);
+  if (object->waiting)
+    {
+      Contact *contact = object_get_contact (objects->window, object);
 
-    /* It became a friend meanwhile. */
-    if (contact != NULL && !contact_is_stored (contact))
+      /* It became a friend meanwhile. */
+      if (contact != NULL && !contact_is_stored (contact))
+        return;
+      g_queue_remove (&objects->waiting, object);
+      object->waiting = FALSE;
+    }
+  else if (!object_may_speak (objects, object))
+    {
+      object->waiting = TRUE;
+      g_queue_push_tail (&objects->waiting, object);
+      if (objects->waiting_source == 0)
+        objects->waiting_source = g_timeout_add_seconds (1, on_waiting, objects);
       return;
-    g_queue_remove (&objects->waiting, object);
-    object->waiting = FALSE;
-  } else if (!object_may_speak (objects, object)) {
-    object->waiting = TRUE;
-    g_queue_push_tail (&objects->waiting, object);
-    if (objects->waiting_source == 0)
-      objects->waiting_source = g_timeout_add_seconds (1, on_waiting, objects);
-    return;
-  }
+    }
   object_speak (objects, object);
 }

@@ -13,8 +13,7 @@
 #define OPTION_WORDS_MAX 64
 #define ENDPOINT_MAX 300
 
-static gboolean G_GNUC_PRINTF (2, 3)
-invalid (GError **error, const char *format, ...)
+static gboolean G_GNUC_PRINTF (2, 3) invalid (GError **error, const char *format, ...)
 {
   va_list args;
 
@@ -46,15 +45,20 @@ take_option (const BusOption *option, GVariant *value, GError **error)
     return invalid (error, "option %s must be of type %s", option->key, option->type);
   if (g_str_equal (option->type, "as"))
     return take_words (option, value, error);
-  if (g_str_equal (option->type, "b")) {
-    *(gboolean *) option->out = g_variant_get_boolean (value);
-  } else if (g_str_equal (option->type, "x")) {
-    *(gint64 *) option->out = g_variant_get_int64 (value);
-  } else {
-    if (!bus_check_line (option->key, g_variant_get_string (value, NULL), OPTION_TEXT_MAX, error))
-      return FALSE;
-    *(char **) option->out = g_variant_dup_string (value, NULL);
-  }
+  if (g_str_equal (option->type, "b"))
+    {
+      *(gboolean *) option->out = g_variant_get_boolean (value);
+    }
+  else if (g_str_equal (option->type, "x"))
+    {
+      *(gint64 *) option->out = g_variant_get_int64 (value);
+    }
+  else
+    {
+      if (!bus_check_line (option->key, g_variant_get_string (value, NULL), OPTION_TEXT_MAX, error))
+        return FALSE;
+      *(char **) option->out = g_variant_dup_string (value, NULL);
+    }
   return TRUE;
 }
 
@@ -67,24 +71,26 @@ bus_options_parse (GVariant *options, const BusOption *table, GError **error)
   guint64 seen = 0;
 
   g_variant_iter_init (&iter, options);
-  while (g_variant_iter_loop (&iter, "{&sv}", &key, &value)) {
-    gsize i = 0;
-    gboolean ok;
+  while (g_variant_iter_loop (&iter, "{&sv}", &key, &value))
+    {
+      gsize i = 0;
+      gboolean ok;
 
-    while (table[i].key != NULL && !g_str_equal (table[i].key, key))
-      i++;
-    if (table[i].key == NULL)
-      ok = invalid (error, "unknown option: %.64s", key);
-    else if (seen & (G_GUINT64_CONSTANT (1) << i))
-      ok = invalid (error, "option %s is given twice", key);
-    else
-      ok = take_option (&table[i], value, error);
-    if (!ok) {
-      g_variant_unref (value); /* leaving the loop early */
-      return FALSE;
+      while (table[i].key != NULL && !g_str_equal (table[i].key, key))
+        i++;
+      if (table[i].key == NULL)
+        ok = invalid (error, "unknown option: %.64s", key);
+      else if (seen & (G_GUINT64_CONSTANT (1) << i))
+        ok = invalid (error, "option %s is given twice", key);
+      else
+        ok = take_option (&table[i], value, error);
+      if (!ok)
+        {
+          g_variant_unref (value); /* leaving the loop early */
+          return FALSE;
+        }
+      seen |= G_GUINT64_CONSTANT (1) << i;
     }
-    seen |= G_GUINT64_CONSTANT (1) << i;
-  }
   return TRUE;
 }
 
@@ -127,22 +133,24 @@ bus_check_endpoint (const char *endpoint, GError **error)
   if (colon == NULL || colon == endpoint || !g_ascii_string_to_unsigned (colon + 1, 10, 1, G_MAXUINT16, &port, NULL))
     return invalid (error, "an endpoint is HOST:PORT or [IPV6]:PORT");
   host = g_strndup (endpoint, (gsize) (colon - endpoint));
-  if (*host == '[') {
-    gsize len = strlen (host);
-    char *scope;
+  if (*host == '[')
+    {
+      gsize len = strlen (host);
+      char *scope;
 
-    if (len < 4 || host[len - 1] != ']')
-      return invalid (error, "an IPv6 endpoint is [ADDRESS%%LINK]:PORT");
-    host[len - 1] = '\0';
-    scope = strchr (host, '%');
-    if (scope != NULL)
-      *scope++ = '\0';
-    if (!g_hostname_is_ip_address (host + 1) || strchr (host + 1, ':') == NULL ||
-        (scope != NULL && (*scope == '\0' || strlen (scope) > 15 || strpbrk (scope, "/% []") != NULL)))
-      return invalid (error, "no IPv6 address: %.64s", host + 1);
-    return TRUE;
-  }
-  if (strlen (host) > 253 || strspn (host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != strlen (host))
+      if (len < 4 || host[len - 1] != ']')
+        return invalid (error, "an IPv6 endpoint is [ADDRESS%%LINK]:PORT");
+      host[len - 1] = '\0';
+      scope = strchr (host, '%');
+      if (scope != NULL)
+        *scope++ = '\0';
+      if (!g_hostname_is_ip_address (host + 1) || strchr (host + 1, ':') == NULL
+          || (scope != NULL && (*scope == '\0' || strlen (scope) > 15 || strpbrk (scope, "/% []") != NULL)))
+        return invalid (error, "no IPv6 address: %.64s", host + 1);
+      return TRUE;
+    }
+  if (strlen (host) > 253
+      || strspn (host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != strlen (host))
     return invalid (error, "no host name or IPv4 address: %.64s", host);
   return TRUE;
 }

@@ -12,7 +12,7 @@
 
 #include "daemon/base/names.h"
 
-#define PETNAME_MAX 320          /* bytes; the room counts characters */
+#define PETNAME_MAX 320 /* bytes; the room counts characters */
 #define SNOOZE_MAX (366 * G_TIME_SPAN_DAY)
 
 static void
@@ -23,11 +23,12 @@ add_contested (GVariantBuilder *builder, Contact *old)
 
   g_variant_builder_add (builder, "{sv}", "old_name", g_variant_new_string (name));
   g_variant_builder_add (builder, "{sv}", "old_online", g_variant_new_boolean (contact_is_connected (old)));
-  if (key != NULL) {
-    g_autofree char *hex = fingerprint_to_hex (key_get_fingerprint (key));
+  if (key != NULL)
+    {
+      g_autofree char *hex = fingerprint_to_hex (key_get_fingerprint (key));
 
-    g_variant_builder_add (builder, "{sv}", "old_fingerprint", g_variant_new_string (hex));
-  }
+      g_variant_builder_add (builder, "{sv}", "old_fingerprint", g_variant_new_string (hex));
+    }
 }
 
 /* The store keeps a tombstone of every key that was forgotten or blocked once. */
@@ -119,7 +120,8 @@ tell_invalidated (Window *window, BusObject *object)
   static const char *const names[] = { "Details", NULL };
 
   if (object->announced)
-    g_dbus_connection_emit_signal (window->connection, NULL, object->path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+    g_dbus_connection_emit_signal (window->connection, NULL, object->path, "org.freedesktop.DBus.Properties",
+                                   "PropertiesChanged",
                                    g_variant_new ("(sa{sv}^as)", EARSHOT_BUS_NAME ".Request", NULL, names), NULL);
 }
 
@@ -132,21 +134,23 @@ on_preview (gpointer user, GPtrArray *entries, gboolean more, guint64 last, cons
   BusObject *object = window->closed ? NULL : bus_objects_get_request (window->objects, loading->id);
   GVariantBuilder builder;
 
-  if (object != NULL && error == NULL && (entries->len > 0 || object->preview != NULL)) {
-    g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
-    for (guint i = 0; i < entries->len; i++) {
-      const LogEntry *entry = entries->pdata[i];
+  if (object != NULL && error == NULL && (entries->len > 0 || object->preview != NULL))
+    {
+      g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
+      for (guint i = 0; i < entries->len; i++)
+        {
+          const LogEntry *entry = entries->pdata[i];
 
-      g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
-      g_variant_builder_add (&builder, "{sv}", "id", g_variant_new_string (entry->id));
-      g_variant_builder_add (&builder, "{sv}", "body", g_variant_new_string (entry->body));
-      g_variant_builder_add (&builder, "{sv}", "time", g_variant_new_int64 (entry->time));
-      g_variant_builder_close (&builder);
+          g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
+          g_variant_builder_add (&builder, "{sv}", "id", g_variant_new_string (entry->id));
+          g_variant_builder_add (&builder, "{sv}", "body", g_variant_new_string (entry->body));
+          g_variant_builder_add (&builder, "{sv}", "time", g_variant_new_int64 (entry->time));
+          g_variant_builder_close (&builder);
+        }
+      g_clear_pointer (&object->preview, g_variant_unref);
+      object->preview = g_variant_ref_sink (g_variant_builder_end (&builder));
+      tell_invalidated (window, object);
     }
-    g_clear_pointer (&object->preview, g_variant_unref);
-    object->preview = g_variant_ref_sink (g_variant_builder_end (&builder));
-    tell_invalidated (window, object);
-  }
   window_unref (window);
   g_free (loading);
 }
@@ -185,7 +189,10 @@ resolve (BusCall *call, GVariant *args)
   g_autofree char *petname = NULL;
   gboolean release = FALSE;
   const BusOption table[] = {
-    { "fingerprint", "s", &hex }, { "petname", "s", &petname }, { "release", "b", &release }, { NULL, NULL, NULL },
+    { "fingerprint", "s", &hex },
+    { "petname", "s", &petname },
+    { "release", "b", &release },
+    { NULL, NULL, NULL },
   };
   GError *error = NULL;
   const char *choice;
@@ -193,11 +200,12 @@ resolve (BusCall *call, GVariant *args)
   Fingerprint fp;
 
   g_variant_get (args, "(&s@a{sv})", &choice, &options);
-  if (!bus_options_parse (options, table, &error) || (hex != NULL && !bus_check_fingerprint (hex, &fp, &error)) ||
-      (petname != NULL && !bus_check_line ("petname", petname, PETNAME_MAX, &error))) {
-    bus_call_take_error (call, error);
-    return;
-  }
+  if (!bus_options_parse (options, table, &error) || (hex != NULL && !bus_check_fingerprint (hex, &fp, &error))
+      || (petname != NULL && !bus_check_line ("petname", petname, PETNAME_MAX, &error)))
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
   request = call_get_request (call);
   if (request == NULL)
     return;

@@ -12,7 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
 
-#define COUNTERS_INTERVAL (50 * 1000)   /* microseconds */
+#define COUNTERS_INTERVAL (50 * 1000) /* microseconds */
 #define WARNINGS_MAX 64
 
 Window *
@@ -101,12 +101,13 @@ on_turn (gpointer user)
     bus_objects_foreach (window->objects, kind, flush_object, window);
   window->objects_dirty = FALSE;
   g_hash_table_iter_init (&iter, window->appended);
-  while (g_hash_table_iter_next (&iter, &key, NULL)) {
-    Append *append = key;
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    {
+      Append *append = key;
 
-    bus_messages_emit_appended (window, append->seq, append->kind, append->contact);
-    g_hash_table_iter_remove (&iter);
-  }
+      bus_messages_emit_appended (window, append->seq, append->kind, append->contact);
+      g_hash_table_iter_remove (&iter);
+    }
   return G_SOURCE_REMOVE;
 }
 
@@ -138,10 +139,11 @@ window_touch_root (Window *window)
 static void
 touch_late (BusObject *object, gpointer user)
 {
-  if (object->late) {
-    object->late = FALSE;
-    window_touch (user, object);
-  }
+  if (object->late)
+    {
+      object->late = FALSE;
+      window_touch (user, object);
+    }
 }
 
 static gboolean
@@ -165,19 +167,19 @@ window_touch_later (Window *window, BusObject *object)
 static BusId
 id_of_contact (guint32 id)
 {
-  return (BusId) { .kind = BUS_CONTACT, .contact = id };
+  return (BusId){ .kind = BUS_CONTACT, .contact = id };
 }
 
 static BusId
 id_of_key (const Fingerprint *fp)
 {
-  return (BusId) { .kind = BUS_KEY, .key = *fp };
+  return (BusId){ .kind = BUS_KEY, .key = *fp };
 }
 
 static BusId
 id_of_request (guint64 id)
 {
-  return (BusId) { .kind = BUS_REQUEST, .request = id };
+  return (BusId){ .kind = BUS_REQUEST, .request = id };
 }
 
 static void
@@ -326,12 +328,13 @@ on_count (gpointer user)
   if (window->counted_all)
     bus_objects_foreach (window->objects, BUS_CONTACT, count_conversation, window);
   g_hash_table_iter_init (&iter, window->counted);
-  while (!window->counted_all && g_hash_table_iter_next (&iter, &id, NULL)) {
-    BusObject *object = bus_objects_get_contact (window->objects, GPOINTER_TO_UINT (id));
+  while (!window->counted_all && g_hash_table_iter_next (&iter, &id, NULL))
+    {
+      BusObject *object = bus_objects_get_contact (window->objects, GPOINTER_TO_UINT (id));
 
-    if (object != NULL)
-      count_conversation (object, window);
-  }
+      if (object != NULL)
+        count_conversation (object, window);
+    }
   g_hash_table_remove_all (window->counted);
   window->counted_all = FALSE;
   return G_SOURCE_REMOVE;
@@ -361,10 +364,11 @@ on_appended (gpointer user, guint64 seq, const char *kind, Contact *contact)
   Append *append = NULL;
 
   on_counts_changed (window, contact);
-  if (g_hash_table_lookup_extended (window->appended, &probe, (gpointer *) &append, NULL)) {
-    append->seq = MAX (append->seq, seq);
-    return;
-  }
+  if (g_hash_table_lookup_extended (window->appended, &probe, (gpointer *) &append, NULL))
+    {
+      append->seq = MAX (append->seq, seq);
+      return;
+    }
   append = g_memdup2 (&probe, sizeof probe);
   append->kind = g_strdup (kind);
   g_hash_table_add (window->appended, append);
@@ -415,23 +419,26 @@ export_present (Window *window)
   g_autoptr (GPtrArray) people = contacts_list (window->rooms.contacts);
   g_autoptr (GPtrArray) requests = trust_list_requests (window->rooms.trust);
 
-  for (guint i = 0; i < people->len; i++) {
-    const GPtrArray *keys = contact_get_keys (people->pdata[i]);
-    BusId id = id_of_contact (contact_get_id (people->pdata[i]));
+  for (guint i = 0; i < people->len; i++)
+    {
+      const GPtrArray *keys = contact_get_keys (people->pdata[i]);
+      BusId id = id_of_contact (contact_get_id (people->pdata[i]));
 
-    bus_objects_add (window->objects, &id);
-    for (guint k = 0; k < keys->len; k++) {
-      BusId key = id_of_key (key_get_fingerprint (keys->pdata[k]));
+      bus_objects_add (window->objects, &id);
+      for (guint k = 0; k < keys->len; k++)
+        {
+          BusId key = id_of_key (key_get_fingerprint (keys->pdata[k]));
 
-      bus_objects_add (window->objects, &key);
+          bus_objects_add (window->objects, &key);
+        }
     }
-  }
-  for (guint i = 0; i < requests->len; i++) {
-    BusId id = id_of_request (request_get_id (requests->pdata[i]));
+  for (guint i = 0; i < requests->len; i++)
+    {
+      BusId id = id_of_request (request_get_id (requests->pdata[i]));
 
-    if (bus_objects_add (window->objects, &id) != NULL)
-      bus_request_load_preview (window, id.request);
-  }
+      if (bus_objects_add (window->objects, &id) != NULL)
+        bus_request_load_preview (window, id.request);
+    }
   for (BusKind kind = BUS_CONTACT; kind < BUS_N_KINDS; kind++)
     bus_objects_foreach (window->objects, kind, announced_from_birth, window);
   window->root->announced = TRUE;
@@ -462,15 +469,17 @@ window_new (GDBusConnection *connection, const Rooms *rooms, GError **error)
   window->objects = bus_objects_new (window);
   window->agents = bus_agents_new (window);
   window->root = bus_objects_add (window->objects, &root);
-  if (window->root == NULL) {
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "the root object can not be exported");
-    window_free (window);
-    return NULL;
-  }
-  if (!bus_calls_register (window, error)) {
-    window_free (window);
-    return NULL;
-  }
+  if (window->root == NULL)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "the root object can not be exported");
+      window_free (window);
+      return NULL;
+    }
+  if (!bus_calls_register (window, error))
+    {
+      window_free (window);
+      return NULL;
+    }
   export_present (window);
   contacts_watch (rooms->contacts, &contacts_callbacks, window);
   trust_watch (rooms->trust, &trust_callbacks, window);
@@ -485,11 +494,12 @@ window_free (Window *window)
   if (window == NULL)
     return;
   window->closed = TRUE;
-  if (window->watching) {
-    delivery_unwatch (window->rooms.delivery, window);
-    trust_unwatch (window->rooms.trust, window);
-    contacts_unwatch (window->rooms.contacts, window);
-  }
+  if (window->watching)
+    {
+      delivery_unwatch (window->rooms.delivery, window);
+      trust_unwatch (window->rooms.trust, window);
+      contacts_unwatch (window->rooms.contacts, window);
+    }
   g_clear_handle_id (&window->turn_source, g_source_remove);
   g_clear_handle_id (&window->count_source, g_source_remove);
   g_clear_handle_id (&window->late_source, g_source_remove);
