@@ -10,6 +10,7 @@ lan_tests = \
 	tests/lan/test-presence.py \
 	tests/lan/test-stream-answer.py \
 	tests/lan/test-stream-call.py \
+	tests/lan/test-stream-life.py \
 	tests/lan/test-stream-use.py
 TESTS += $(lan_tests)
 EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/people.py tests/lan/foe.py \

@@ -521,7 +521,8 @@ class Peer:
         self.streams = []
         if not hasattr(host, "sources"):
             # 10.77.0.64 and up; the rig hands out small numbers and, on a change of address, those from 101 on.
-            host.sources = ["10.77.0.%d" % n for n in range(64, 64 + self.SOURCES)]
+            used = sum(len(other.sources) for other in host.lan.hosts.values() if hasattr(other, "sources"))
+            host.sources = ["10.77.0.%d" % n for n in range(64 + used, 64 + used + (8 if used else self.SOURCES))]
             host.next_source = 0
             host.run("sh", "-c", "for n in %s; do echo addr add $n/24 dev eth0; done | ip -batch -" % " ".join(host.sources))
 
