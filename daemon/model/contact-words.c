@@ -136,7 +136,7 @@ contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpoin
       late->user = user;
       late->error = error;
       if (done != NULL)
-        g_idle_add (report_late, late);
+        g_idle_add_full (G_PRIORITY_DEFAULT, report_late, late, NULL);
       else
         {
           g_clear_error (&late->error);

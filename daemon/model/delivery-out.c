@@ -641,7 +641,7 @@ delivery_send (Delivery *delivery, Contact *contact, const char *body, const Del
       refusal->done = done;
       refusal->user = user;
       refusal->error = error;
-      g_idle_add (on_refusal, refusal);
+      g_idle_add_full (G_PRIORITY_DEFAULT, on_refusal, refusal, NULL);
       outbox_item_free (row);
       return;
     }

@@ -148,7 +148,10 @@ on_replacing (gpointer user, guint32 contact, gboolean hold)
   if (hold)
     conv_hold (conv, HELD_REPLACED);
   else
-    conv_release (conv, HELD_REPLACED);
+    {
+      conv_drop_holds (conv);
+      conv_release (conv, HELD_REPLACED);
+    }
 }
 
 static const TrustWatch trust_table = { .replacing = on_replacing };

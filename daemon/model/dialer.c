@@ -504,7 +504,7 @@ dialer_on_named (Sessions *sessions)
       Dial *dial = value;
 
       if (!is_busy (dial) && dial->retry_source == 0 && (dial->wanted || dial->waiters->len > 0))
-        dial->retry_source = g_idle_add (on_retry, dial);
+        dial->retry_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_retry, dial, NULL);
     }
 }
 
@@ -533,7 +533,7 @@ sessions_want (Sessions *sessions, Contact *contact)
   dial->wanted = TRUE;
   /* From the loop: the caller may be in the middle of something. */
   if (!is_busy (dial) && dial->retry_source == 0)
-    dial->retry_source = g_idle_add (on_retry, dial);
+    dial->retry_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_retry, dial, NULL);
 }
 
 void
@@ -579,7 +579,7 @@ sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer 
 
       connected->done = done;
       connected->user = user;
-      g_idle_add (on_already_connected, connected);
+      g_idle_add_full (G_PRIORITY_DEFAULT, on_already_connected, connected, NULL);
       return;
     }
   dial = obtain_dial (sessions, contact);
@@ -587,7 +587,7 @@ sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer 
   if (is_busy (dial))
     return;
   clear_source (&dial->retry_source);
-  dial->retry_source = g_idle_add (on_retry, dial);
+  dial->retry_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_retry, dial, NULL);
 }
 
 /* --- what contacts tell ------------------------------------------------------ */
@@ -604,7 +604,7 @@ kick (Sessions *sessions, guint32 id)
   dial->delay_ms = DELAY_FIRST_MS;
   clear_source (&dial->retry_source);
   if (dial->last_attempt == 0 || since_ms >= AGAIN_MS)
-    dial->retry_source = g_idle_add (on_retry, dial);
+    dial->retry_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_retry, dial, NULL);
   else
     dial->retry_source = g_timeout_add (AGAIN_MS - since_ms, on_retry, dial);
 }
@@ -763,7 +763,7 @@ sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, Sess
   g_ptr_array_add (sessions->probes, probe);
   if (probe->refusal != 0)
     {
-      probe->timeout_source = g_idle_add (on_probe_refused, probe);
+      probe->timeout_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_probe_refused, probe, NULL);
       return;
     }
   probe->timeout_source = g_timeout_add (CLAMP (timeout_ms, 100, 30000), on_probe_time, probe);

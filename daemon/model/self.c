@@ -241,7 +241,7 @@ set_word (Self *self, const char *key, const char *value, DoneFunc done, gpointe
     }
   setting->error = g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
                                 "%s is longer than %d bytes or contains a control character", key, TEXT_MAX);
-  g_idle_add (on_refused, setting);
+  g_idle_add_full (G_PRIORITY_DEFAULT, on_refused, setting, NULL);
 }
 
 void

@@ -348,7 +348,7 @@ trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, con
       late->error = error != NULL ? error
                                   : g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_BLOCKED,
                                                          "The contact of this key is blocked: unblock it first");
-      g_idle_add (on_late_added, late);
+      g_idle_add_full (G_PRIORITY_DEFAULT, on_late_added, late, NULL);
       return;
     }
   decision = decision_new (trust, NULL, user);

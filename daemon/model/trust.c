@@ -46,7 +46,7 @@ trust_report (DoneFunc done, gpointer user, int code, const char *format, ...)
       late->error = g_error_new_valist (EARSHOT_ERROR, code, format, args);
       va_end (args);
     }
-  g_idle_add (on_late, late);
+  g_idle_add_full (G_PRIORITY_DEFAULT, on_late, late, NULL);
 }
 
 static void
@@ -426,7 +426,7 @@ judge (Judgement *judgement)
     }
   else
     log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, "max-strangers", "key %.16s as %s: refused, no room", hex, name);
-  judgement->idle_source = g_idle_add (on_judgement_idle, judgement);
+  judgement->idle_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_judgement_idle, judgement, NULL);
   if (judgement->own_turn)
     contacts_end_turn (trust->contacts);
 }

@@ -275,7 +275,7 @@ host_stay_quiet (guint ms)
 {
   gboolean over = FALSE;
 
-  g_timeout_add (ms, host_on_quiet, &over);
+  g_timeout_add_full (G_PRIORITY_LOW, ms, host_on_quiet, &over, NULL);
   host_wait_for (over);
 }
 

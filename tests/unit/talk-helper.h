@@ -104,8 +104,9 @@ talk_send_fails (Host *host, Contact *to, const char *body, const DeliveryOption
 
 typedef struct
 {
-  gboolean done;
-  GPtrArray *bodies;
+  gboolean done, more;
+  guint64 before;
+  GPtrArray *bodies; /* newest first */
 } Listing;
 
 static inline void
@@ -114,13 +115,15 @@ talk_on_listed (gpointer user, GPtrArray *entries, gboolean more, guint64 last, 
   Listing *listing = user;
 
   g_assert_no_error (error);
-  for (guint i = entries->len; i > 0; i--)
+  for (guint i = 0; i < entries->len; i++)
     {
-      LogEntry *entry = g_ptr_array_index (entries, i - 1);
+      LogEntry *entry = g_ptr_array_index (entries, i);
 
+      listing->before = entry->seq;
       if (entry->direction == DIRECTION_IN)
         g_ptr_array_add (listing->bodies, g_strdup (entry->body));
     }
+  listing->more = more && entries->len > 0;
   listing->done = TRUE;
   g_ptr_array_unref (entries);
 }
@@ -130,10 +133,22 @@ static inline GPtrArray *
 talk_inbox (Host *host)
 {
   static const char *const kinds[] = { "message", NULL };
-  Listing listing = { FALSE, g_ptr_array_new_with_free_func (g_free) };
+  Listing listing = { .bodies = g_ptr_array_new_with_free_func (g_free) };
 
-  history_list (host->history, 0, 0, 100000, kinds, talk_on_listed, &listing);
-  host_wait_for (listing.done);
+  do
+    {
+      listing.done = FALSE;
+      history_list (host->history, 0, listing.before, 1000, kinds, talk_on_listed, &listing);
+      host_wait_for (listing.done);
+    }
+  while (listing.more);
+  for (guint i = 0; i < listing.bodies->len / 2; i++)
+    {
+      gpointer *items = listing.bodies->pdata, swapped = items[i];
+
+      items[i] = items[listing.bodies->len - 1 - i];
+      items[listing.bodies->len - 1 - i] = swapped;
+    }
   return listing.bodies;
 }
 

@@ -125,13 +125,18 @@ tests_unit_test_delivery_SOURCES = tests/unit/test-delivery.c $(talk_helpers)
 tests_unit_test_delivery_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_delivery_LDADD = $(model_libs)
 
+unit_tests += tests/unit/test-delivery-hard
+tests_unit_test_delivery_hard_SOURCES = tests/unit/test-delivery-hard.c $(talk_helpers)
+tests_unit_test_delivery_hard_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_delivery_hard_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-router
-tests_unit_test_router_SOURCES = tests/unit/test-router.c
+tests_unit_test_router_SOURCES = tests/unit/test-router.c $(talk_helpers)
 tests_unit_test_router_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_router_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-self
-tests_unit_test_self_SOURCES = tests/unit/test-self.c
+tests_unit_test_self_SOURCES = tests/unit/test-self.c tests/unit/store-helper.h $(fake_discovery)
 tests_unit_test_self_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_self_LDADD = $(model_libs)
 
@@ -142,7 +147,7 @@ tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_session_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-settings
-tests_unit_test_settings_SOURCES = tests/unit/test-settings.c
+tests_unit_test_settings_SOURCES = tests/unit/test-settings.c tests/unit/store-helper.h
 tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_settings_LDADD = $(model_libs)
 
