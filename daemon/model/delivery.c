@@ -154,7 +154,59 @@ on_replacing (gpointer user, guint32 contact, gboolean hold)
     }
 }
 
-static const TrustWatch trust_table = { .replacing = on_replacing };
+typedef struct {
+  Delivery *delivery;
+  guint32 from, to;
+  guint unread, queued, held;
+} Moving;
+
+static void
+on_moved_rows (gpointer user, const GError *error)
+{
+  g_autofree Moving *moving = user;
+  Conv *from = delivery_find_conv (moving->delivery, moving->from);
+  Conv *to = delivery_conv (moving->delivery, moving->to);
+
+  if (error != NULL)
+    {
+      log_warn ("delivery", "a conversation could not be moved: %s", error->message);
+      if (from != NULL)
+        conv_recount (from);
+      return;
+    }
+  if (from != NULL)
+    {
+      from->unread = 0;
+      conv_recount (from);
+    }
+  to->unread += moving->unread;
+  to->queued += moving->queued;
+  to->held += moving->held;
+  conv_recount (to);
+  conv_release (to, HELD_APPROVAL);
+}
+
+/* What was written to somebody who turned out to be an old friend with a new key is for that friend. */
+static void
+on_moved (gpointer user, guint32 from, Contact *to)
+{
+  Delivery *delivery = user;
+  Conv *conv = delivery_find_conv (delivery, from);
+  Moving *moving;
+
+  if (conv == NULL)
+    return;
+  moving = g_new0 (Moving, 1);
+  moving->delivery = delivery;
+  moving->from = from;
+  moving->to = contact_get_id (to);
+  moving->unread = conv->unread;
+  moving->queued = conv->queued;
+  moving->held = conv->held;
+  history_move_contact (delivery->config.history, from, moving->to, on_moved_rows, moving);
+}
+
+static const TrustWatch trust_table = { .replacing = on_replacing, .moved = on_moved };
 
 /* --- expiry --------------------------------------------------------------------------- */
 

@@ -67,7 +67,9 @@ decide_replace (Decision *decision, Key *key, Contact *contested)
   row->refused = FALSE;
   row->grant_owed = TRUE;
   key_row_set_level (row, TRUST_PINNED, "user");
-  if (from != contested && !contact_is_stored (from) && contact_get_keys (from)->len == 1)
+  if (from != contested && contact_is_stored (from))
+    decision->moves_from = contact_get_id (from);
+  else if (from != contested && contact_get_keys (from)->len == 1)
     decision->emptied = contact_get_id (from);
 }
 

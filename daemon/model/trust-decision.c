@@ -124,6 +124,8 @@ report_decided (Decision *decision)
     WATCHERS_CALL (&trust->watchers, TrustWatch, forgotten, decision->forget, NULL);
   else if (contact != NULL)
     WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, contact, key, decision->release);
+  if (decision->moves_from != 0 && contact != NULL && contact_get_id (contact) != decision->moves_from)
+    WATCHERS_CALL (&trust->watchers, TrustWatch, moved, decision->moves_from, contact);
 }
 
 /* Questions about keys of a contact that is blocked, or of keys that got trusted, have their answer. */

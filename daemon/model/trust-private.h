@@ -37,6 +37,7 @@ typedef struct {
   guint32 forget;          /* contact deleted by it, 0 = none */
   guint32 emptied;         /* stranger whose last key moves away, 0 = none */
   guint32 replaces;        /* contact whose queue was held because its key is being replaced, 0 = none */
+  guint32 moves_from;      /* kept contact whose key moves to the subject contact, 0 = none */
   gboolean resolves;       /* only if `request` is still open */
   gboolean release;
   gboolean has_subject;

@@ -24,6 +24,8 @@ typedef struct {
   /* A contact's key is about to be replaced and what was written for the old one shall not go to the new one: hold it, on disk
    * before this returns to the loop. `hold` FALSE: it could not be stored, the old key stands. */
   void (*replacing) (gpointer user, guint32 contact_id, gboolean hold);
+  /* After level_changed: the key left this contact, which was kept, for that one; what was written to it is for that one now. */
+  void (*moved) (gpointer user, guint32 from, Contact *to);
   void (*forgotten) (gpointer user, guint32 contact_id, const Fingerprint *fp /* NULL = all */);
   void (*mode_changed) (gpointer user);
   /* For Manager.Warnings: stable key, text (NULL withdraws). */

@@ -283,6 +283,34 @@ test_replace (Talk *talk, gconstpointer how)
   talk_check_counts (talk->a);
 }
 
+/* Written to the new key's own entry before the decision: it follows the key. */
+static void
+test_replace_moves (Talk *talk, gconstpointer with_old)
+{
+  g_autoptr (Host) again = NULL;
+  g_autofree char *old_id = NULL, *new_id = NULL;
+  Contact *entry;
+
+  learn_bobs_name (talk);
+  if (with_old != NULL)
+    old_id = talk_send_to (talk->a, host_contact (talk->a, talk->b), "for the old key");
+  else
+    sessions_want (talk->a->sessions, host_contact (talk->a, talk->b));
+  again = bob_again (talk);
+  host_wait_for (host_count_requests (talk->a) == 1);
+  entry = host_contact (talk->a, again);
+  g_assert_true (entry != host_contact (talk->a, talk->b));
+  new_id = talk_send_to (talk->a, entry, "for the new key");
+  g_assert_cmpint (host_resolve (talk->a, "replace", FALSE), ==, -1);
+  host_wait_for (delivery_get_unread (again->delivery, NULL) == 1);
+  host_wait_for (talk_is_settled (talk->a, with_old != NULL, with_old != NULL));
+  if (with_old != NULL)
+    talk_assert_state (talk->a, old_id, "held:key-replaced");
+  talk_assert_state (talk->a, new_id, "delivered");
+  g_assert_cmpint (talk_sql (again, "SELECT count(*) FROM log WHERE body <> 'for the new key'"), ==, 0);
+  talk_check_counts (talk->a);
+}
+
 /* The decision cannot be written: the old key stands, and what waits for it goes to it. */
 static void
 test_replace_disk_full (Talk *talk, gconstpointer unused)
@@ -555,6 +583,8 @@ main (int argc, char **argv)
   TALK_TEST ("/delivery/replace/hold", "hold", test_replace);
   TALK_TEST ("/delivery/replace/hold-and-restart", "restart", test_replace);
   TALK_TEST ("/delivery/replace/release", "release", test_replace);
+  TALK_TEST ("/delivery/replace/moves", NULL, test_replace_moves);
+  TALK_TEST ("/delivery/replace/moves-beside-old", "old", test_replace_moves);
   TALK_TEST ("/delivery/replace/disk-full", NULL, test_replace_disk_full);
   TALK_TEST ("/delivery/require", NULL, test_require);
   TALK_TEST ("/delivery/cancel", NULL, test_cancel);
