@@ -133,7 +133,20 @@ on_writable (gpointer user, Session *session)
   delivery_on_writable (((Daemon *) user)->delivery, session);
 }
 
-static const SessionCallbacks session_callbacks = { on_opened, on_closed, on_stanza, on_changed, on_failed, on_writable };
+static void
+on_acked (gpointer user, Session *session, const char *tag)
+{
+  delivery_on_acked (((Daemon *) user)->delivery, session, tag);
+}
+
+static void
+on_lost (gpointer user, Contact *contact)
+{
+  delivery_on_lost (((Daemon *) user)->delivery, contact);
+}
+
+static const SessionCallbacks session_callbacks = { on_opened, on_closed, on_stanza, on_changed, on_failed, on_writable,
+                                                    on_acked, on_lost };
 
 static void
 on_message (gpointer user, Session *session, const Stanza *stanza)

@@ -14,9 +14,11 @@ daemon_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 daemon_libproto_a_SOURCES = \
 	daemon/proto/caps.c daemon/proto/caps.h \
 	daemon/proto/presence-txt.c daemon/proto/presence-txt.h \
+	daemon/proto/sm.c daemon/proto/sm.h \
 	daemon/proto/stanza.c daemon/proto/stanza.h \
-	daemon/proto/stream.c daemon/proto/stream.h \
+	daemon/proto/stream.c daemon/proto/stream.h daemon/proto/stream-private.h \
 	daemon/proto/stream-in.c daemon/proto/stream-in.h \
+	daemon/proto/stream-manage.c \
 	daemon/proto/stream-out.c daemon/proto/stream-out.h \
 	daemon/proto/stream-words.c daemon/proto/stream-words.h \
 	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
@@ -69,6 +71,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/dialer.c \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
 	daemon/model/session-alive.c \
+	daemon/model/session-resume.c \
 	daemon/model/sessions.c \
 	daemon/model/settings.c daemon/model/settings.h \
 	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \

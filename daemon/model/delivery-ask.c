@@ -96,7 +96,9 @@ delivery_get_live_state (Delivery *delivery, const char *id)
   Item *item = g_hash_table_lookup (delivery->items, id);
   Conv *conv = item != NULL && !item->row->held ? delivery_find_conv (delivery, item->row->contact) : NULL;
 
-  return conv != NULL && g_hash_table_contains (conv->sent, id) ? "sent" : NULL;
+  if (conv == NULL || !g_hash_table_contains (conv->sent, id))
+    return NULL;
+  return g_hash_table_contains (conv->acked, id) ? "acked" : "sent";
 }
 
 void

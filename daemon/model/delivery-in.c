@@ -38,6 +38,7 @@ typedef struct {
   Fingerprint key;
   char *id;
   int weight;
+  guint64 ticket;          /* what counts as handled once this is on disk (M-03) */
   gboolean wants_receipt;
   gboolean aside;
 } Incoming;
@@ -118,6 +119,9 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
           delivery_counts_changed (delivery, incoming->contact);
         }
     }
+  /* Only behind the receipt: without a stream to say it on, the message stays beyond `h` and comes again. */
+  if (session != NULL)
+    session_handled (session, incoming->ticket);
   delivery_reap_conv (delivery, incoming->contact);
   incoming_free (incoming);
 }
@@ -154,6 +158,8 @@ on_set_aside (gpointer user, const LogEntry *entry, ReceivedResult result, const
                || contact_is_blocked (key_get_contact (key)))
         delivery_discard (delivery, &incoming->key);
     }
+  if (session != NULL)
+    session_handled (session, incoming->ticket);
   delivery_reap_conv (delivery, incoming->contact);
   incoming_free (incoming);
 }
@@ -202,6 +208,7 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   incoming->id = id != NULL && *id != '\0' ? g_strdup (id) : g_uuid_string_random ();
   incoming->wants_receipt = id != NULL && *id != '\0' && stanza_get_child (message, "request", NS_RECEIPTS) != NULL;
   incoming->aside = !session_is_trusted (session);
+  incoming->ticket = session_defer (session);
   g_free (entry->kind);
   entry->kind = g_strdup ("message");
   entry->time = g_get_real_time ();

@@ -47,11 +47,18 @@ clear_window (Conv *conv)
   conv->cursor = NULL;
 }
 
+static void
+conv_forget_sent (Conv *conv)
+{
+  g_hash_table_remove_all (conv->sent);
+  g_hash_table_remove_all (conv->acked);
+}
+
 void
 conv_clear_out (Conv *conv)
 {
   clear_window (conv);
-  g_hash_table_remove_all (conv->sent);
+  conv_forget_sent (conv);
   if (conv->retry_source != 0)
     g_source_remove (conv->retry_source);
   conv->retry_source = 0;
@@ -188,7 +195,7 @@ write_item (Conv *conv, Session *session, Item *item)
 {
   g_autoptr (Stanza) message = make_message (item->row);
 
-  if (!session_send (session, message))
+  if (!session_send_tagged (session, message, item->row->id))
     return FALSE;
   g_hash_table_add (conv->sent, g_strdup (item->row->id));
   /* No log entry: a hint that Get has news. */
@@ -233,7 +240,7 @@ pump_restricted (Conv *conv, Session *session)
   conv_hold (conv, HELD_WAITING);
 }
 
-/* Peers that cannot confirm (no XEP-0184): written is all we can know. */
+/* Peers that cannot confirm (no XEP-0184, no stream management): written is all we can know. */
 static void
 on_unconfirmed (Conv *conv, Item *item)
 {
@@ -265,7 +272,7 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
         {
           if (!write_item (conv, session, item))
             return;
-          if (conv->no_receipts)
+          if (conv->no_receipts && !session_is_managed (session))
             on_unconfirmed (conv, item);
         }
       conv->cursor = link->next;
@@ -275,12 +282,20 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
 void
 conv_confirm_unasked (Conv *conv)
 {
+  Session *session = delivery_session (conv->delivery, conv->contact);
+  gboolean managed = session != NULL && session_is_managed (session);
+
   for (GList *link = conv->window.head; link != NULL; link = link->next)
     {
       Item *item = link->data;
 
       if (!item->settling && g_hash_table_contains (conv->sent, item->row->id))
-        on_unconfirmed (conv, item);
+        {
+          if (!managed)
+            on_unconfirmed (conv, item);
+          else if (g_hash_table_contains (conv->acked, item->row->id))
+            conv_settle (conv, item->row->id, "acked", "", NULL, NULL);
+        }
     }
 }
 
@@ -312,7 +327,7 @@ conv_pump (Conv *conv)
 void
 conv_stream_lost (Conv *conv)
 {
-  g_hash_table_remove_all (conv->sent);
+  conv_forget_sent (conv);
   conv->cursor = conv->window.head;
   conv->aside_sent = 0;
   conv->no_receipts = FALSE;
@@ -334,6 +349,7 @@ settled (Conv *conv, const char *id, guint64 seq)
   Item *item = g_hash_table_lookup (conv->delivery->items, id);
 
   g_hash_table_remove (conv->sent, id);
+  g_hash_table_remove (conv->acked, id);
   conv->queued -= conv->queued > 0;
   if (item != NULL)
     {
@@ -400,6 +416,23 @@ conv_settle (Conv *conv, const char *id, const char *state, const char *reason, 
 }
 
 void
+conv_on_acked (Conv *conv, const char *id)
+{
+  Item *item = g_hash_table_lookup (conv->delivery->items, id);
+
+  if (!g_hash_table_contains (conv->sent, id))
+    return;
+  g_hash_table_add (conv->acked, g_strdup (id));
+  if (item == NULL || item->settling)
+    return;
+  /* docs/protocol.md 4.1: without receipts this is the peer's word that it has it. */
+  if (conv->no_receipts)
+    conv_settle (conv, item->row->id, "acked", "", NULL, NULL);
+  else
+    delivery_appended (conv->delivery, item->row->seq, "state", conv->contact);
+}
+
+void
 conv_on_receipt (Conv *conv, const char *id)
 {
   Item *item = g_hash_table_lookup (conv->delivery->items, id);
@@ -417,7 +450,7 @@ on_retry_time (gpointer user)
   Conv *conv = user;
 
   conv->retry_source = 0;
-  g_hash_table_remove_all (conv->sent);
+  conv_forget_sent (conv);
   conv->cursor = conv->window.head;
   conv_pump (conv);
   return G_SOURCE_REMOVE;
@@ -453,6 +486,7 @@ conv_on_bounce (Conv *conv, const char *id, const Stanza *stanza)
     {
       /* Not over there: written again when it is released. What came behind it waits, too. */
       g_hash_table_remove (conv->sent, id);
+      g_hash_table_remove (conv->acked, id);
       if (!item->row->held)
         conv_hold_one (conv, item, HELD_WAITING);
       conv->cursor = conv->window.head;

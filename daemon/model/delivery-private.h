@@ -22,7 +22,8 @@ typedef struct {
   GQueue window;           /* Item*, by seq */
   GList *cursor;           /* first of the window not looked at on this stream; NULL = all were */
   gsize window_bytes;
-  GHashTable *sent;        /* ids written on the present stream and not yet confirmed */
+  GHashTable *sent;        /* ids written on the present stream, or on the one it resumes, and not yet confirmed by a receipt */
+  GHashTable *acked;       /* those of them that the peer's stream counted */
   guint64 loaded;          /* highest seq that is or was in the window */
   gboolean more, loading, reload;
   gboolean bulky;          /* the last load was cut short by its bytes */
@@ -81,6 +82,8 @@ gboolean conv_window_is_full (const Conv *conv);
 void conv_confirm_unasked (Conv *conv);
 /* What is awaited from the peer changed. */
 void conv_update_awaiting (Conv *conv, Session *session);
+/* The peer's stream counted it: stored there, and no receipt yet. */
+void conv_on_acked (Conv *conv, const char *id);
 void conv_on_receipt (Conv *conv, const char *id);
 void conv_on_bounce (Conv *conv, const char *id, const Stanza *stanza);
 void conv_settle (Conv *conv, const char *id, const char *state, const char *reason, DoneFunc done, gpointer user);

@@ -23,6 +23,7 @@ conv_free (gpointer data)
 
   conv_clear_out (conv);
   g_hash_table_unref (conv->sent);
+  g_hash_table_unref (conv->acked);
   g_free (conv->require);
   g_clear_pointer (&conv->keeping, g_ptr_array_unref);
   g_free (conv);
@@ -45,6 +46,7 @@ delivery_conv (Delivery *delivery, guint32 contact)
   conv->delivery = delivery;
   conv->contact = contact;
   conv->sent = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  conv->acked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   conv->require = g_strdup ("");
   g_hash_table_insert (delivery->convs, GUINT_TO_POINTER (contact), conv);
   return conv;
@@ -528,8 +530,12 @@ delivery_on_opened (Delivery *delivery, Session *session)
   if (contact == NULL)
     return;
   conv = delivery_conv (delivery, contact_get_id (contact));
-  conv_stream_lost (conv);
-  learn_receipts (delivery, session, conv);
+  /* What a resumed stream left unconfirmed went out again already, and only that. */
+  if (!session_is_resumed (session))
+    {
+      conv_stream_lost (conv);
+      learn_receipts (delivery, session, conv);
+    }
   offer_grant (delivery, session);
   release_what_may_go (delivery, session, conv);
   conv_pump (conv);
@@ -560,7 +566,8 @@ delivery_on_closed (Delivery *delivery, Session *session)
     return;
   if (conv->holding == session_get_id (session))
     conv->holding = 0;
-  conv_stream_lost (conv);
+  if (!session_is_suspended (session))
+    conv_stream_lost (conv);
   if (conv->typing_in)
     {
       conv->typing_in = FALSE;
@@ -568,6 +575,24 @@ delivery_on_closed (Delivery *delivery, Session *session)
     }
   conv->typing_out = FALSE;
   delivery_want (delivery, contact);
+}
+
+void
+delivery_on_acked (Delivery *delivery, Session *session, const char *id)
+{
+  Conv *conv = conv_of (delivery, session_get_contact (session));
+
+  if (conv != NULL)
+    conv_on_acked (conv, id);
+}
+
+void
+delivery_on_lost (Delivery *delivery, Contact *contact)
+{
+  Conv *conv = conv_of (delivery, contact);
+
+  if (conv != NULL)
+    conv_stream_lost (conv);
 }
 
 void

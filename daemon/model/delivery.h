@@ -20,7 +20,7 @@ typedef struct _Delivery Delivery;
 
 /* Each may be NULL. */
 typedef struct {
-  /* The log grew, or (kind state, no entry) a message was written to the wire. Coalescing is the receiver's. */
+  /* The log grew, or (kind state, no entry) a message was written to the wire or acked there. Coalescing is the receiver's. */
   void (*appended) (gpointer user, guint64 seq, const char *kind, Contact *contact);
   void (*counts_changed) (gpointer user, Contact *contact);  /* queued, held, unread of the contact (NULL = several) */
   void (*typing) (gpointer user, Contact *contact, gboolean active);
@@ -58,7 +58,8 @@ void delivery_send (Delivery *delivery, Contact *contact, const char *body, cons
                     DeliverySent done, gpointer user);
 void delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user); /* NOT_FOUND, FAILED once sent */
 void delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user);  /* releases a held one */
-/* "sent" for a message on the wire and not yet confirmed, else NULL: overlays history_get(). */
+/* "sent" for a message on the wire, "acked" once the peer's stream counted it, until its receipt comes; else NULL: overlays
+ * history_get(). */
 const char *delivery_get_live_state (Delivery *delivery, const char *id);
 void delivery_set_typing (Delivery *delivery, Contact *contact, gboolean active);
 
@@ -80,6 +81,9 @@ void delivery_on_message (Delivery *delivery, Session *session, const Stanza *st
 void delivery_on_opened (Delivery *delivery, Session *session);
 void delivery_on_changed (Delivery *delivery, Session *session);
 void delivery_on_closed (Delivery *delivery, Session *session);
+void delivery_on_acked (Delivery *delivery, Session *session, const char *id);
+/* The stream that ended before will not be resumed. */
+void delivery_on_lost (Delivery *delivery, Contact *contact);
 void delivery_on_failed (Delivery *delivery, Contact *contact);
 void delivery_on_writable (Delivery *delivery, Session *session);
 void delivery_on_granted (Delivery *delivery, Session *session);

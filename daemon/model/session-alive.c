@@ -33,9 +33,14 @@ on_idle_time (gpointer user)
 void
 session_ping (Session *session)
 {
-  g_autoptr (Stanza) iq = stanza_new ("iq", NS_CLIENT);
-  g_autofree char *id = g_uuid_string_random ();
+  g_autoptr (Stanza) iq = NULL;
+  g_autofree char *id = NULL;
 
+  /* docs/protocol.md 2.9: <r/>, or a ping where stream management is off. */
+  if (session->stream == NULL || stream_probe (session->stream))
+    return;
+  iq = stanza_new ("iq", NS_CLIENT);
+  id = g_uuid_string_random ();
   stanza_set_attr (iq, "type", "get");
   stanza_set_attr (iq, "id", id);
   stanza_add_new (iq, "ping", NS_PING, NULL);

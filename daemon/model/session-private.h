@@ -8,8 +8,15 @@
 #include "daemon/model/session.h"
 #include "daemon/proto/stream.h"
 
+#define SIMULTANEOUS_US (10 * G_USEC_PER_SEC) /* docs/protocol.md 2.8 */
+
 typedef struct _Dial Dial;
 typedef struct _Probe Probe;
+
+typedef struct {
+  Stanza *stanza;
+  guint64 ticket;
+} Early;
 
 struct _Sessions {
   SessionsConfig config;
@@ -18,6 +25,7 @@ struct _Sessions {
   Listener *listener;
   GPtrArray *all;          /* Session*, each holds a reference */
   GHashTable *open;        /* &session->fp -> Session*: the one OPEN stream of a key */
+  GHashTable *kept;        /* Fingerprint -> what is left of its last stream, session-resume.c */
   GHashTable *dials;       /* contact id -> Dial* (owned) */
   GPtrArray *probes;       /* Probe* */
   GPtrArray *addrs;        /* char*: ours in this run, the current one last */
@@ -41,7 +49,9 @@ struct _Session {
   Dial *dial;              /* outbound: on whose behalf; NULL once settled */
   Probe *probe;
   GString *out;            /* plaintext of this loop turn */
-  GQueue early;            /* Stanza*, heard while it waited to be registered */
+  GQueue early;            /* Early*, heard while it waited to be registered */
+  guint64 ticket;          /* of the stanza that is being handed up; 0 = it was claimed */
+  guint resent;            /* stanzas sent again when it was resumed */
   guint flush_source, deadline_source, drain_source, idle_source, watch_source, limbo_source;
   gint64 opened_at, last_rx, last_tx; /* monotonic */
   gint64 opened_time;      /* wall clock */
@@ -50,6 +60,8 @@ struct _Session {
   gboolean direct;         /* TLS from the first byte (docs/protocol.md 2.2) */
   gboolean connected, heard, tls_up;
   gboolean open, ended, granted, congested, awaiting, pinged, mismatch;
+  gboolean resumed;        /* it goes on where another one ended */
+  gboolean suspended;      /* another one may go on, or does, where it ended */
 };
 
 Session *session_ref (Session *session);
@@ -66,6 +78,17 @@ void session_drop (Session *session);
 
 /* Once: tells everybody, says what is left to say, and drains. `word`: why, for a dial that waits. */
 void session_end (Session *session, const char *word);
+/* Writes what is there within this turn of the loop. */
+void session_flush_later (Session *session);
+
+/* session-resume.c */
+extern const StreamManagement session_management;
+void session_kept_init (Sessions *sessions);
+void session_kept_clear (Sessions *sessions);
+void session_kept_review (Sessions *sessions);
+void session_keep (Session *session);
+void session_supersede (Session *session);
+
 /* session-alive.c */
 void session_start_idling (Session *session);
 void session_ping (Session *session);

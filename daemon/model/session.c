@@ -14,12 +14,20 @@
 #include "daemon/model/session-private.h"
 #include "daemon/proto/caps.h"
 
-#define SIMULTANEOUS_US (10 * G_USEC_PER_SEC) /* docs/protocol.md 2.8 */
 #define LIMBO_MS 5000
 #define DRAIN_MS 2000                         /* 2.10 */
 #define DRAIN_BYTES (1024 * 1024)             /* more than a socket's buffers hold: whoever goes on does not read the error */
 #define RESTRICTED_MAX 8
 #define FLUSH_BYTES (64 * 1024)
+
+static void
+early_free (gpointer data)
+{
+  Early *early = data;
+
+  stanza_unref (early->stanza);
+  g_free (early);
+}
 
 Session *
 session_ref (Session *session)
@@ -33,7 +41,7 @@ session_unref (Session *session)
 {
   if (--session->refs > 0)
     return;
-  g_queue_clear_full (&session->early, (GDestroyNotify) stanza_unref);
+  g_queue_clear_full (&session->early, early_free);
   g_string_free (session->out, TRUE);
   g_free (session->claimed);
   g_free (session->ifname);
@@ -108,6 +116,8 @@ on_flush (gpointer user)
 {
   g_autoptr (Session) session = session_ref (user);
 
+  if (session->stream != NULL)
+    stream_flush (session->stream); /* while this source still counts as armed: it arms no other */
   session->flush_source = 0;
   flush_now (session);
   if (session->congested && session->open && session->link != NULL && link_get_pending (session->link) < LINK_HIGH_WATER)
@@ -116,6 +126,13 @@ on_flush (gpointer user)
       session->sessions->callbacks.writable (session->sessions->user, session);
     }
   return G_SOURCE_REMOVE;
+}
+
+void
+session_flush_later (Session *session)
+{
+  if (session->flush_source == 0 && session->link != NULL)
+    session->flush_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_flush, session, NULL);
 }
 
 static void
@@ -133,8 +150,8 @@ on_stream_send (gpointer user, const char *bytes, gsize len)
   g_string_append_len (session->out, bytes, len);
   if (session->out->len >= FLUSH_BYTES)
     flush_now (session);
-  else if (session->flush_source == 0)
-    session->flush_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_flush, session, NULL);
+  else
+    session_flush_later (session);
 }
 
 /* --- TLS -------------------------------------------------------------------- */
@@ -180,7 +197,10 @@ on_judged_outbound (gpointer user, TrustVerdict verdict, Contact *contact, Key *
     case TRUST_ACTION_ADMIT:
     case TRUST_ACTION_PIN:
     case TRUST_ACTION_JOIN_CA:
+      stream_tls_done (session->stream);
+      return;
     case TRUST_ACTION_RESTRICT:
+      stream_forgo_management (session->stream); /* what is set aside counts for nothing (docs/protocol.md 3.4) */
       stream_tls_done (session->stream);
       return;
     case TRUST_ACTION_REFUSE:
@@ -337,17 +357,34 @@ on_stream_deadline (gpointer user, guint ms)
     session->deadline_source = g_timeout_add (ms, on_deadline, session);
 }
 
+/* Who needs the disk for it claims the ticket by session_defer(); for others it is dealt with on return. */
+static void
+hear (Session *session, Stanza *stanza, guint64 ticket)
+{
+  session->ticket = ticket;
+  session->sessions->callbacks.stanza (session->sessions->user, session, stanza);
+  session_handled (session, session_defer (session));
+}
+
 static void
 on_stream_stanza (gpointer user, Stanza *stanza)
 {
   Session *session = user;
 
-  /* What a stream says that lost against another one is not heard: its sender keeps it until a receipt comes.
-   * One that still waits to be registered is heard later; its reading is held, so there is little. */
+  guint64 ticket = stream_defer (session->stream);
+
+  /* What a stream says that lost against another one is not heard and not counted: its sender keeps it until a receipt
+   * comes. One that still waits to be registered is heard later; its reading is held, so there is little. */
   if (session->open)
-    session->sessions->callbacks.stanza (session->sessions->user, session, stanza);
+    hear (session, stanza, ticket);
   else if (session->limbo_source != 0)
-    g_queue_push_tail (&session->early, stanza_ref (stanza));
+    {
+      Early *early = g_new0 (Early, 1);
+
+      early->stanza = stanza_ref (stanza);
+      early->ticket = ticket;
+      g_queue_push_tail (&session->early, early);
+    }
 }
 
 /* --- OPEN ------------------------------------------------------------------- */
@@ -404,6 +441,8 @@ register_open (Session *session)
       return;
     }
   session->open = TRUE;
+  if (!session->resumed)
+    session_supersede (session);
   g_hash_table_replace (sessions->open, &session->fp, session);
   link_mark_open (session->link);
   session_limit_output (session);
@@ -415,6 +454,10 @@ register_open (Session *session)
   log_event (G_LOG_LEVEL_MESSAGE, "session", contact_get_id (key_get_contact (key)), session->id, NULL,
              "stream open (%s, %s%s)", session->inbound ? "inbound" : "outbound", tls_get_cipher (session->tls),
              session_is_trusted (session) ? "" : ", restricted");
+  if (session->resumed)
+    log_event (G_LOG_LEVEL_MESSAGE, "session", contact_get_id (key_get_contact (key)), session->id, NULL,
+               "stream resumed: sent %u, of them again %u, received %u", sm_get_sent (stream_get_sm (session->stream)),
+               session->resent, sm_get_h (stream_get_sm (session->stream)));
   session_start_idling (session);
   if (dial != NULL)
     dial_on_session (dial, NULL);
@@ -424,9 +467,10 @@ register_open (Session *session)
     sessions->callbacks.opened (sessions->user, session);
   while (session->open && session->early.length > 0)
     {
-      g_autoptr (Stanza) stanza = g_queue_pop_head (&session->early);
+      Early *early = g_queue_pop_head (&session->early);
 
-      sessions->callbacks.stanza (sessions->user, session, stanza);
+      hear (session, early->stanza, early->ticket);
+      early_free (early);
     }
 }
 
@@ -479,12 +523,15 @@ on_stream_opened (gpointer user)
 
   session->opened_at = session->last_rx = session->last_tx = g_get_monotonic_time ();
   session->opened_time = g_get_real_time ();
+  session->resumed = stream_is_resumed (session->stream, &session->resent);
   if (old == NULL)
     {
       register_open (session);
       return;
     }
-  if (old->inbound == session->inbound)
+  if (session->resumed)
+    ; /* docs/protocol.md 2.8: a valid <resume/> always replaces the old one */
+  else if (old->inbound == session->inbound)
     ; /* it crashed and came back: the newer stays */
   else if (session->opened_at - old->opened_at < SIMULTANEOUS_US)
     {
@@ -574,6 +621,8 @@ session_end (Session *session, const char *word)
   if (session->direct && session->connected && !session->tls_up && !session->mismatch)
     word = "Failed";
   clear_timers (session);
+  if (session->open && session->stream != NULL)
+    session_keep (session);
   g_clear_pointer (&session->stream, stream_free);
   flush_now (session);
   if (session->open)
@@ -637,7 +686,8 @@ start_stream (Session *session)
                           .local_addr = addr,
                           .withhold_addr = sessions->withhold_addr,
                           .remote_addr = session->inbound ? NULL : session->claimed,
-                          .disco_info = disco };
+                          .disco_info = disco,
+                          .manage = session->probe == NULL ? &session_management : NULL };
 
   config.self_addr_in_cert = addr != NULL
                              && g_strcmp0 (identity_get_xmpp_addr (sessions->config.identity), addr) == 0;

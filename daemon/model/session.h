@@ -23,6 +23,10 @@ typedef struct {
   /* A dial of a wanted contact failed for good or for now: contact_get_last_error() tells. */
   void (*failed) (gpointer user, Contact *contact);
   void (*writable) (gpointer user, Session *session);   /* output drained after back-pressure */
+  /* The peer dealt with the stanza that went out under `tag` (XEP-0198). Before `opened` where a stream is resumed. May be NULL. */
+  void (*acked) (gpointer user, Session *session, const char *tag);
+  /* A suspended stream of the contact will not be resumed any more, and none is open. May be NULL. */
+  void (*lost) (gpointer user, Contact *contact);
 } SessionCallbacks;
 
 typedef struct {
@@ -71,11 +75,23 @@ gboolean session_is_ours (const Session *session, const char *addr);
 const Stanza *session_get_peer_disco (const Session *session);
 /* Queued and written once a loop turn. FALSE when it is closing. */
 gboolean session_send (Session *session, const Stanza *stanza);
+/* The same; `tag` comes back through `acked` where session_is_managed(). */
+gboolean session_send_tagged (Session *session, const Stanza *stanza, const char *tag);
+/* Stream management is on: what is sent will be acked, or sent again by a stream that resumes this one, or `lost`. */
+gboolean session_is_managed (const Session *session);
+/* It goes on where another stream ended: what that one left unconfirmed was sent again already. */
+gboolean session_is_resumed (const Session *session);
+/* In `closed`: another stream may go on where this one ended. */
+gboolean session_is_suspended (const Session *session);
+/* From inside `stanza`: it counts as dealt with only after session_handled() with this ticket (M-03); 0 = nobody counts. */
+guint64 session_defer (Session *session);
+void session_handled (Session *session, guint64 ticket);
 /* Too much is queued towards the socket: wait for `writable`. */
 gboolean session_is_congested (const Session *session);
 /* Stops and resumes reading, counted. */
 void session_hold_reading (Session *session, gboolean hold);
 /* Something is awaited from the peer (receipts): silence of 60 s is then probed by a ping, 30 s more end it. */
 void session_set_awaiting (Session *session, gboolean awaiting);
-/* tls, cipher, direction, address, opened, bytes-in, bytes-out, restricted: a{sv} for Contact.Session; floating. */
+/* tls, cipher, direction, address, opened, bytes-in, bytes-out, restricted, sm, resumable, resumed, stanzas-in, stanzas-out: a{sv}
+ * for Contact.Session; floating. */
 GVariant *session_describe (const Session *session);

@@ -40,6 +40,7 @@ on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
           sessions->callbacks.changed (sessions->user, session);
         }
     }
+  session_kept_review (sessions);
   dialer_on_decided (sessions, contact);
 }
 
@@ -64,6 +65,7 @@ on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
       if (session->stream != NULL)
         stream_fail (session->stream, "reset", NULL);
     }
+  session_kept_review (sessions);
 }
 
 static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten };
@@ -79,6 +81,7 @@ sessions_new (const SessionsConfig *config, const SessionCallbacks *callbacks, g
   sessions->all = g_ptr_array_new ();
   sessions->addrs = g_ptr_array_new_with_free_func (g_free);
   sessions->open = g_hash_table_new (fingerprint_hash, fingerprint_equal_func);
+  session_kept_init (sessions);
   sessions->listener = listener_new (config->poller, config->port, config->interfaces, &listener_limits_default,
                                      session_on_accepted, sessions, error);
   dialer_init (sessions);
@@ -108,6 +111,7 @@ sessions_free (Sessions *sessions)
         stream_fail (session->stream, "system-shutdown", NULL);
       session_drop (session);
     }
+  session_kept_clear (sessions);
   g_hash_table_unref (sessions->open);
   g_ptr_array_unref (sessions->all);
   g_ptr_array_unref (sessions->addrs);
@@ -235,7 +239,47 @@ session_get_peer_disco (const Session *session)
 gboolean
 session_send (Session *session, const Stanza *stanza)
 {
-  return session->stream != NULL && !session->ended && stream_send (session->stream, stanza);
+  return session_send_tagged (session, stanza, NULL);
+}
+
+gboolean
+session_send_tagged (Session *session, const Stanza *stanza, const char *tag)
+{
+  return session->stream != NULL && !session->ended && stream_send_tagged (session->stream, stanza, tag);
+}
+
+gboolean
+session_is_managed (const Session *session)
+{
+  return session->stream != NULL && stream_get_sm (session->stream) != NULL;
+}
+
+gboolean
+session_is_resumed (const Session *session)
+{
+  return session->resumed;
+}
+
+gboolean
+session_is_suspended (const Session *session)
+{
+  return session->suspended;
+}
+
+guint64
+session_defer (Session *session)
+{
+  guint64 ticket = session->ticket;
+
+  session->ticket = 0;
+  return ticket;
+}
+
+void
+session_handled (Session *session, guint64 ticket)
+{
+  if (session->stream != NULL)
+    stream_handled (session->stream, ticket);
 }
 
 gboolean
@@ -259,6 +303,20 @@ session_hold_reading (Session *session, gboolean hold)
     link_set_reading (session->link, session->holds == 0);
 }
 
+static void
+describe_management (const Session *session, GVariantBuilder *builder)
+{
+  const Sm *sm = session->stream != NULL ? stream_get_sm (session->stream) : NULL;
+
+  g_variant_builder_add (builder, "{sv}", "sm", g_variant_new_boolean (sm != NULL));
+  if (sm == NULL)
+    return;
+  g_variant_builder_add (builder, "{sv}", "resumable", g_variant_new_boolean (sm_is_resumable (sm)));
+  g_variant_builder_add (builder, "{sv}", "resumed", g_variant_new_boolean (session->resumed));
+  g_variant_builder_add (builder, "{sv}", "stanzas-in", g_variant_new_uint32 (sm_get_h (sm)));
+  g_variant_builder_add (builder, "{sv}", "stanzas-out", g_variant_new_uint32 (sm_get_sent (sm)));
+}
+
 GVariant *
 session_describe (const Session *session)
 {
@@ -277,6 +335,7 @@ session_describe (const Session *session)
       g_variant_builder_add (&builder, "{sv}", "bytes-out", g_variant_new_uint64 (link_get_bytes_out (session->link)));
       g_variant_builder_add (&builder, "{sv}", "restricted",
                              g_variant_new_boolean (session_is_restricted (session) || !session_is_trusted (session)));
+      describe_management (session, &builder);
     }
   return g_variant_builder_end (&builder);
 }

@@ -17,18 +17,18 @@ to_text (const Stanza *element)
   return out;
 }
 
-/* S-01: 128 bits that nobody can foresee, new at each restart. */
-static void
-append_id (GString *out)
+/* S-01: new at each restart. */
+char *
+stream_make_id (void)
 {
   guint8 bytes[16];
+  char *id = g_new (char, 2 * sizeof bytes + 1);
 
   if (getentropy (bytes, sizeof bytes) != 0)
     g_error ("the system gives no random bytes");
-  g_string_append (out, " id='");
   for (gsize i = 0; i < sizeof bytes; i++)
-    g_string_append_printf (out, "%02x", bytes[i]);
-  g_string_append_c (out, '\'');
+    g_snprintf (id + 2 * i, 3, "%02x", bytes[i]);
+  return id;
 }
 
 void
@@ -49,17 +49,24 @@ stream_build_header (StreamRole role, const char *from, const char *to)
   stream_append_address (out, "from", from);
   stream_append_address (out, "to", to);
   if (role == STREAM_RESPONDER)
-    append_id (out);
+    {
+      g_autofree char *id = stream_make_id ();
+
+      g_string_append_printf (out, " id='%s'", id);
+    }
   return g_string_append (out, " version='1.0'>");
 }
 
-/* docs/protocol.md 2.5. <sm/> takes its place here when it comes, never on a restricted stream. */
+/* docs/protocol.md 2.5. */
 static void
-add_final (Stanza *features, Stanza *disco_info, gboolean restricted)
+add_final (Stanza *features, Stanza *disco_info, gboolean restricted, gboolean managed)
 {
-  Stanza *limits = stanza_add_new (features, "limits", NS_LIMITS, NULL);
+  Stanza *limits = NULL;
   g_autofree char *max = g_strdup_printf ("%d", STREAM_MAX_STANZA);
 
+  if (managed)
+    stanza_add_new (features, "sm", NS_SM, NULL);
+  limits = stanza_add_new (features, "limits", NS_LIMITS, NULL);
   stanza_add_new (limits, "max-bytes", NS_LIMITS, max);
   if (disco_info != NULL)
     stanza_add_child (features, stanza_ref (disco_info));
@@ -68,7 +75,7 @@ add_final (Stanza *features, Stanza *disco_info, gboolean restricted)
 }
 
 GString *
-stream_build_features (StreamSection section, Stanza *disco_info, gboolean restricted)
+stream_build_features (StreamSection section, Stanza *disco_info, gboolean restricted, gboolean managed)
 {
   g_autoptr (Stanza) features = stanza_new ("features", NS_STREAM);
   Stanza *child;
@@ -84,7 +91,7 @@ stream_build_features (StreamSection section, Stanza *disco_info, gboolean restr
       stanza_add_new (child, "mechanism", NS_SASL, "EXTERNAL");
       break;
     case SECTION_FINAL:
-      add_final (features, disco_info, restricted);
+      add_final (features, disco_info, restricted, managed);
       break;
     }
   return to_text (features);

@@ -18,7 +18,9 @@ typedef enum { SECTION_CLEAR, SECTION_PROTECTED, SECTION_FINAL } StreamSection;
 
 /* `to` may be NULL. A responder's has a fresh id. */
 GString *stream_build_header (StreamRole role, const char *from, const char *to);
-GString *stream_build_features (StreamSection section, Stanza *disco_info, gboolean restricted);
+GString *stream_build_features (StreamSection section, Stanza *disco_info, gboolean restricted, gboolean managed);
+/* 128 bits that nobody can foresee, in hex. */
+char *stream_make_id (void);
 GString *stream_build_error (const char *condition, const char *app_error);
 /* NULL: the certificate alone says who we are, written "=". */
 GString *stream_build_auth (const char *authzid);

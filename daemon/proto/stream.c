@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "earshot-config.h"
 
-#include "daemon/proto/stream.h"
+#include "daemon/proto/stream-private.h"
 
 #include <string.h>
 
 #include "daemon/base/jid.h"
 #include "daemon/base/names.h"
 #include "daemon/proto/stream-in.h"
-#include "daemon/proto/stream-out.h"
 #include "daemon/proto/stream-words.h"
-#include "daemon/proto/xml-stream.h"
 
 /* docs/protocol.md 2.1: a step takes at most 10 s, the whole negotiation 30 s. The machine has no clock, and a
  * timer that every step restarts cannot see the whole; so it asks for one tick a second, lets the ticks run
@@ -18,56 +16,8 @@
 #define TICK_MS 1000
 #define STEP_TICKS 10
 #define WHOLE_TICKS 30
+#define AGREE_TICKS 2
 #define CLOSE_MS 5000 /* docs/protocol.md 2.9 */
-
-/* docs/protocol.md 2.1. */
-typedef enum {
-  STATE_NEW,
-  STATE_HEADER,   /* both: the peer's header of this section is due */
-  STATE_FEATURES, /* initiator */
-  STATE_STARTTLS, /* responder: <starttls/> is due */
-  STATE_PROCEED,  /* initiator */
-  STATE_TLS,      /* both: the handshake runs, the wire is not ours */
-  STATE_AUTH,     /* responder: <auth/> is due */
-  STATE_JUDGE,    /* responder: our own verdict is due */
-  STATE_SUCCESS,  /* initiator: their verdict is due */
-  STATE_OPEN,
-  STATE_CLOSING,  /* our closing tag is sent, theirs is due */
-  STATE_ENDED
-} State;
-
-/* What an element that ends a section asks for, done once the parser has returned and shown what stands behind it. */
-typedef enum { THEN_NOTHING, THEN_OFFER_TLS, THEN_START_TLS, THEN_JUDGE, THEN_RESTART } Then;
-
-struct _Stream {
-  StreamRole role;
-  StreamCallbacks callbacks;
-  gpointer user;
-  char *local_addr;
-  char *remote_addr;
-  gboolean withhold_addr;
-  gboolean self_addr_in_cert;
-  Stanza *disco_info;
-
-  State state;
-  StreamSection section;
-  XmlStream *xml;
-  Then then;
-  gboolean header_sent; /* in this section */
-  gboolean tag_sent;    /* our </stream:stream> is on its way: nothing may follow it */
-  gboolean judged;      /* the verdict was given: there is one a stream */
-  gboolean restricted;
-  gboolean reached_open;
-  char *claimed_from;   /* `from` of the peer's header in this section; NULL */
-  char *peer_addr;      /* bound; the responder's header is believed no more than the key behind it */
-  Stanza *peer_disco;
-  gsize max_stanza;
-  guint step_ticks, whole_ticks;
-
-  guint busy;           /* calls in progress: free waits for them */
-  gboolean in_feed;
-  gboolean doomed;
-};
 
 static void on_opened (gpointer user, const Stanza *header, const char *default_ns);
 static void on_element (gpointer user, Stanza *element);
@@ -91,6 +41,7 @@ stream_new (const StreamConfig *config, const StreamCallbacks *callbacks, gpoint
   s->self_addr_in_cert = config->self_addr_in_cert;
   s->disco_info = config->disco_info != NULL ? stanza_ref (config->disco_info) : NULL;
   s->max_stanza = STREAM_MAX_STANZA;
+  s->manage = config->manage;
   return s;
 }
 
@@ -104,17 +55,19 @@ destroy (Stream *s)
   g_free (s->peer_addr);
   g_clear_pointer (&s->disco_info, stanza_unref);
   g_clear_pointer (&s->peer_disco, stanza_unref);
+  stream_manage_clear (s);
+  g_free (s->resume_id);
   g_free (s);
 }
 
-static void
-enter (Stream *s)
+void
+stream_enter (Stream *s)
 {
   s->busy++;
 }
 
-static void
-leave (Stream *s)
+void
+stream_leave (Stream *s)
 {
   if (--s->busy == 0 && s->doomed)
     destroy (s);
@@ -135,16 +88,16 @@ stream_free (Stream *s)
 
 /* --- what leaves the machine --------------------------------------------------- */
 
-static void
-send_text (Stream *s, const char *text)
+void
+stream_send_text (Stream *s, const char *text)
 {
   if (s->state != STATE_ENDED && !s->tag_sent)
     s->callbacks.send (s->user, text, strlen (text));
 }
 
 /* Once, whoever asks again from inside the callback. */
-static void
-send_closing_tag (Stream *s)
+void
+stream_send_closing_tag (Stream *s)
 {
   if (s->state == STATE_ENDED || s->tag_sent)
     return;
@@ -160,13 +113,15 @@ ask_deadline (Stream *s, guint ms)
 }
 
 /* The one place where a stream ends. */
-static void
-end (Stream *s, gboolean by_peer, gboolean clean, const char *condition)
+void
+stream_end (Stream *s, gboolean by_peer, gboolean clean, const char *condition)
 {
   StreamEnd how = { .by_peer = by_peer, .clean = clean, .reached_open = s->reached_open, .condition = condition };
 
   if (s->state == STATE_ENDED)
     return;
+  /* docs/protocol.md 2.9: without a closing tag it is unclean, and another stream may go on with its state. */
+  s->suspended = s->state == STATE_OPEN && !s->tag_sent && strcmp (condition, "eof") == 0;
   s->state = STATE_ENDED; /* first: what is asked of it in the callbacks finds it so */
   if (s->xml != NULL)
     xml_stream_stop (s->xml);
@@ -175,12 +130,12 @@ end (Stream *s, gboolean by_peer, gboolean clean, const char *condition)
     s->callbacks.ended (s->user, &how);
 }
 
-static void
-send_built (Stream *s, GString *text_take)
+void
+stream_send_built (Stream *s, GString *text_take)
 {
   g_autoptr (GString) text = text_take;
 
-  send_text (s, text->str);
+  stream_send_text (s, text->str);
 }
 
 static void
@@ -189,14 +144,14 @@ send_header (Stream *s)
   const char *from = s->withhold_addr && s->section == SECTION_CLEAR ? NULL : s->local_addr;
 
   s->header_sent = TRUE;
-  send_built (s, stream_build_header (s->role, from,
+  stream_send_built (s, stream_build_header (s->role, from,
                                       s->role == STREAM_INITIATOR ? s->remote_addr : s->claimed_from));
 }
 
 /* docs/protocol.md 2.6: our header if not yet sent, the stream error, the closing tag. None of it may be written
  * into a TLS handshake or behind our own closing tag. */
-static void
-fail (Stream *s, const char *condition, const char *app_error)
+void
+stream_reproach (Stream *s, const char *condition, const char *app_error)
 {
   const char *known = stream_error_word (condition);
 
@@ -206,42 +161,43 @@ fail (Stream *s, const char *condition, const char *app_error)
     {
       if (!s->header_sent)
         send_header (s);
+      stream_manage_last_ack (s);
       if (known != NULL)
-        send_built (s, stream_build_error (known, app_error));
-      send_closing_tag (s);
+        stream_send_built (s, stream_build_error (known, app_error));
+      stream_send_closing_tag (s);
     }
-  end (s, FALSE, FALSE, known != NULL ? known : stream_end_word (condition));
+  stream_end (s, FALSE, FALSE, known != NULL ? known : stream_end_word (condition));
 }
 
 /* RFC 6120 section 6.4.5; one attempt a connection (docs/protocol.md 2.4). */
 static void
 fail_auth (Stream *s, const char *condition)
 {
-  send_built (s, stream_build_auth_failure (condition));
-  send_closing_tag (s);
-  end (s, FALSE, FALSE, sasl_error_word (condition));
+  stream_send_built (s, stream_build_auth_failure (condition));
+  stream_send_closing_tag (s);
+  stream_end (s, FALSE, FALSE, sasl_error_word (condition));
 }
 
 static void
 fail_tls (Stream *s)
 {
-  send_text (s, "<failure xmlns='" NS_TLS "'/>");
-  send_closing_tag (s);
-  end (s, FALSE, FALSE, "tls");
+  stream_send_text (s, "<failure xmlns='" NS_TLS "'/>");
+  stream_send_closing_tag (s);
+  stream_end (s, FALSE, FALSE, "tls");
 }
 
 /* Leaves without a reproach: what the other is missing is not an error of XMPP. */
 static void
 part (Stream *s, const char *word)
 {
-  send_closing_tag (s);
-  end (s, FALSE, FALSE, word);
+  stream_send_closing_tag (s);
+  stream_end (s, FALSE, FALSE, word);
 }
 
 /* --- steps ------------------------------------------------------------------- */
 
-static void
-step (Stream *s, State state)
+void
+stream_step (Stream *s, State state)
 {
   if (s->state == STATE_ENDED)
     return;
@@ -263,7 +219,7 @@ begin_section (Stream *s, StreamSection section)
   g_clear_pointer (&s->xml, xml_stream_free);
   s->xml = xml_stream_new (section == SECTION_FINAL ? &xml_stream_limits_after_auth : &xml_stream_limits_before_auth,
                            &handlers, s);
-  step (s, STATE_HEADER);
+  stream_step (s, STATE_HEADER);
   if (s->role == STREAM_INITIATOR)
     send_header (s);
 }
@@ -275,10 +231,10 @@ stop_and (Stream *s, Then then)
   xml_stream_stop (s->xml);
 }
 
-static void
-become_open (Stream *s)
+void
+stream_become_open (Stream *s)
 {
-  step (s, STATE_OPEN);
+  stream_step (s, STATE_OPEN);
   ask_deadline (s, 0);
   if (s->state == STATE_ENDED)
     return;
@@ -312,20 +268,20 @@ check_header (Stream *s, const Stanza *header, const char *default_ns)
   const char *version = get_filled (header, "version");
 
   if (strcmp (stanza_get_name (header), "stream") != 0)
-    fail (s, "bad-format", NULL);
+    stream_reproach (s, "bad-format", NULL);
   else if (version == NULL && s->section == SECTION_CLEAR)
     {
       /* docs/protocol.md 8.2, S-21: libpurple sends its waiting message in clear the moment our header arrives.
        * As initiators we have sent ours; closing before any stanza is all there is to do (2.7). */
       if (s->role == STREAM_RESPONDER)
-        end (s, FALSE, FALSE, "peer-insecure");
+        stream_end (s, FALSE, FALSE, "peer-insecure");
       else
         part (s, "peer-insecure");
     }
   else if (strcmp (stanza_get_ns (header), NS_STREAM) != 0 || g_strcmp0 (default_ns, NS_CLIENT) != 0)
-    fail (s, "invalid-namespace", NULL);
+    stream_reproach (s, "invalid-namespace", NULL);
   else if (version == NULL || stream_version_is_low (version))
-    fail (s, "unsupported-version", NULL);
+    stream_reproach (s, "unsupported-version", NULL);
   return s->state != STATE_ENDED;
 }
 
@@ -336,13 +292,13 @@ take_from (Stream *s, const char *from)
 {
   if (from != NULL && !is_address (from))
     {
-      fail (s, "improper-addressing", NULL);
+      stream_reproach (s, "improper-addressing", NULL);
       return FALSE;
     }
   s->claimed_from = g_strdup (from);
   if (s->section == SECTION_FINAL && from != NULL && !jid_same (from, s->peer_addr))
     {
-      fail (s, "invalid-from", NULL);
+      stream_reproach (s, "invalid-from", NULL);
       return FALSE;
     }
   if (s->section == SECTION_PROTECTED)
@@ -351,7 +307,7 @@ take_from (Stream *s, const char *from)
         from = s->remote_addr;
       if (from == NULL)
         {
-          fail (s, "improper-addressing", NULL);
+          stream_reproach (s, "improper-addressing", NULL);
           return FALSE;
         }
       s->peer_addr = g_strdup (from);
@@ -366,24 +322,26 @@ respond_to_header (Stream *s, const Stanza *header)
 
   if (to != NULL && !s->callbacks.is_ours (s->user, to))
     {
-      fail (s, "host-unknown", NULL);
+      stream_reproach (s, "host-unknown", NULL);
       return;
     }
   if (s->state == STATE_ENDED)
     return;
   send_header (s);
-  send_built (s, stream_build_features (s->section, s->disco_info, s->restricted));
+  stream_send_built (s, stream_build_features (s->section, s->disco_info, s->restricted, stream_manage_offers (s)));
   switch (s->section)
     {
     case SECTION_CLEAR:
-      step (s, STATE_STARTTLS);
+      stream_step (s, STATE_STARTTLS);
       break;
     case SECTION_PROTECTED:
-      step (s, STATE_AUTH);
+      stream_step (s, STATE_AUTH);
       break;
     case SECTION_FINAL: /* step 9: without <sm/> on offer there is nothing to wait for */
-      if (s->state != STATE_ENDED)
-        become_open (s);
+      if (stream_manage_offers (s))
+        stream_step (s, STATE_AGREE);
+      else if (s->state != STATE_ENDED)
+        stream_become_open (s);
       break;
     }
 }
@@ -401,7 +359,7 @@ on_opened (gpointer user, const Stanza *header, const char *default_ns)
       if (s->section == SECTION_CLEAR)
         part (s, "peer-insecure");
       else
-        fail (s, "bad-format", NULL);
+        stream_reproach (s, "bad-format", NULL);
       return;
     }
   if (!take_from (s, get_filled (header, "from")))
@@ -409,7 +367,7 @@ on_opened (gpointer user, const Stanza *header, const char *default_ns)
   if (s->role == STREAM_RESPONDER)
     respond_to_header (s, header);
   else
-    step (s, STATE_FEATURES);
+    stream_step (s, STATE_FEATURES);
 }
 
 /* --- elements, a function a state --------------------------------------------- */
@@ -423,8 +381,8 @@ in_features_clear (Stream *s, const Stanza *features)
       part (s, "peer-insecure");
       return;
     }
-  step (s, STATE_PROCEED);
-  send_text (s, "<starttls xmlns='" NS_TLS "'/>");
+  stream_step (s, STATE_PROCEED);
+  stream_send_text (s, "<starttls xmlns='" NS_TLS "'/>");
 }
 
 static void
@@ -432,11 +390,11 @@ in_features_protected (Stream *s, const Stanza *features)
 {
   if (!stream_offers_external (features))
     {
-      fail (s, "unsupported-feature", NULL);
+      stream_reproach (s, "unsupported-feature", NULL);
       return;
     }
-  step (s, STATE_SUCCESS);
-  send_built (s, stream_build_auth (s->self_addr_in_cert ? NULL : s->local_addr)); /* S-11 */
+  stream_step (s, STATE_SUCCESS);
+  stream_send_built (s, stream_build_auth (s->self_addr_in_cert ? NULL : s->local_addr)); /* S-11 */
 }
 
 static void
@@ -448,7 +406,8 @@ in_features_final (Stream *s, const Stanza *features)
   if (disco != NULL)
     s->peer_disco = stanza_ref ((Stanza *) disco);
   s->max_stanza = stream_read_limit (features);
-  become_open (s); /* step 9: <enable/> or <resume/> would go out before this once we speak them */
+  if (!stream_manage_begin (s, features) && s->state != STATE_ENDED) /* step 9 */
+    stream_become_open (s);
 }
 
 static void
@@ -456,7 +415,7 @@ in_features (Stream *s, const Stanza *e)
 {
   if (!stanza_is (e, "features", NS_STREAM))
     {
-      fail (s, "not-authorized", NULL);
+      stream_reproach (s, "not-authorized", NULL);
       return;
     }
   switch (s->section)
@@ -481,7 +440,7 @@ in_starttls (Stream *s, const Stanza *e)
   else if (strcmp (stanza_get_ns (e), NS_SASL) == 0)
     fail_auth (s, "encryption-required");
   else if (!stanza_is (e, "features", NS_STREAM)) /* an initiator's own are ignored, as Salut sends them */
-    fail (s, "not-authorized", NULL);
+    stream_reproach (s, "not-authorized", NULL);
 }
 
 static void
@@ -491,11 +450,11 @@ in_proceed (Stream *s, const Stanza *e)
     stop_and (s, THEN_START_TLS);
   else if (stanza_is (e, "failure", NS_TLS))
     {
-      send_closing_tag (s);
-      end (s, TRUE, FALSE, "tls");
+      stream_send_closing_tag (s);
+      stream_end (s, TRUE, FALSE, "tls");
     }
   else
-    fail (s, "not-authorized", NULL);
+    stream_reproach (s, "not-authorized", NULL);
 }
 
 static void
@@ -517,7 +476,7 @@ in_auth (Stream *s, const Stanza *e)
   else if (stanza_is (e, "starttls", NS_TLS))
     fail_tls (s); /* the channel is protected already */
   else if (!stanza_is (e, "features", NS_STREAM))
-    fail (s, "not-authorized", NULL); /* S-17 */
+    stream_reproach (s, "not-authorized", NULL); /* S-17 */
 }
 
 static void
@@ -530,34 +489,43 @@ in_success (Stream *s, const Stanza *e)
       const Stanza *child = stanza_get_child (e, NULL, NS_SASL);
       const char *word = child != NULL ? sasl_error_word (stanza_get_name (child)) : NULL;
 
-      send_closing_tag (s);
-      end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
+      stream_send_closing_tag (s);
+      stream_end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
     }
   else
-    fail (s, "not-authorized", NULL);
+    stream_reproach (s, "not-authorized", NULL);
 }
 
-static void
-in_open (Stream *s, Stanza *e)
+void
+stream_in_open (Stream *s, Stanza *e)
 {
   const char *from;
 
+  if (s->manage != NULL && strcmp (stanza_get_ns (e), NS_SM) == 0)
+    {
+      stream_in_managed (s, e);
+      return;
+    }
   if (!stream_is_stanza (e))
     {
       /* An initiator's (empty) features may come late. */
       if (s->role == STREAM_RESPONDER && stanza_is (e, "features", NS_STREAM))
         return;
-      fail (s, "unsupported-stanza-type", NULL);
+      stream_reproach (s, "unsupported-stanza-type", NULL);
       return;
     }
   /* docs/protocol.md 2.6, S-18: absent means the peer, another is a lie. The sender is stamped above, by the key. */
   from = stanza_get_attr (e, "from");
   if (from != NULL && !is_address (from))
-    fail (s, "improper-addressing", NULL);
+    stream_reproach (s, "improper-addressing", NULL);
   else if (from != NULL && !jid_same (from, s->peer_addr))
-    fail (s, "invalid-from", NULL);
+    stream_reproach (s, "invalid-from", NULL);
   else
-    s->callbacks.stanza (s->user, e);
+    {
+      s->ticket = s->counting ? sm_received (s->sm) : 0;
+      s->callbacks.stanza (s->user, e);
+      stream_handled (s, stream_defer (s));
+    }
 }
 
 static void
@@ -566,8 +534,8 @@ on_stream_error (Stream *s, const Stanza *e)
   const Stanza *child = stanza_get_child (e, NULL, NS_STREAM_ERRORS);
   const char *word = child != NULL ? stream_error_word (stanza_get_name (child)) : NULL;
 
-  send_closing_tag (s);
-  end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
+  stream_send_closing_tag (s);
+  stream_end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
 }
 
 static void
@@ -599,7 +567,13 @@ on_element (gpointer user, Stanza *e)
       break;
     case STATE_OPEN:
     case STATE_CLOSING: /* S-25 */
-      in_open (s, e);
+      stream_in_open (s, e);
+      break;
+    case STATE_AGREE:
+      stream_in_agree (s, e);
+      break;
+    case STATE_RESUME:
+      stream_in_resume (s, e);
       break;
     case STATE_NEW:
     case STATE_HEADER:
@@ -618,8 +592,8 @@ on_closed (gpointer user)
 
   if (s->state == STATE_ENDED)
     return;
-  send_closing_tag (s);
-  end (s, !we_closed, TRUE, "closed");
+  stream_send_closing_tag (s);
+  stream_end (s, !we_closed, TRUE, "closed");
 }
 
 /* --- bytes ------------------------------------------------------------------- */
@@ -642,25 +616,25 @@ go_on (Stream *s, const char *rest, gsize len)
       /* S-04: written before TLS, it would be read as if TLS had protected it. Nothing is answered. */
       if (len > 0)
         {
-          end (s, FALSE, FALSE, "injection");
+          stream_end (s, FALSE, FALSE, "injection");
           break;
         }
       if (then == THEN_OFFER_TLS)
-        send_text (s, "<proceed xmlns='" NS_TLS "'/>");
-      step (s, STATE_TLS);
+        stream_send_text (s, "<proceed xmlns='" NS_TLS "'/>");
+      stream_step (s, STATE_TLS);
       if (s->state == STATE_TLS)
         s->callbacks.start_tls (s->user);
       break;
     case THEN_JUDGE:
-      step (s, STATE_JUDGE);
+      stream_step (s, STATE_JUDGE);
       if (!stream_is_blank (rest, len))
-        fail (s, "not-authorized", NULL);
+        stream_reproach (s, "not-authorized", NULL);
       else
         s->callbacks.judge (s->user, s->peer_addr);
       break;
     case THEN_RESTART:
       if (!stream_is_blank (rest, len))
-        fail (s, "bad-format", NULL);
+        stream_reproach (s, "bad-format", NULL);
       else
         begin_section (s, SECTION_FINAL);
       break;
@@ -678,7 +652,7 @@ parse (Stream *s, const char *bytes, gsize len)
   ok = xml_stream_feed (s->xml, bytes, len, &consumed, &error);
   s->in_feed = FALSE;
   if (!ok)
-    fail (s, stream_parse_word ((XmlStreamError) error->code),
+    stream_reproach (s, stream_parse_word ((XmlStreamError) error->code),
           error->code == XML_STREAM_ERROR_STANZA_TOO_BIG ? "stanza-too-big" : NULL);
   else
     go_on (s, bytes + consumed, len - consumed);
@@ -690,7 +664,7 @@ stream_feed (Stream *s, const char *bytes, gsize len)
   g_return_if_fail (!s->in_feed);
   if (len == 0)
     return;
-  enter (s);
+  stream_enter (s);
   switch (s->state)
     {
     case STATE_HEADER:
@@ -699,22 +673,24 @@ stream_feed (Stream *s, const char *bytes, gsize len)
     case STATE_PROCEED:
     case STATE_AUTH:
     case STATE_SUCCESS:
+    case STATE_AGREE:
+    case STATE_RESUME:
     case STATE_OPEN:
     case STATE_CLOSING:
       parse (s, bytes, len);
       break;
     case STATE_JUDGE: /* S-17: nothing may be said before <success/>; whitespace says nothing */
       if (!stream_is_blank (bytes, len))
-        fail (s, "not-authorized", NULL);
+        stream_reproach (s, "not-authorized", NULL);
       break;
     case STATE_TLS: /* clear text that the handshake did not take: it was never protected */
-      end (s, FALSE, FALSE, "injection");
+      stream_end (s, FALSE, FALSE, "injection");
       break;
     case STATE_NEW:
     case STATE_ENDED:
       break;
     }
-  leave (s);
+  stream_leave (s);
 }
 
 /* --- the caller's verbs ------------------------------------------------------- */
@@ -724,10 +700,10 @@ stream_start (Stream *s)
 {
   if (s->state != STATE_NEW)
     return;
-  enter (s);
+  stream_enter (s);
   ask_deadline (s, TICK_MS);
   begin_section (s, SECTION_CLEAR);
-  leave (s);
+  stream_leave (s);
 }
 
 void
@@ -735,12 +711,12 @@ stream_start_direct (Stream *s)
 {
   if (s->state != STATE_NEW && (s->state != STATE_HEADER || s->section != SECTION_CLEAR || s->header_sent))
     return;
-  enter (s);
+  stream_enter (s);
   if (s->state == STATE_NEW)
     ask_deadline (s, TICK_MS);
-  step (s, STATE_TLS);
+  stream_step (s, STATE_TLS);
   s->callbacks.start_tls (s->user);
-  leave (s);
+  stream_leave (s);
 }
 
 void
@@ -748,9 +724,9 @@ stream_tls_done (Stream *s)
 {
   if (s->state != STATE_TLS)
     return;
-  enter (s);
+  stream_enter (s);
   begin_section (s, SECTION_PROTECTED);
-  leave (s);
+  stream_leave (s);
 }
 
 void
@@ -759,13 +735,13 @@ stream_judged (Stream *s, StreamVerdict verdict)
   if (s->state != STATE_JUDGE || s->judged)
     return;
   s->judged = TRUE;
-  enter (s);
+  stream_enter (s);
   switch (verdict)
     {
     case STREAM_ADMIT:
     case STREAM_ADMIT_RESTRICTED:
       s->restricted = verdict == STREAM_ADMIT_RESTRICTED;
-      send_text (s, "<success xmlns='" NS_SASL "'/>");
+      stream_send_text (s, "<success xmlns='" NS_SASL "'/>");
       begin_section (s, SECTION_FINAL);
       break;
     case STREAM_REFUSE: /* S-14: one answer, whatever the reason */
@@ -775,32 +751,33 @@ stream_judged (Stream *s, StreamVerdict verdict)
       fail_auth (s, "credentials-expired");
       break;
     }
-  leave (s);
+  stream_leave (s);
+}
+
+gboolean
+stream_send_tagged (Stream *s, const Stanza *stanza, const char *tag)
+{
+  g_autoptr (GString) bare = NULL, out = NULL;
+
+  /* S-32: presence lives in the TXT record, never in a stanza. */
+  if (s->state != STATE_OPEN || s->tag_sent || !stream_is_stanza (stanza) || stanza_is (stanza, "presence", NS_CLIENT))
+    return FALSE;
+  bare = g_string_new (NULL);
+  stanza_serialize (stanza, NS_CLIENT, bare);
+  out = stream_address (s, bare->str, bare->len);
+  if (out->len > s->max_stanza)
+    return FALSE;
+  stream_enter (s);
+  stream_manage_sent (s, bare->str, bare->len, tag);
+  s->callbacks.send (s->user, out->str, out->len);
+  stream_leave (s);
+  return TRUE;
 }
 
 gboolean
 stream_send (Stream *s, const Stanza *stanza)
 {
-  g_autoptr (GString) out = NULL, addresses = NULL;
-
-  /* S-32: presence lives in the TXT record, never in a stanza. */
-  if (s->state != STATE_OPEN || s->tag_sent || !stream_is_stanza (stanza) || stanza_is (stanza, "presence", NS_CLIENT))
-    return FALSE;
-  out = g_string_new (NULL);
-  addresses = g_string_new (NULL);
-  stanza_serialize (stanza, NS_CLIENT, out);
-  if (stanza_get_attr (stanza, "from") == NULL)
-    stream_append_address (addresses, "from", s->local_addr);
-  if (stanza_get_attr (stanza, "to") == NULL)
-    stream_append_address (addresses, "to", s->peer_addr);
-  /* "<message" or "<iq": written without a prefix, since their namespace is the stream's default. */
-  g_string_insert (out, 1 + (gssize) strlen (stanza_get_name (stanza)), addresses->str);
-  if (out->len > s->max_stanza)
-    return FALSE;
-  enter (s);
-  s->callbacks.send (s->user, out->str, out->len);
-  leave (s);
-  return TRUE;
+  return stream_send_tagged (s, stanza, NULL);
 }
 
 void
@@ -808,36 +785,37 @@ stream_close (Stream *s)
 {
   if (s->state == STATE_ENDED || s->state == STATE_CLOSING)
     return;
-  enter (s);
+  stream_enter (s);
   if (s->state == STATE_OPEN)
     {
-      send_closing_tag (s);
-      step (s, STATE_CLOSING);
+      stream_manage_last_ack (s);
+      stream_send_closing_tag (s);
+      stream_step (s, STATE_CLOSING);
       ask_deadline (s, CLOSE_MS);
     }
   else if (s->state != STATE_TLS && s->header_sent)
     part (s, "closed");
   else
-    end (s, FALSE, FALSE, "closed");
-  leave (s);
+    stream_end (s, FALSE, FALSE, "closed");
+  stream_leave (s);
 }
 
 void
 stream_fail (Stream *s, const char *condition, const char *app_error)
 {
-  enter (s);
-  fail (s, condition, app_error);
-  leave (s);
+  stream_enter (s);
+  stream_reproach (s, condition, app_error);
+  stream_leave (s);
 }
 
 void
 stream_deadline (Stream *s)
 {
-  enter (s);
+  stream_enter (s);
   switch (s->state)
     {
     case STATE_CLOSING:
-      end (s, FALSE, FALSE, "connection-timeout");
+      stream_end (s, FALSE, FALSE, "connection-timeout");
       break;
     case STATE_NEW:
     case STATE_OPEN:
@@ -851,23 +829,28 @@ stream_deadline (Stream *s)
     case STATE_AUTH:
     case STATE_JUDGE:
     case STATE_SUCCESS:
+    case STATE_AGREE:
+    case STATE_RESUME:
       s->step_ticks++;
       s->whole_ticks++;
-      if (s->step_ticks >= STEP_TICKS || s->whole_ticks >= WHOLE_TICKS)
-        fail (s, "connection-timeout", NULL); /* S-23 */
+      /* Who wants no stream management says nothing, and would be waited for in vain. */
+      if (s->state == STATE_AGREE && s->step_ticks >= AGREE_TICKS)
+        stream_become_open (s);
+      else if (s->step_ticks >= STEP_TICKS || s->whole_ticks >= WHOLE_TICKS)
+        stream_reproach (s, "connection-timeout", NULL); /* S-23 */
       else
         ask_deadline (s, TICK_MS);
       break;
     }
-  leave (s);
+  stream_leave (s);
 }
 
 void
 stream_eof (Stream *s)
 {
-  enter (s);
-  end (s, TRUE, FALSE, "eof");
-  leave (s);
+  stream_enter (s);
+  stream_end (s, TRUE, FALSE, "eof");
+  stream_leave (s);
 }
 
 gboolean

@@ -11,6 +11,7 @@
 
 #include <glib.h>
 
+#include "daemon/proto/sm.h"
 #include "daemon/proto/stanza.h"
 
 typedef enum { STREAM_INITIATOR, STREAM_RESPONDER } StreamRole;
@@ -53,6 +54,22 @@ typedef struct {
   gboolean (*is_ours) (gpointer user, const char *addr);
 } StreamCallbacks;
 
+/* Stream management (XEP-0198): what the machine asks for. Responders offer it on streams that are not restricted, initiators
+ * enable it where it is offered. */
+typedef struct {
+  /* Initiator, step 9: a state of this very key that could be resumed, lent for the call; NULL = begin anew. May fail
+   * the stream instead. */
+  const Sm *(*wish) (gpointer user);
+  /* Hands over the state of that id and of this very key; NULL = there is none (any more). May fail the stream instead. */
+  Sm *(*take) (gpointer user, const char *id);
+  /* Call stream_flush() within this turn of the loop. */
+  void (*wake) (gpointer user);
+  /* The peer dealt with what was sent as `tag`. */
+  void (*acked) (gpointer user, const char *tag);
+  /* Microseconds since the epoch. */
+  gint64 (*now) (gpointer user);
+} StreamManagement;
+
 typedef struct {
   StreamRole role;
   const char *local_addr;  /* our `from` */
@@ -60,6 +77,7 @@ typedef struct {
   gboolean self_addr_in_cert; /* our certificate's only xmppAddr equals local_addr: authzid "=" (2.4) */
   Stanza *disco_info;      /* our <query/> for the final features; a reference is taken */
   gboolean withhold_addr;  /* not in the header before TLS: invisible mode (docs/protocol.md 0, conflict 2) */
+  const StreamManagement *manage; /* static; NULL = without */
 } StreamConfig;
 
 typedef struct _Stream Stream;
@@ -81,6 +99,16 @@ void stream_judged (Stream *stream, StreamVerdict verdict);
 /* OPEN only (a no-op otherwise, FALSE). `from` and `to` are set by the machine if absent. FALSE also for what must
  * never leave: no message or iq, or larger than the peer takes (XEP-0478; it would end the stream over it). */
 gboolean stream_send (Stream *stream, const Stanza *stanza);
+/* The same; `tag` comes back through `acked` where management is on. */
+gboolean stream_send_tagged (Stream *stream, const Stanza *stanza, const char *tag);
+/* Appends the <a/> and the <r/> that are due. To be called when a turn's batch is about to be written, and only then. */
+void stream_flush (Stream *stream);
+/* Asks whether the peer is alive, by <r/>. FALSE: management is off, ask otherwise. */
+gboolean stream_probe (Stream *stream);
+/* From inside `stanza`: it counts as handled (`h`) only after stream_handled() with this ticket, 0 = no counting. Without
+ * this call it counts when the callback returns. */
+guint64 stream_defer (Stream *stream);
+void stream_handled (Stream *stream, guint64 ticket);
 /* Sends </stream:stream>, goes on receiving until the peer's (5 s). Before OPEN: ends at once. */
 void stream_close (Stream *stream);
 /* Sends the stream error `condition` (+ optional application element name in NS_APP_ERRORS) and ends. One of our own
@@ -96,3 +124,14 @@ gboolean stream_is_restricted (const Stream *stream);
 const char *stream_get_peer_addr (const Stream *stream);
 /* What the responder's final features said, or NULL. Borrowed. */
 const Stanza *stream_get_peer_disco (const Stream *stream);
+/* The peer confirmed that it counts: the state, lent; else NULL. */
+const Sm *stream_get_sm (const Stream *stream);
+/* It goes on where another one ended; `resent` stanzas were sent again for that. */
+gboolean stream_is_resumed (const Stream *stream, guint *resent);
+/* Initiator: <resume/> was sent and not answered yet. */
+gboolean stream_is_resuming (const Stream *stream);
+/* The state of a stream that ends uncleanly or gives way, for another one to resume; NULL where that is not possible. Also
+ * from inside `ended`. */
+Sm *stream_take_sm (Stream *stream);
+/* Before step 9: this one is without. */
+void stream_forgo_management (Stream *stream);

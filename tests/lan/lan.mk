@@ -8,6 +8,7 @@ lan_tests = \
 	tests/lan/test-foreign.py \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \
+	tests/lan/test-resume.py \
 	tests/lan/test-siege.py \
 	tests/lan/test-stream-answer.py \
 	tests/lan/test-stream-call.py \

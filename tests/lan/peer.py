@@ -41,6 +41,7 @@ RECEIPTS = "urn:xmpp:receipts"
 DELAY = "urn:xmpp:delay"
 SID = "urn:xmpp:sid:0"
 PING = "urn:xmpp:ping"
+SM = "urn:xmpp:sm:3"
 TRUST = "im.earshot:trust:0"
 PORT = 5298
 # X-03: in every body these tests send; no log of any program may hold it.
@@ -409,16 +410,19 @@ class Stream:
         return self
 
     def open(self, **kw):
-        """All of it, either role; for the initiator authzid= and context=, for the responder final= (features) and context=."""
+        """All of it, either role; for the initiator authzid=, context= and manage= (the caller enables stream management), for the responder final= (features) and context=."""
         return self._open_initiator(**kw) if self.initiator else self._open_responder(**kw)
 
-    def _open_initiator(self, context=None, authzid="="):
+    def _open_initiator(self, context=None, authzid="=", manage=False):
         if not self.headers:
             self.secure(context)
         self.sasl(authzid)
         self.element("{%s}success" % SASL)
         self.restart()
-        self.greet()
+        features = self.greet()
+        if features.find("{%s}sm" % SM) is not None and not manage:
+            # The daemon waits a moment to see whether we want stream management; a stanza says no. This one means nothing.
+            self.send("<iq type='result' id='no-sm'/>")
         return self
 
     # the responder's steps

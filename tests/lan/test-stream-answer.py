@@ -231,7 +231,7 @@ def learnt_before_is_forgotten(lan):
     stream.starttls()
     stream.greet()
     stream.open()
-    assert contacts(juliet)[with_key(juliet, romeo.fp)]["ClaimedAddress"] == "romeo@forza"
+    juliet.wait_for(lambda: contacts(juliet)[with_key(juliet, romeo.fp)]["ClaimedAddress"] == "romeo@forza", 10, "the bound name")
     # A namespace prefix of the section before is unknown in the next.
     stream.send("<old:message/>")
     stream.error("not-well-formed")

@@ -40,10 +40,20 @@ tests_unit_test_presence_txt_SOURCES = tests/unit/test-presence-txt.c
 tests_unit_test_presence_txt_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_presence_txt_LDADD = $(proto_libs)
 
+unit_tests += tests/unit/test-sm
+tests_unit_test_sm_SOURCES = tests/unit/test-sm.c
+tests_unit_test_sm_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sm_LDADD = $(proto_libs)
+
 unit_tests += tests/unit/test-stanza
 tests_unit_test_stanza_SOURCES = tests/unit/test-stanza.c
 tests_unit_test_stanza_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stanza_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-stream-manage
+tests_unit_test_stream_manage_SOURCES = tests/unit/test-stream-manage.c
+tests_unit_test_stream_manage_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stream_manage_LDADD = $(proto_libs)
 
 unit_tests += tests/unit/test-stream
 tests_unit_test_stream_SOURCES = tests/unit/test-stream.c

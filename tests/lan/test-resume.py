@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stream management (XEP-0198) on a link that misbehaves: what a broken stream left open goes on with the next one. What happened is
+read from the daemons' own words (`stream can be resumed`, `stream resumed`) and proven by what arrived."""
+import os
+import random
+import re
+import time
+
+import rig
+from gi.repository import Gio, GLib
+from people import befriend, fingerprint, queued, received, wait_sight, with_key
+from peer import SM, STANZA_ERRORS, Peer, chat, new_id, pin, start
+
+ROUNDS = int(os.environ.get("EARSHOT_RESUMPTIONS", "24"))
+COLLISIONS = int(os.environ.get("EARSHOT_COLLISIONS", "210"))
+SEED = int(os.environ.get("EARSHOT_SEED", str(random.randrange(1 << 30))))
+SUSPENDED = re.compile(r"stream can be resumed: sent (\d+), of them not confirmed (\d+), received (\d+)")
+RESUMED = re.compile(r"stream resumed: sent (\d+), of them again (\d+), received (\d+)")
+
+
+def words(user, pattern):
+    """What the daemon said, as tuples of numbers, in order."""
+    with open(user.process.log) as log:
+        return [tuple(int(n) for n in found.groups()) for found in map(re.compile(pattern).search, log) if found]
+
+
+def said(user, text):
+    return len(words(user, re.escape(text)))
+
+
+class Talker:
+    """Sends numbered lines to one contact, pipelined, and knows what the other has to receive."""
+
+    def __init__(self, user, other, word):
+        self.user, self.other, self.word = user, other, word
+        self.contact = with_key(user, fingerprint(other))
+        self.sent = self.stored = 0
+
+    def say(self, count):
+        for _ in range(count):
+            self.user.bus.call(rig.NAME, rig.ROOT, rig.NAME + ".Messages", "Send",
+                               GLib.Variant("(osa{sv})", (self.contact, "%s %05d" % (self.word, self.sent), {})), None,
+                               Gio.DBusCallFlags.NO_AUTO_START, 60000, None, self._answered)
+            self.sent += 1
+
+    def _answered(self, bus, result):
+        bus.call_finish(result)
+        self.stored += 1
+
+    def wanted(self):
+        return ["%s %05d" % (self.word, i) for i in range(self.sent)]
+
+    def wait_through(self, timeout=60):
+        self.user.wait_for(lambda: self.stored == self.sent and queued(self.user) == 0, timeout, "%s to have nothing queued" % self.user)
+        contact = with_key(self.other, fingerprint(self.user))
+        got = received(self.other, contact)
+        assert got == self.wanted(), "first difference: %r" % next(
+            ((i, g, w) for i, (g, w) in enumerate(zip(got + [None], self.wanted() + [None])) if g != w), None)
+
+
+def meet(lan):
+    juliet, romeo = (lan.host(name, avahi="embedded").start_daemon(name=who) for name, who in (("pronto", "juliet"), ("forza", "romeo")))
+    befriend(juliet, romeo)
+    wait_sight(juliet, "romeo")
+    wait_sight(romeo, "juliet")
+    talkers = Talker(juliet, romeo, "J"), Talker(romeo, juliet, "R")
+    talkers[0].say(5)
+    talkers[0].wait_through()
+    talkers[1].say(5)
+    talkers[1].wait_through()
+    return juliet, romeo, talkers
+
+
+def break_streams(user):
+    """The connections of this host end as by a failing network card; who is cut off does not hear of it."""
+    user.host.run("ss", "-K", "state", "established", check=False)
+
+
+def resumptions(user):
+    return words(user, RESUMED.pattern)
+
+
+def wait_resumed(users, counts, timeout=45):
+    for user, count in zip(users, counts):
+        user.wait_for(lambda: len(resumptions(user)) > count, timeout, "%s to resume" % user)
+
+
+def assert_exact(a, b, at=-1):
+    """What each sent again is what the other had not counted: no more, no less."""
+    (sent_a, again_a, got_a), (sent_b, again_b, got_b) = resumptions(a)[at], resumptions(b)[at]
+    assert again_a == sent_a - got_b and again_b == sent_b - got_a, (resumptions(a)[at], resumptions(b)[at])
+
+
+@rig.test
+def cut_and_heal(lan):
+    """M-03 M-04 S-30: a cut link heals within 300 s: the stream is resumed, exactly what lies beyond h is sent again, in order, once"""
+    juliet, romeo, talkers = meet(lan)
+    opened = [said(user, "stream open") for user in (juliet, romeo)]
+    for talker in talkers:
+        talker.say(50)
+    lan.cut(juliet.host, romeo.host)
+    for talker in talkers:
+        talker.say(50)
+    # The kernel finds out when nobody answers for 30 s; both do, since both have something to say.
+    for user in (juliet, romeo):
+        user.wait_for(lambda: said(user, "stream can be resumed"), 80, "%s to miss the other" % user)
+    for talker in talkers:
+        talker.say(20)
+    lan.heal()
+    wait_resumed((juliet, romeo), (0, 0), 60)
+    for talker in talkers:
+        talker.wait_through()
+    assert_exact(juliet, romeo)
+    assert resumptions(juliet)[0][1] > 0, "nothing was lost by the cut: the test is void"
+    for user in (juliet, romeo):
+        rig.note("%s: %r %r" % (user, words(user, SUSPENDED.pattern), resumptions(user)))
+    # Each message and each receipt left once through delivery; what was sent again was sent by the stream alone.
+    break_streams(juliet)
+    break_streams(romeo)
+    juliet.wait_for(lambda: len(words(juliet, SUSPENDED.pattern)) >= 2, 20, "the last count")
+    sent, open_, _ = words(juliet, SUSPENDED.pattern)[-1]
+    assert sent <= talkers[0].sent + talkers[1].sent + 8, "stanzas were sent twice: %d for %d messages and %d receipts" % (
+        sent, talkers[0].sent, talkers[1].sent)
+    assert [said(user, "stream open") for user in (juliet, romeo)] == [n + len(resumptions(user)) for n, user in zip(opened, (juliet, romeo))]
+
+
+@rig.test
+def many_resumptions(lan):
+    """M-04 M-06 S-27 S-31: more than 20 resumptions on a lossy link, with one end unaware of the break or both calling at once"""
+    chance = random.Random(SEED)
+    rig.note("seed %d, %d breaks" % (SEED, ROUNDS))
+    juliet, romeo, talkers = meet(lan)
+    users = (juliet, romeo)
+    opened = [said(user, "stream open") for user in users]
+    done, longest = [0, 0], 0
+    for number in range(ROUNDS):
+        lan.lose(25)
+        for talker in talkers:
+            talker.say(chance.randrange(5, 60))
+        rig.settle(chance.random() * 0.3)
+        who = number % 3
+        lan.cut(juliet.host, romeo.host)
+        for user in users if who == 2 else users[who:who + 1]:
+            break_streams(user)
+        for talker in talkers:
+            talker.say(chance.randrange(1, 10))
+        rig.settle(0.05)
+        lan.heal()
+        start = time.monotonic()
+        wait_resumed(users, done)
+        longest = max(longest, time.monotonic() - start)
+        assert_exact(juliet, romeo)
+        done = [len(resumptions(user)) for user in users]
+    lan.heal()
+    for talker in talkers:
+        talker.wait_through()
+    rig.note("%d and %d resumptions, %d stanzas sent again" % (done[0], done[1], sum(r[1] for u in users for r in resumptions(u))))
+    assert min(done) > 20
+    assert longest < 10 * rig.SLOW, "%.1f s until the stale stream was replaced" % longest
+    # Never had anybody to begin anew.
+    assert [said(user, "stream open") for user in users] == [n + len(resumptions(user)) for n, user in zip(opened, users)]
+
+
+@rig.test
+def session_tells(lan):
+    """2.5: both ends say that their stream is managed and can be resumed; one that was killed remembers nothing, and everything begins anew"""
+    juliet, romeo, talkers = meet(lan)
+    for talker in talkers:
+        session = lambda: talker.user.get_prop(talker.contact, "Contact", "Session")
+        talker.user.wait_for(lambda: session().get("resumable"), 20, "the session of %s" % talker.user)
+        assert session()["sm"] is True and session()["resumed"] is False, session()
+    # The other one lost its memory: the state is offered in vain, and what is unconfirmed is sent anew.
+    romeo.kill9()
+    talkers[0].say(10)
+    juliet.wait_for(lambda: said(juliet, "stream can be resumed"), 20, "%s to miss the other" % juliet)
+    romeo.restart()
+    talkers[0].wait_through()
+    assert not resumptions(juliet) and not resumptions(romeo)
+
+
+@rig.test
+def foreign_key(lan):
+    """S-30 S-31: only the key that began a state resumes it; who claims to have handled more than was sent is cut off"""
+    juliet = start(lan)
+    host = lan.host("forza", avahi="none")
+    romeo, tybalt = (Peer(host, "%s@forza" % who, juliet) for who in ("romeo", "tybalt"))
+    for peer in (romeo, tybalt):
+        pin(juliet, peer)
+    stream = romeo.dial().open(manage=True)
+    stream.send("<enable xmlns='%s' resume='true'/>" % SM)
+    enabled = stream.element("{%s}enabled" % SM)
+    assert enabled.get("resume") == "true" and len(enabled.get("id")) >= 22, enabled.attrib
+    name = new_id()
+    stream.send(chat("once", name))
+    stream.receipt(name)
+    stream.wire.close()
+    resume = "<resume xmlns='%s' previd='%s' h='1'/>" % (SM, enabled.get("id"))
+    juliet.wait_for(lambda: said(juliet, "stream can be resumed"), 10, "the end of the stream to be noticed")
+    # Knowing the id is not being the key; the thief gets a stream like anybody, and the state stays where it is.
+    thief = tybalt.dial().open(manage=True)
+    thief.send(resume)
+    assert thief.element("{%s}failed" % SM)[0].tag == "{%s}item-not-found" % STANZA_ERRORS
+    thief.alive()
+    stream = romeo.dial().open(manage=True)
+    stream.send(resume)
+    resumed = stream.element("{%s}resumed" % SM)
+    assert (resumed.get("previd"), resumed.get("h")) == (enabled.get("id"), "1"), resumed.attrib
+    stream.alive()
+    stream.send("<a xmlns='%s' h='99'/>" % SM)
+    stream.error("undefined-condition")
+    assert b"<handled-count-too-high xmlns='urn:xmpp:sm:3' h='99'" in stream.text
+    # That state is gone.
+    again = romeo.dial().open(manage=True)
+    again.send(resume)
+    assert again.element("{%s}failed" % SM)[0].tag == "{%s}item-not-found" % STANZA_ERRORS
+    again.send("<enable xmlns='%s' resume='true'/>" % SM)
+    assert again.element("{%s}enabled" % SM).get("id") != enabled.get("id")
+    again.alive()
+    assert len(received(juliet)) == 1
+
+
+@rig.test
+def collisions(lan):
+    """S-26: hundreds of simultaneous opens leave one stream each, and nothing lost or doubled"""
+    people = [lan.host("h%d" % i, avahi="embedded").start_daemon(name="p%d" % i) for i in range(6)]
+    for user in people:
+        user.set_prop("", "Manager", "TrustMode", GLib.Variant("s", "tofu"))
+    pairs = [(a, b) for i, a in enumerate(people) for b in people[i + 1:]]
+    for a, b in pairs:
+        befriend(a, b)
+    for user in people:
+        for i, other in enumerate(people):
+            if other is not user:
+                wait_sight(user, "p%d" % i)
+    talkers = [(Talker(a, b, "A%d" % n), Talker(b, a, "B%d" % n)) for n, (a, b) in enumerate(pairs)]
+    rounds = (COLLISIONS + len(pairs) - 1) // len(pairs)
+    for _ in range(rounds):
+        # Both ends of every pair at once, each with something to say.
+        for pair in talkers:
+            for talker in pair:
+                talker.user.bus.call(rig.NAME, talker.contact, rig.NAME + ".Contact", "Connect", GLib.Variant("(a{sv})", ({},)), None,
+                                     Gio.DBusCallFlags.NO_AUTO_START, 60000, None, None)
+                talker.say(2)
+        for pair in talkers:
+            for talker in pair:
+                talker.wait_through(60)
+        for user in people:
+            user.wait_for(lambda: len(user.host.run("ss", "-Htn", "state", "established").splitlines()) == len(people) - 1, 20,
+                          "one stream a pair at %s" % user)
+        for pair in talkers:
+            pair[0].user.call(pair[0].contact, "Contact", "Disconnect")
+        for user in people:
+            user.wait_for(lambda: not user.host.run("ss", "-Htn", "state", "established").strip(), 20, "%s to be alone" % user)
+    clashes = sum(said(user, "stream ended: conflict") for user in people) // 2
+    rig.note("%d times both called at once, %d streams gave way" % (rounds * len(pairs), clashes))
+    assert clashes > rounds, "hardly ever did two calls cross: the test is void"
+
+
+rig.main(needs=("nft", "ss"))
