@@ -782,8 +782,18 @@ dialer_init (Sessions *sessions)
 void
 dialer_clear (Sessions *sessions)
 {
+  g_autoptr (GError) error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_REACHABLE, "earshotd is going away");
+  GHashTableIter iter;
+  gpointer dial;
+
   contacts_unwatch (sessions->config.contacts, sessions);
+  /* Whoever waits is told: they hold what they wait with. */
+  while (sessions->probes->len > 0)
+    probe_report (g_ptr_array_index (sessions->probes, 0), NULL, error);
   g_clear_pointer (&sessions->probes, g_ptr_array_unref);
+  g_hash_table_iter_init (&iter, sessions->dials);
+  while (g_hash_table_iter_next (&iter, NULL, &dial))
+    tell_waiters (dial, "NotReachable");
   g_hash_table_remove_all (sessions->dials);
   g_clear_pointer (&sessions->dials, g_hash_table_unref);
 }
