@@ -82,13 +82,15 @@ def only_starttls_is_offered(lan):
 
 @rig.test
 def final_features(lan):
-    """S-16: final features hold limits and disco#info, no bind, no session, no compression; S-29: <offer/> in <starttls/> is ignored"""
+    """S-16: final features hold limits and disco#info, no bind, no session, no compression; S-29: <offer/> and a caller's features are ignored"""
     juliet, romeo = setting(lan)
     pin(juliet, romeo)
     stream = romeo.dial()
     stream.greet()
+    stream.send("<stream:features/>")
     stream.starttls(ask="<starttls xmlns='%s'><offer xmlns='urn:xmpp:tls:0'><key>x</key></offer></starttls>" % TLS)
     stream.greet()
+    stream.send("<stream:features><x xmlns='urn:x'/></stream:features>")
     stream.open()
     final = stream.features[2]
     tags = {child.tag for child in final}

@@ -7,7 +7,7 @@ import time
 
 import rig
 from people import contacts, fingerprint, queued, received, requests, send, state_of, wait_received, wait_state
-from peer import (PING, RECEIPTS, TLS, TRUST, Call, Closed, Peer, Silence, chat, connect, new_id, pin, said, start,
+from peer import (PING, RECEIPTS, STANZA_ERRORS, TLS, TRUST, Call, Closed, Peer, Silence, chat, connect, new_id, pin, said, start,
                   together)
 
 LONG = os.environ.get("EARSHOT_LONG") == "1"
@@ -132,7 +132,7 @@ def kernel_timer(host):
 
 @rig.test
 def silence_is_cut(lan):
-    """S-23 S-28: silent and dripping peers are cut after 10 s a step and 30 s in all; idle streams close cleanly; a cut link is found"""
+    """S-23 S-28 M-08: silent and dripping peers are cut after 10 s a step and 30 s in all; idle streams close cleanly; a cut link is found"""
     juliet = start(lan)
     host = lan.host("forza", avahi="none")
     friend = Peer(host, "romeo@forza", juliet)
@@ -191,16 +191,33 @@ def silence_is_cut(lan):
         stream.rest(45)
         assert 88 < time.monotonic() - began < 100 * rig.SLOW, time.monotonic() - began
 
+    patient = Peer(host, "patient@forza", juliet)
+    later = send(juliet, pin(juliet, patient), said("try again later"))[0]
+
+    def asked_to_wait():
+        """M-08: an error of type wait is followed by another try, not by failure."""
+        stream = patient.dial().open()
+        assert stream.message(said("try again later")).get("id") == later
+        began = time.monotonic()
+        stream.send("<message type='error' id='%s'><error type='wait'><resource-constraint xmlns='%s'/></error></message>"
+                    % (later, STANZA_ERRORS))
+        assert stream.message(said("try again later"), 40).get("id") == later
+        assert 28 < time.monotonic() - began < 40 * rig.SLOW
+        stream.send(receipt(later))
+        stream.alive()
+
     strangers = [Peer(host, "s%d@forza" % n, juliet, certificate=slow.certificate) for n in range(6)]
     parts = [lambda part=part, peer=peer: part(peer) for part, peer in zip(
         (says_nothing, drips_a_header, drips_whitespace, drips_a_client_hello, hangs_after_tls, hangs_before_auth), strangers)]
-    parts += [lambda: slow_but_steady(friend), lambda: slow_but_in_time(friend), idle, not_answered]
+    parts += [lambda: slow_but_steady(friend), lambda: slow_but_in_time(friend), idle, not_answered,
+              asked_to_wait]
     if LONG:
         waiting = pin(juliet, slow)
         send(juliet, waiting, said("are you there"))
         parts.append(long_silence)
     together(*parts)
     assert call.wait() == "Timeout", call.error
+    wait_state(juliet, later, "delivered")
     # TCP_USER_TIMEOUT: what was sent and is not acknowledged for 30 s ends it.
     juliet.wait_for(lambda: not contacts(juliet)[contact_far]["Connected"], 20, "the dead peer to be noticed")
     took = time.monotonic() - cut_at
@@ -297,6 +314,21 @@ def restricted_streams_limit(lan):
     romeo = Peer(host, "romeo@forza", juliet)
     pin(juliet, romeo)
     friend = romeo.dial().open()
+    patient = Peer(host, "patient@forza", juliet)
+    later = send(juliet, pin(juliet, patient), said("try again later"))[0]
+
+    def asked_to_wait():
+        """M-08: an error of type wait is followed by another try, not by failure."""
+        stream = patient.dial().open()
+        assert stream.message(said("try again later")).get("id") == later
+        began = time.monotonic()
+        stream.send("<message type='error' id='%s'><error type='wait'><resource-constraint xmlns='%s'/></error></message>"
+                    % (later, STANZA_ERRORS))
+        assert stream.message(said("try again later"), 40).get("id") == later
+        assert 28 < time.monotonic() - began < 40 * rig.SLOW
+        stream.send(receipt(later))
+        stream.alive()
+
     strangers = [Peer(host, "stranger%d@forza" % n, juliet) for n in range(10)]
     streams = []
     for peer in strangers:
