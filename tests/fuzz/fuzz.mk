@@ -68,8 +68,19 @@ tests_fuzz_replay_cli_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-cli.c $(fuzz
 tests_fuzz_replay_cli_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"cli"'
 tests_fuzz_replay_cli_LDADD = cli/libcli.a $(GLIB_LIBS)
 
+fuzz_replays += tests/fuzz/replay-manage
+tests_fuzz_replay_manage_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-manage.c $(fuzz_headers)
+tests_fuzz_replay_manage_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"manage"'
+tests_fuzz_replay_manage_LDADD = $(proto_libs)
+
 if FUZZ
 noinst_PROGRAMS += $(fuzz_targets)
+
+fuzz_targets += tests/fuzz/fuzz-manage
+tests_fuzz_fuzz_manage_SOURCES = tests/fuzz/fuzz-manage.c $(fuzz_headers)
+tests_fuzz_fuzz_manage_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_manage_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_manage_LDADD = $(proto_libs)
 
 fuzz_targets += tests/fuzz/fuzz-xml-stream
 tests_fuzz_fuzz_xml_stream_SOURCES = tests/fuzz/fuzz-xml-stream.c $(fuzz_headers)
