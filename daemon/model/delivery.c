@@ -265,7 +265,8 @@ delivery_schedule_expiry (Delivery *delivery, gint64 at)
   if (delivery->expire_source != 0)
     g_source_remove (delivery->expire_source);
   delivery->expire_at = at;
-  delivery->expire_source = g_timeout_add_seconds (MAX (at - now, 0) / G_USEC_PER_SEC + 1, on_expiry_time, delivery);
+  /* To the millisecond: a timer in seconds may fire early, and would find nothing. */
+  delivery->expire_source = g_timeout_add (MAX (at - now, 0) / 1000 + 10, on_expiry_time, delivery);
 }
 
 /* --- birth ------------------------------------------------------------------------------ */
