@@ -137,6 +137,9 @@ run_daemon (const Config *config)
   daemon_free (run.daemon);
   g_source_remove (int_source);
   g_source_remove (term_source);
+  /* Calls that reached us while the loop ended still hold the window: they are told that it is closed. */
+  for (guint turn = 0; turn < 100 && g_main_context_iteration (NULL, FALSE); turn++)
+    ;
   g_main_loop_unref (run.loop);
   return run.status;
 }
