@@ -112,9 +112,13 @@ class Process:
     def wait_line(self, found, timeout=10, what=None):
         """The first line since mark() for which found(line), or which starts with the text `found`."""
         match = found if callable(found) else lambda line: line.startswith(found)
-        wait(lambda: any(match(line) for line in self.lines[self._at:]), timeout,
-             what or "a line %r of %s" % (found, os.path.basename(self.log)))
-        return next(line for line in self.lines[self._at:] if match(line))
+        what = what or "a line %r of %s" % (found, os.path.basename(self.log))
+        # No watch any more: it closed its output, nothing comes after this.
+        wait(lambda: not self._watch or any(match(line) for line in self.lines[self._at:]), timeout, what)
+        for line in self.lines[self._at:]:
+            if match(line):
+                return line
+        raise Timeout("%s ended before %s; it said last: %s" % (os.path.basename(self.argv[0]), what, self.lines[-3:]))
 
     def alive(self):
         return self.popen.poll() is None

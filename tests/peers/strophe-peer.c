@@ -140,6 +140,7 @@ on_connection (xmpp_conn_t *conn, xmpp_conn_event_t event, int error, xmpp_strea
   switch (event)
     {
     case XMPP_CONN_RAW_CONNECT:
+      say ("connected", NULL);
       xmpp_handler_add (conn, on_features, NS_STREAM, "features", NULL, peer);
       xmpp_handler_add (conn, on_proceed, NS_TLS, "proceed", NULL, peer);
       xmpp_handler_add (conn, on_success, NS_SASL, "success", NULL, peer);
@@ -151,7 +152,7 @@ on_connection (xmpp_conn_t *conn, xmpp_conn_event_t event, int error, xmpp_strea
       break;
     case XMPP_CONN_DISCONNECT:
     case XMPP_CONN_FAIL:
-      say ("ended", stream_error != NULL && stream_error->text != NULL ? stream_error->text : NULL);
+      say ("ended", stream_error != NULL && stream_error->text != NULL ? stream_error->text : error != 0 ? strerror (error) : NULL);
       xmpp_stop (peer->ctx);
       break;
     }
