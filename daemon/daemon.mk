@@ -76,7 +76,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/settings.c daemon/model/settings.h \
 	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \
 	daemon/model/trust-decide.c \
-	daemon/model/trust-decision.c \
+	daemon/model/trust-clear.c daemon/model/trust-decision.c \
 	daemon/model/watchers.h
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 

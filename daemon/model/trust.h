@@ -58,6 +58,10 @@ void trust_judge (Trust *trust, const TrustProof *proof, TrustJudged done, gpoin
  * key than the pinned ones; that raises a name-conflict. */
 gboolean trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const char *addr, const char *link);
 
+/* A peer that speaks no TLS (docs/protocol.md 3.9, T-21): may this stream go on in clear with this contact? Never for one that has,
+ * or whose name was ever used by, a key, nor for one that announces TLS. Raises the `legacy-peer` question if one is due, and logs. */
+gboolean trust_admits_clear (Trust *trust, Contact *contact, const char *addr, const char *link, gboolean inbound);
+
 /* Open questions. */
 GPtrArray *trust_list_requests (Trust *trust);                  /* items borrowed */
 Request *trust_get_request (Trust *trust, guint64 id);
