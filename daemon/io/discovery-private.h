@@ -19,7 +19,8 @@ typedef struct {
   char *instance;           /* what publish() was called with; NULL = nothing is registered */
   gboolean stands;
   Pace txt_pace, rename_pace;
-  guint txt_timer, retry_timer, outcome_idle;
+  guint txt_timer, retry_timer, probing_timer, outcome_idle;
+  guint probing_s;          /* how long it is waited for an outcome, 0 = the last one came */
   Registered outcome;
   char *outcome_reason;
 } Publication;

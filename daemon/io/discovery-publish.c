@@ -19,6 +19,10 @@
 #define RENAME_MAX 3
 /* With the budget spent the name is kept and tried again that often. */
 #define RETRY_S 60
+/* RFC 6762 8.1: probing takes under a second. avahi-daemon 0.8 never finishes it for a service whose link vanishes meanwhile; so
+ * what is not reported in time is registered anew, less and less often. */
+#define PROBING_FIRST_S 10
+#define PROBING_MAX_S 320
 
 void
 publication_init (Publication *p)
@@ -32,6 +36,7 @@ publication_forget_timers (Publication *p)
 {
   g_clear_handle_id (&p->txt_timer, g_source_remove);
   g_clear_handle_id (&p->retry_timer, g_source_remove);
+  g_clear_handle_id (&p->probing_timer, g_source_remove);
   g_clear_handle_id (&p->outcome_idle, g_source_remove);
   g_clear_pointer (&p->outcome_reason, g_free);
 }
@@ -81,6 +86,26 @@ retry_later (Discovery *d)
 {
   if (!d->own.retry_timer)
     d->own.retry_timer = g_timeout_add_seconds (RETRY_S, on_retry, d);
+}
+
+static gboolean
+on_probing_time (gpointer user)
+{
+  Discovery *d = user;
+
+  d->own.probing_timer = 0;
+  log_info ("discovery", "no word of our registration for %u s; registering anew", d->own.probing_s);
+  publication_begin (d);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+await_outcome (Discovery *d)
+{
+  Publication *p = &d->own;
+
+  p->probing_s = p->probing_s == 0 ? PROBING_FIRST_S : MIN (p->probing_s * 2, PROBING_MAX_S);
+  p->probing_timer = g_timeout_add_seconds (p->probing_s, on_probing_time, d);
 }
 
 /* Another holds the name we asked for. Another one, or FALSE: the budget is spent. */
@@ -135,6 +160,8 @@ publication_begin (Discovery *d)
       if (result == PUBLISH_BEGUN)
         {
           pace_note (&p->txt_pace, g_get_monotonic_time ());
+          if (p->outcome_idle == 0)
+            await_outcome (d);
           return;
         }
       if (result == PUBLISH_FAILED)
@@ -204,6 +231,7 @@ on_outcome (gpointer user)
   g_autofree char *reason = g_steal_pointer (&p->outcome_reason);
 
   p->outcome_idle = 0;
+  g_clear_handle_id (&p->probing_timer, g_source_remove);
   if (!p->wanted || !p->instance)
     return G_SOURCE_REMOVE;
   p->stands = FALSE;
@@ -211,6 +239,7 @@ on_outcome (gpointer user)
     {
     case REGISTERED_STANDS:
       p->stands = TRUE;
+      p->probing_s = 0;
       discovery_warn (d, "name-taken", NULL);
       discovery_warn (d, "publish-failed", NULL);
       discovery_warn (d, "name-unusable", NULL);

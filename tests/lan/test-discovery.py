@@ -294,4 +294,20 @@ def p15_embedded(lan):
     trouble(lan, "embedded")
 
 
+@rig.test
+def p01_link_lost_while_probing(lan):
+    """P-01 a link that vanishes while we probe: avahi-daemon 0.8 never finishes that registration, so we begin another"""
+    a, b = lan.host("pronto", avahi="daemon"), lan.host("segundo", avahi="daemon")
+    romeo = tool(b, "romeo")
+    romeo.wait_line("ESTABLISHED", LIMIT)
+    juliet = tool(a, "juliet")
+    juliet.wait_line("STATE", LIMIT)
+    a.link_down()
+    if any(line.startswith("ESTABLISHED") for line in juliet.lines):
+        rig.note("this machine was too slow: the registration stood before the link went")
+    a.link_up()
+    juliet.wait_line("ESTABLISHED juliet@pronto", LIMIT * 4)
+    rig.wait(lambda: seen(romeo, "juliet@pronto", "txtvers=1"), LIMIT, "juliet, wholly announced")
+
+
 rig.main()
