@@ -170,6 +170,16 @@ on_wish (gpointer user)
   return kept != NULL && session_is_trusted (session) ? kept->sm : NULL;
 }
 
+static gboolean
+on_expects (gpointer user)
+{
+  Session *session = user;
+  Session *open = g_hash_table_lookup (session->sessions->open, &session->fp);
+
+  return g_hash_table_contains (session->sessions->kept, &session->fp)
+         || (open != NULL && open->stream != NULL && stream_get_sm (open->stream) != NULL);
+}
+
 /* Both ends call to resume the same state: the call of the lower fingerprint is the one that counts, as for simultaneous
  * opens (docs/protocol.md 2.8). The other one keeps its state and is told `conflict`. */
 static gboolean
@@ -251,4 +261,4 @@ on_now (gpointer user)
   return g_get_real_time ();
 }
 
-const StreamManagement session_management = { on_wish, on_take, on_wake, on_acked, on_now };
+const StreamManagement session_management = { on_wish, on_expects, on_take, on_wake, on_acked, on_now };

@@ -43,6 +43,7 @@ struct _Stream {
   StreamSection section;
   XmlStream *xml;
   Then then;
+  gboolean direct;      /* direct TLS: there is no section in clear */
   gboolean header_sent; /* in this section */
   gboolean tag_sent;    /* our </stream:stream> is on its way: nothing may follow it */
   gboolean judged;      /* the verdict was given: there is one a stream */

@@ -205,6 +205,12 @@ stream_step (Stream *s, State state)
   s->step_ticks = 0;
 }
 
+static void
+send_auth (Stream *s)
+{
+  stream_send_built (s, stream_build_auth (s->self_addr_in_cert ? NULL : s->local_addr)); /* S-11 */
+}
+
 /* S-09: a new parser, a new header; what the section before said is forgotten. */
 static void
 begin_section (Stream *s, StreamSection section)
@@ -220,8 +226,12 @@ begin_section (Stream *s, StreamSection section)
   s->xml = xml_stream_new (section == SECTION_FINAL ? &xml_stream_limits_after_auth : &xml_stream_limits_before_auth,
                            &handlers, s);
   stream_step (s, STATE_HEADER);
-  if (s->role == STREAM_INITIATOR)
-    send_header (s);
+  if (s->role != STREAM_INITIATOR)
+    return;
+  send_header (s);
+  /* docs/protocol.md 2.2: who takes direct TLS has said what its features can only repeat; a round trip less. */
+  if (s->direct && section == SECTION_PROTECTED)
+    send_auth (s);
 }
 
 static void
@@ -394,7 +404,8 @@ in_features_protected (Stream *s, const Stanza *features)
       return;
     }
   stream_step (s, STATE_SUCCESS);
-  stream_send_built (s, stream_build_auth (s->self_addr_in_cert ? NULL : s->local_addr)); /* S-11 */
+  if (!s->direct)
+    send_auth (s);
 }
 
 static void
@@ -714,6 +725,7 @@ stream_start_direct (Stream *s)
   stream_enter (s);
   if (s->state == STATE_NEW)
     ask_deadline (s, TICK_MS);
+  s->direct = TRUE;
   stream_step (s, STATE_TLS);
   s->callbacks.start_tls (s->user);
   stream_leave (s);
@@ -833,8 +845,10 @@ stream_deadline (Stream *s)
     case STATE_RESUME:
       s->step_ticks++;
       s->whole_ticks++;
-      /* Who wants no stream management says nothing, and would be waited for in vain. */
-      if (s->state == STATE_AGREE && s->step_ticks >= AGREE_TICKS)
+      /* Who wants no stream management says nothing, and would be waited for in vain. Whose state is kept wants it: its
+       * <resume/> may have been lost, and going on without it would throw the state away. */
+      if (s->state == STATE_AGREE && s->step_ticks >= AGREE_TICKS
+          && (s->step_ticks >= STEP_TICKS || !s->manage->expects (s->user)))
         stream_become_open (s);
       else if (s->step_ticks >= STEP_TICKS || s->whole_ticks >= WHOLE_TICKS)
         stream_reproach (s, "connection-timeout", NULL); /* S-23 */

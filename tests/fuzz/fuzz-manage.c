@@ -104,6 +104,12 @@ on_wish (gpointer user)
   return NULL;
 }
 
+static gboolean
+on_expects (gpointer user)
+{
+  return ((Talk *) user)->kept != NULL;
+}
+
 static Sm *
 on_take (gpointer user, const char *id)
 {
@@ -138,7 +144,7 @@ on_now (gpointer user)
 }
 
 static const StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza, on_ended, on_deadline, is_ours };
-static const StreamManagement management = { on_wish, on_take, on_wake, on_acked, on_now };
+static const StreamManagement management = { on_wish, on_expects, on_take, on_wake, on_acked, on_now };
 
 static void
 feed (Talk *t, const char *text, gsize len)

@@ -2,6 +2,7 @@
 # tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
 lan_tests = \
 	tests/lan/test-attack.py \
+	tests/lan/test-bad-link.py \
 	tests/lan/test-conversation.py \
 	tests/lan/test-crash.py \
 	tests/lan/test-discovery.py \
@@ -15,10 +16,18 @@ lan_tests = \
 	tests/lan/test-stream-life.py \
 	tests/lan/test-stream-use.py
 TESTS += $(lan_tests)
-EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/people.py tests/lan/foe.py \
+EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
 	tests/lan/peer.py tests/lan/certs.py
 
-check_PROGRAMS += tests/lan/tool-discovery
+check_PROGRAMS += tests/lan/tool-discovery tests/lan/tool-link
 tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c
 tests_lan_tool_discovery_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 tests_lan_tool_discovery_LDADD = $(io_libs)
+tests_lan_tool_link_SOURCES = tests/lan/tool-link.c
+tests_lan_tool_link_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+tests_lan_tool_link_LDADD = $(GLIB_LIBS)
+
+# Not part of `make check`: half an hour of cuts.
+campaign: all tests/lan/tool-link$(EXEEXT)
+	$(AM_V_at)top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' $(PYTHON3) $(srcdir)/tests/lan/campaign.py
+.PHONY: campaign

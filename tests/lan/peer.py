@@ -72,14 +72,14 @@ def _setns(fd):
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def socket_in(host, family=socket.AF_INET):
-    """A TCP socket that belongs to the namespace of a host; this thread is back home when it returns."""
+def socket_in(host, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+    """A TCP socket (or of another kind) that belongs to the namespace of a host; this thread is back home when it returns."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     there = os.open("/proc/%d/ns/net" % host.ns.pid, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _setns(there)
         try:
-            return socket.socket(family, socket.SOCK_STREAM)
+            return socket.socket(family, kind)
         finally:
             _setns(home)
     finally:

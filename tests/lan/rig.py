@@ -618,7 +618,7 @@ class Lan:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="earshot-lan-%d-" % os.getpid())
         self.hosts, self._captures, self._next = {}, [], 1
-        self.bridge = "lan0"
+        self.bridge, self.link = "lan0", None
         self.ns = None
         _open_lans.append(self)
         try:
@@ -660,9 +660,19 @@ class Lan:
         host = Host(self, name, self._next, avahi, hostname, system_bus, avahi_extra)
         self._next += 1
         self.hosts[name] = host
+        if self.link:
+            self.link.add(host)
         return host
 
     # trouble on the wire
+
+    def relay(self, **bad):
+        """From now on a relay stands where the bridge was: delay=, loss=, reorder=, seed= (link.py). A Link."""
+        from link import Link
+        assert not self.link, "one relay a LAN; Link.set() changes it"
+        self.link = Link(self, **bad)
+        self._captures.append(self.link.process)
+        return self.link
 
     def _filter(self, *rules):
         self.run("nft", "-f", "-", input="\n".join(("add table bridge rig",
@@ -670,11 +680,15 @@ class Lan:
 
     def cut(self, a, b):
         """Nothing passes between two hosts, either way; both links stay up."""
+        if self.link:
+            return self.link.cut(a, b)
         self._filter('add rule bridge rig forwarded iifname "%s" oifname "%s" drop' % (a.port, b.port),
                      'add rule bridge rig forwarded iifname "%s" oifname "%s" drop' % (b.port, a.port))
 
     def cut_one_way(self, a, b):
         """Nothing from a reaches b."""
+        if self.link:
+            return self.link.cut_one_way(a, b)
         self._filter('add rule bridge rig forwarded iifname "%s" oifname "%s" drop' % (a.port, b.port))
 
     def split(self, *sides):
@@ -687,10 +701,15 @@ class Lan:
 
     def lose(self, one_in):
         """Every nth packet, at random, is lost on the bridge."""
+        if self.link:
+            return self.link.set(loss=1 / one_in)
         self._filter("add rule bridge rig forwarded numgen random mod %d == 0 drop" % one_in)
 
     def heal(self):
         """Takes back cut(), split() and lose()."""
+        if self.link:
+            self.link.heal()
+            return self.link.set(loss=0)
         self.run("nft", "delete", "table", "bridge", "rig", check=False)
 
     def narrow(self, host, rate="64kbit"):
@@ -700,12 +719,12 @@ class Lan:
     def widen(self, host):
         self.run("tc", "qdisc", "del", "dev", host.port, "root", check=False)
 
-    def tcpdump(self, path=None, *expression):
-        """Captures the bridge into a file (read it with tcpdump -r after stop()); a Process."""
+    def tcpdump(self, path=None, *expression, host=None):
+        """Captures the bridge, or the cable of one host, into a file (read it with tcpdump -r after stop()); a Process."""
         if os.environ.get("EARSHOT_RIG_USERNS"):
             raise Skip("tcpdump changes its user, which needs real root")
         path = path or os.path.join(self.dir, "capture.pcap")
-        process = Process(["nsenter", "-t", str(self.ns.pid), "-n", "--", "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-n", "-i", self.bridge, "-w", path]
+        process = Process(["nsenter", "-t", str(self.ns.pid), "-n", "--", "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-n", "-i", host.port if host else self.bridge, "-w", path]
                           + list(expression), os.path.join(self.dir, "tcpdump.log"))
         process.path = path
         self._captures.append(process)

@@ -4,81 +4,17 @@
 read from the daemons' own words (`stream can be resumed`, `stream resumed`) and proven by what arrived."""
 import os
 import random
-import re
 import time
 
 import rig
 from gi.repository import Gio, GLib
-from people import befriend, fingerprint, queued, received, wait_sight, with_key
+from people import befriend, received, wait_sight
 from peer import SM, STANZA_ERRORS, Peer, chat, new_id, pin, start
+from talkers import SUSPENDED, Talker, break_streams, meet, resumptions, said, words
 
 ROUNDS = int(os.environ.get("EARSHOT_RESUMPTIONS", "24"))
 COLLISIONS = int(os.environ.get("EARSHOT_COLLISIONS", "210"))
 SEED = int(os.environ.get("EARSHOT_SEED", str(random.randrange(1 << 30))))
-SUSPENDED = re.compile(r"stream can be resumed: sent (\d+), of them not confirmed (\d+), received (\d+)")
-RESUMED = re.compile(r"stream resumed: sent (\d+), of them again (\d+), received (\d+)")
-
-
-def words(user, pattern):
-    """What the daemon said, as tuples of numbers, in order."""
-    with open(user.process.log) as log:
-        return [tuple(int(n) for n in found.groups()) for found in map(re.compile(pattern).search, log) if found]
-
-
-def said(user, text):
-    return len(words(user, re.escape(text)))
-
-
-class Talker:
-    """Sends numbered lines to one contact, pipelined, and knows what the other has to receive."""
-
-    def __init__(self, user, other, word):
-        self.user, self.other, self.word = user, other, word
-        self.contact = with_key(user, fingerprint(other))
-        self.sent = self.stored = 0
-
-    def say(self, count):
-        for _ in range(count):
-            self.user.bus.call(rig.NAME, rig.ROOT, rig.NAME + ".Messages", "Send",
-                               GLib.Variant("(osa{sv})", (self.contact, "%s %05d" % (self.word, self.sent), {})), None,
-                               Gio.DBusCallFlags.NO_AUTO_START, 60000, None, self._answered)
-            self.sent += 1
-
-    def _answered(self, bus, result):
-        bus.call_finish(result)
-        self.stored += 1
-
-    def wanted(self):
-        return ["%s %05d" % (self.word, i) for i in range(self.sent)]
-
-    def wait_through(self, timeout=60):
-        self.user.wait_for(lambda: self.stored == self.sent and queued(self.user) == 0, timeout, "%s to have nothing queued" % self.user)
-        contact = with_key(self.other, fingerprint(self.user))
-        got = received(self.other, contact)
-        assert got == self.wanted(), "first difference: %r" % next(
-            ((i, g, w) for i, (g, w) in enumerate(zip(got + [None], self.wanted() + [None])) if g != w), None)
-
-
-def meet(lan):
-    juliet, romeo = (lan.host(name, avahi="embedded").start_daemon(name=who) for name, who in (("pronto", "juliet"), ("forza", "romeo")))
-    befriend(juliet, romeo)
-    wait_sight(juliet, "romeo")
-    wait_sight(romeo, "juliet")
-    talkers = Talker(juliet, romeo, "J"), Talker(romeo, juliet, "R")
-    talkers[0].say(5)
-    talkers[0].wait_through()
-    talkers[1].say(5)
-    talkers[1].wait_through()
-    return juliet, romeo, talkers
-
-
-def break_streams(user):
-    """The connections of this host end as by a failing network card; who is cut off does not hear of it."""
-    user.host.run("ss", "-K", "state", "established", check=False)
-
-
-def resumptions(user):
-    return words(user, RESUMED.pattern)
 
 
 def wait_resumed(users, counts, timeout=45):
@@ -253,7 +189,8 @@ def collisions(lan):
         for user in people:
             user.wait_for(lambda: not user.host.run("ss", "-Htn", "state", "established").strip(), 20, "%s to be alone" % user)
     clashes = sum(said(user, "stream ended: conflict") for user in people) // 2
-    rig.note("%d times both called at once, %d streams gave way" % (rounds * len(pairs), clashes))
+    rig.note("campaign: simultaneous_opens=%d gave_way=%d collision_messages=%d" % (rounds * len(pairs), clashes,
+                                                                                    sum(t.sent for pair in talkers for t in pair)))
     assert clashes > rounds, "hardly ever did two calls cross: the test is void"
 
 

@@ -102,6 +102,12 @@ on_wish (gpointer user)
   return ((End *) user)->kept;
 }
 
+static gboolean
+on_expects (gpointer user)
+{
+  return ((End *) user)->kept != NULL;
+}
+
 static Sm *
 on_take (gpointer user, const char *id)
 {
@@ -131,7 +137,7 @@ on_now (gpointer user)
 }
 
 static const StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza, on_ended, on_deadline, is_ours };
-static const StreamManagement management = { on_wish, on_take, on_wake, on_acked, on_now };
+static const StreamManagement management = { on_wish, on_expects, on_take, on_wake, on_acked, on_now };
 
 static void
 end_init (End *e, StreamRole role, gboolean managed)
@@ -668,6 +674,54 @@ test_silent (void)
   end_clear (&e);
 }
 
+/* Seen on a link that lost every fifth frame: the <resume/> came late, the responder had begun anew, and the state was gone. */
+static void
+test_late_resume (void)
+{
+  g_auto (Play) p = { 0 };
+  g_auto (Play) q = { 0 };
+  guint resent = 0;
+
+  play_init (&p, 1 << 20);
+  play_start (&p);
+  say (&p.r, "xyz");
+  next_stream (&p, &q, FALSE);
+  stream_start (q.r.stream);
+  stream_start (q.i.stream);
+  while (count (q.i.all, "<resume ") == 0)
+    {
+      carry (&q.r, &q.i, q.bite);
+      if (count (q.i.all, "<resume ") == 0)
+        carry (&q.i, &q.r, q.bite);
+      if (q.i.wants_tls && q.r.wants_tls)
+        {
+          q.i.wants_tls = q.r.wants_tls = FALSE;
+          stream_tls_done (q.r.stream);
+          stream_tls_done (q.i.stream);
+        }
+    }
+  for (guint second = 0; second < 9; second++)
+    stream_deadline (q.r.stream);
+  g_assert_cmpuint (q.r.n_opened + q.r.n_ended, ==, 0);
+  play_on (&q);
+  g_assert_true (stream_is_resumed (q.i.stream, &resent) && stream_is_resumed (q.r.stream, &resent));
+  g_assert_cmpstr (q.i.got->str, ==, "xyz");
+
+  /* Not for ever: who is silent for a whole step gets a stream without. */
+  {
+    End e = { 0 };
+
+    responder (&e, 3);
+    e.kept = sm_new ();
+    for (guint second = 0; second < 9; second++)
+      stream_deadline (e.stream);
+    g_assert_cmpuint (e.n_opened + e.n_ended, ==, 0);
+    stream_deadline (e.stream);
+    g_assert_cmpuint (e.n_opened, ==, 1);
+    end_clear (&e);
+  }
+}
+
 static void
 test_garbage (void)
 {
@@ -745,6 +799,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stream-manage/S-30-twice", test_twice);
   g_test_add_func ("/stream-manage/not-offered", test_not_offered);
   g_test_add_func ("/stream-manage/silent", test_silent);
+  g_test_add_func ("/stream-manage/S-27-late-resume", test_late_resume);
   g_test_add_func ("/stream-manage/garbage", test_garbage);
   g_test_add_func ("/stream-manage/last-ack", test_last_ack);
   g_test_add_func ("/stream-manage/probe", test_probe);

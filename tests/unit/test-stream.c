@@ -319,6 +319,65 @@ test_direct_tls (void)
     }
 }
 
+/* 2.2: with direct TLS the <auth/> goes with the header, before a word was read; and it is said once. After STARTTLS it waits
+ * for the offer, as RFC 6120 has it. */
+static void
+test_direct_tls_auth (void)
+{
+  FOR_BITES (b)
+    for (guint direct = 0; direct < 2; direct++)
+      {
+        g_auto (Play) p = { 0 };
+
+        play_init (&p, bites[b], STREAM_ADMIT);
+        stream_start (p.r.stream);
+        if (direct == 1)
+          {
+            stream_start_direct (p.r.stream);
+            stream_start_direct (p.i.stream);
+          }
+        else
+          stream_start (p.i.stream);
+        while (!p.i.wants_tls || !p.r.wants_tls)
+          {
+            carry (&p.i, &p.r, p.bite);
+            carry (&p.r, &p.i, p.bite);
+          }
+        p.i.wants_tls = p.r.wants_tls = FALSE;
+        stream_tls_done (p.r.stream);
+        stream_tls_done (p.i.stream);
+        g_assert_cmpuint (count (p.i.all, "<stream:stream "), ==, direct == 1 ? 1 : 2);
+        g_assert_cmpuint (count (p.i.all, "<auth "), ==, direct);
+        play_on (&p);
+        g_assert_cmpuint (count (p.i.all, "<auth "), ==, 1);
+        g_assert_cmpuint (p.i.n_opened + p.r.n_opened, ==, 2);
+      }
+}
+
+/* What it went ahead of is still demanded. */
+static void
+test_direct_tls_no_external (void)
+{
+  static const char *const offers[] = {
+    "<mechanisms xmlns='" NS_SASL "'><mechanism>PLAIN</mechanism></mechanisms>", "",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (offers); i++)
+    {
+      g_auto (End) e = { 0 };
+      g_autofree char *text = g_strconcat ("<stream:stream xmlns='jabber:client' xmlns:stream='" NS_STREAM "' version='1.0' id='x' from='"
+                                           JULIET "'><stream:features>", offers[i], "</stream:features><success xmlns='" NS_SASL "'/>", NULL);
+
+      end_init (&e, STREAM_INITIATOR);
+      stream_start_direct (e.stream);
+      stream_tls_done (e.stream);
+      feed (&e, text, strlen (text), 7);
+      g_assert_cmpuint (e.n_ended, ==, 1);
+      g_assert_cmpstr (e.how.condition, ==, "unsupported-feature");
+      g_assert_cmpuint (e.n_opened, ==, 0);
+    }
+}
+
 /* Once a header was read or written it is too late: what was said in clear would count as protected. */
 static void
 test_direct_tls_too_late (void)
@@ -1144,6 +1203,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stream/conversation", test_conversation);
   g_test_add_func ("/stream/direct-tls", test_direct_tls);
+  g_test_add_func ("/stream/direct-tls-auth", test_direct_tls_auth);
+  g_test_add_func ("/stream/direct-tls-no-external", test_direct_tls_no_external);
   g_test_add_func ("/stream/direct-tls-too-late", test_direct_tls_too_late);
   g_test_add_func ("/stream/S-01-headers", test_headers);
   g_test_add_func ("/stream/S-02-S-10-S-16-features", test_features);
