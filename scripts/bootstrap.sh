@@ -25,8 +25,8 @@ PACKAGES_SUSE='gcc make autoconf automake pkgconf glib2-devel gnutls-devel libex
 
 # What ./check needs besides; without it some tests skip.
 CHECK_TOOLS='openssl gnutls-cli tcpdump nft'
-CHECK_MODULES='libstrophe'
-CHECK_PACKAGES_DEBIAN='openssl gnutls-bin libstrophe-dev tcpdump nftables libdaemon0'
+CHECK_MODULES='libstrophe purple'
+CHECK_PACKAGES_DEBIAN='openssl gnutls-bin libstrophe-dev libpurple-dev tcpdump nftables libdaemon0'
 
 # Prints what is missing, nothing when all is there.
 missing () {

@@ -7,6 +7,7 @@ lan_tests = \
 	tests/lan/test-crash.py \
 	tests/lan/test-discovery.py \
 	tests/lan/test-foreign.py \
+	tests/lan/test-legacy.py \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \
 	tests/lan/test-resume.py \
@@ -17,7 +18,7 @@ lan_tests = \
 	tests/lan/test-stream-use.py
 TESTS += $(lan_tests)
 EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
-	tests/lan/peer.py tests/lan/certs.py
+	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py
 
 check_PROGRAMS += tests/lan/tool-discovery tests/lan/tool-link
 tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c
