@@ -59,6 +59,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/contact.c \
 	daemon/model/contact-words.c \
 	daemon/model/contacts.c daemon/model/contacts.h daemon/model/contacts-private.h \
+	daemon/model/contacts-legacy.c \
 	daemon/model/contacts-write.c \
 	daemon/model/sightings.c \
 	daemon/model/delivery.c daemon/model/delivery.h daemon/model/delivery-private.h \

@@ -46,24 +46,55 @@ was_forgotten (Key *key)
   return forgotten;
 }
 
+static void
+add_key (GVariantBuilder *builder, Window *window, const Fingerprint *fp)
+{
+  g_autofree char *hex = fingerprint_to_hex (fp);
+  g_autofree char *display = fingerprint_to_display (fp);
+
+  g_variant_builder_add (builder, "{sv}", "fingerprint", g_variant_new_string (hex));
+  g_variant_builder_add (builder, "{sv}", "display_id", g_variant_new_string (display));
+  g_variant_builder_add (builder, "{sv}", "forgotten",
+                         g_variant_new_boolean (was_forgotten (contacts_get_key (window->rooms.contacts, fp))));
+}
+
+/* A peer without a key is known by nothing but what it claims and where it was met. */
+static void
+add_addresses (GVariantBuilder *builder, Contact *contact)
+{
+  const GPtrArray *endpoints = contact != NULL ? contact_get_endpoints (contact) : NULL;
+  g_autofree char *claimed = g_utf8_make_valid (contact != NULL ? contact_get_claimed_addr (contact) : "", -1);
+  GVariantBuilder list;
+
+  g_variant_builder_add (builder, "{sv}", "address", g_variant_new_string (claimed));
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("as"));
+  for (guint i = 0; endpoints != NULL && i < endpoints->len; i++)
+    {
+      const Endpoint *endpoint = endpoints->pdata[i];
+
+      if (endpoint->address != NULL && *endpoint->address != '\0')
+        g_variant_builder_add (&list, "s", endpoint->address);
+    }
+  g_variant_builder_add (builder, "{sv}", "endpoints", g_variant_builder_end (&list));
+}
+
 /* Floating. `preview`: aa{sv} or NULL. */
 static GVariant *
 build_details (Window *window, Request *request, GVariant *preview)
 {
   const Fingerprint *fp = request_get_fingerprint (request);
-  g_autofree char *hex = fingerprint_to_hex (fp);
-  g_autofree char *display = fingerprint_to_display (fp);
+  Contact *contact = request_get_contact (request);
   g_autofree char *name = g_utf8_make_valid (request_get_name (request) != NULL ? request_get_name (request) : "", -1);
   const char *link = request_get_link (request);
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&builder, "{sv}", "fingerprint", g_variant_new_string (hex));
-  g_variant_builder_add (&builder, "{sv}", "display_id", g_variant_new_string (display));
+  if (fp != NULL)
+    add_key (&builder, window, fp);
+  else
+    add_addresses (&builder, contact);
   g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
   g_variant_builder_add (&builder, "{sv}", "link", g_variant_new_string (link != NULL ? link : ""));
-  g_variant_builder_add (&builder, "{sv}", "forgotten",
-                         g_variant_new_boolean (was_forgotten (contacts_get_key (window->rooms.contacts, fp))));
   if (request_get_contested (request) != NULL)
     add_contested (&builder, request_get_contested (request));
   if (preview != NULL)
@@ -96,7 +127,7 @@ request_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
 
   if (request == NULL)
     return;
-  key = bus_path_key (request_get_fingerprint (request));
+  key = request_get_fingerprint (request) != NULL ? bus_path_key (request_get_fingerprint (request)) : g_strdup ("/");
   earshot_request_set_id (skeleton, object->id.request);
   earshot_request_set_kind (skeleton, request_get_kind (request));
   earshot_request_set_contact (skeleton, person);
@@ -161,7 +192,8 @@ bus_request_load_preview (Window *window, guint64 id)
   Request *request = trust_get_request (window->rooms.trust, id);
   Loading *loading;
 
-  if (request == NULL)
+  /* Nothing is left aside by who has no key. */
+  if (request == NULL || request_get_fingerprint (request) == NULL)
     return;
   loading = g_new0 (Loading, 1);
   loading->window = window_ref (window);
@@ -211,7 +243,8 @@ resolve (BusCall *call, GVariant *args)
     return;
   if (!g_strv_contains (request_get_choices (request), choice))
     bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the choices are those of the property Choices");
-  else if (hex != NULL && !fingerprint_equal (&fp, request_get_fingerprint (request)))
+  else if (hex != NULL
+           && (request_get_fingerprint (request) == NULL || !fingerprint_equal (&fp, request_get_fingerprint (request))))
     bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "that is another key's fingerprint");
   else
     trust_resolve (call->window->rooms.trust, call->id.request, choice, hex != NULL ? &fp : NULL, petname, release,

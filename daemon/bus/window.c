@@ -392,8 +392,12 @@ on_aside_changed (gpointer user, const Fingerprint *key)
   g_autoptr (GPtrArray) requests = trust_list_requests (window->rooms.trust);
 
   for (guint i = 0; i < requests->len; i++)
-    if (fingerprint_equal (request_get_fingerprint (requests->pdata[i]), key))
-      bus_request_load_preview (window, request_get_id (requests->pdata[i]));
+    {
+      const Fingerprint *asked = request_get_fingerprint (requests->pdata[i]);
+
+      if (asked != NULL && fingerprint_equal (asked, key))
+        bus_request_load_preview (window, request_get_id (requests->pdata[i]));
+    }
 }
 
 static const DeliveryWatch delivery_callbacks = {

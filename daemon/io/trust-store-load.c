@@ -4,7 +4,7 @@
  * who is trusted. What is out of range is left out or read as the least trusted value, and logged.
  *
  * contact, addr, key, request: what the rows in the header say; levels and kinds are words. tombstone: keys once forgotten.
- * audit is append-only but for its length.
+ * audit is append-only but for its length. A request about a peer without a key has an empty fp.
  */
 #include "earshot-config.h"
 
@@ -31,7 +31,17 @@ static const char step_1[] =
   "CREATE TABLE audit (n INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, event TEXT NOT NULL, fp TEXT NOT NULL,"
   " verdict TEXT NOT NULL, caller TEXT NOT NULL) STRICT;";
 
-static const char *const steps[] = { step_1 };
+/* Who may speak in clear (docs/protocol.md 3.9). Whoever has a key may not. A key that moved away left nothing to tell its former contact
+ * by, so where that ever happened nobody known is taken for one that never had TLS. A question tells the name its key came under. */
+static const char step_2[] =
+  "ALTER TABLE contact ADD COLUMN legacy TEXT NOT NULL DEFAULT '';"
+  "ALTER TABLE contact ADD COLUMN tls_seen INTEGER NOT NULL DEFAULT 0;"
+  "UPDATE contact SET tls_seen = 1 WHERE id IN (SELECT contact FROM key)"
+  " OR EXISTS (SELECT 1 FROM audit WHERE event = 'resolve' AND verdict = 'replace');"
+  "INSERT INTO addr (contact, position, addr) SELECT contact, 0, min(name) FROM request"
+  " WHERE name <> '' AND contact NOT IN (SELECT contact FROM addr) GROUP BY contact;";
+
+static const char *const steps[] = { step_1, step_2 };
 
 const DbSchema trust_schema = {
   .steps = steps,
@@ -95,14 +105,15 @@ load_addrs (sqlite3 *handle, ContactRow *contact, GError **error)
 static gboolean
 load_contacts (sqlite3 *handle, Loading *loading, GError **error)
 {
-  sqlite3_stmt *stmt = db_prepare (handle, "SELECT id, petname, blocked, created, last_seen, stored FROM contact ORDER BY id",
-                                   error);
+  sqlite3_stmt *stmt = db_prepare (handle, "SELECT id, petname, blocked, created, last_seen, stored, legacy, tls_seen FROM contact"
+                                           " ORDER BY id", error);
   gboolean row;
 
   if (stmt == NULL)
     return FALSE;
   while (db_step_row (handle, stmt, &row, error))
     {
+      g_autofree char *legacy = NULL;
       ContactRow item = { 0 };
 
       if (!row)
@@ -117,6 +128,13 @@ load_contacts (sqlite3 *handle, Loading *loading, GError **error)
       item.created = db_column_positive (stmt, 3);
       item.last_seen = db_column_positive (stmt, 4);
       item.stored = sqlite3_column_int (stmt, 5) != 0;
+      item.tls_seen = sqlite3_column_int (stmt, 7) != 0;
+      legacy = db_column_dup_or_empty (stmt, 6);
+      if (!legacy_choice_from_string (legacy, &item.legacy))
+        {
+          log_warn ("store", "what contact %u may say in clear is not readable and counts as refused", item.id);
+          item.legacy = LEGACY_CHOICE_REFUSED;
+        }
       g_array_append_val (loading->contacts, item);
       g_hash_table_add (loading->known, GUINT_TO_POINTER (item.id));
       if (!load_addrs (handle, &g_array_index (loading->contacts, ContactRow, loading->contacts->len - 1), error))
@@ -186,6 +204,16 @@ load_keys (sqlite3 *handle, Loading *loading, GError **error)
   return FALSE;
 }
 
+/* Each kind has its subject: a key, or that there is none. */
+static gboolean
+load_subject (sqlite3_stmt *stmt, const char *kind, RequestRow *item)
+{
+  item->keyless = g_str_equal (kind, "legacy-peer");
+  if (item->keyless)
+    return sqlite3_column_type (stmt, 3) == SQLITE_BLOB && sqlite3_column_bytes (stmt, 3) == 0;
+  return db_column_fingerprint (stmt, 3, &item->fp) && (g_str_equal (kind, "new-key") || g_str_equal (kind, "name-conflict"));
+}
+
 static gboolean
 load_requests (sqlite3 *handle, Loading *loading, GError **error)
 {
@@ -206,8 +234,7 @@ load_requests (sqlite3 *handle, Loading *loading, GError **error)
       kind = db_column_dup_or_empty (stmt, 1);
       if (!db_column_range (stmt, 0, 1, G_MAXINT64, &id) || !db_column_contact (stmt, 2, &item.contact)
           || !g_hash_table_contains (loading->known, GUINT_TO_POINTER (item.contact))
-          || !db_column_fingerprint (stmt, 3, &item.fp) || !db_column_range (stmt, 7, 0, CONTACT_ID_MAX, &contested)
-          || (!g_str_equal (kind, "new-key") && !g_str_equal (kind, "name-conflict")))
+          || !load_subject (stmt, kind, &item) || !db_column_range (stmt, 7, 0, CONTACT_ID_MAX, &contested))
         {
           log_warn ("store", "%s", "a request that makes no sense was left out");
           continue;

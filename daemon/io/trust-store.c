@@ -198,8 +198,8 @@ run_number (sqlite3 *handle, const char *static_sql, guint64 number, GError **er
 static gboolean
 put_contact (sqlite3 *handle, const ContactRow *row, GError **error)
 {
-  static const char sql[] = "INSERT OR REPLACE INTO contact (id, petname, blocked, created, last_seen, stored)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+  static const char sql[] = "INSERT OR REPLACE INTO contact (id, petname, blocked, created, last_seen, stored,"
+                            " legacy, tls_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 
   if (stmt == NULL)
@@ -215,6 +215,8 @@ put_contact (sqlite3 *handle, const ContactRow *row, GError **error)
   sqlite3_bind_int64 (stmt, 4, row->created);
   sqlite3_bind_int64 (stmt, 5, row->last_seen);
   sqlite3_bind_int (stmt, 6, row->stored ? 1 : 0);
+  db_bind_text (stmt, 7, legacy_choice_to_string (row->legacy));
+  sqlite3_bind_int (stmt, 8, row->tls_seen ? 1 : 0);
   if (!db_step_done (handle, stmt, error) || !run_number (handle, "DELETE FROM addr WHERE contact = ?1", row->id, error))
     return FALSE;
   for (guint i = 0; row->addrs != NULL && row->addrs[i] != NULL && i < CONTACT_ADDRS_MAX; i++)
@@ -344,7 +346,10 @@ put_request (sqlite3 *handle, const RequestRow *row, GError **error)
   db_bind_seq (stmt, 1, row->id);
   db_bind_text (stmt, 2, row->kind);
   sqlite3_bind_int64 (stmt, 3, row->contact);
-  db_bind_fingerprint (stmt, 4, &row->fp);
+  if (row->keyless)
+    sqlite3_bind_zeroblob (stmt, 4, 0);
+  else
+    db_bind_fingerprint (stmt, 4, &row->fp);
   sqlite3_bind_int64 (stmt, 5, row->created);
   sqlite3_bind_int64 (stmt, 6, row->snoozed_until);
   db_bind_text (stmt, 7, row->name);

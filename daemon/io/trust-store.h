@@ -18,7 +18,9 @@ typedef struct {
   gboolean blocked;
   gint64 created, last_seen; /* microseconds since the epoch */
   gboolean stored;         /* a decision or a message of ours holds it; FALSE: a stranger that only knocked */
-  char **addrs;            /* names its keys used, newest first, at most 8, as written */
+  char **addrs;            /* names its keys used, newest first, at most 8, as written; of one without keys, what it was announced as */
+  LegacyChoice legacy;     /* may it speak in clear? What a person said */
+  gboolean tls_seen;       /* it has or had a key: never in clear again */
 } ContactRow;
 
 typedef struct {
@@ -36,8 +38,9 @@ typedef struct {
 
 typedef struct {
   guint64 id;
-  char *kind;              /* new-key, name-conflict */
+  char *kind;              /* new-key, name-conflict, legacy-peer */
   guint32 contact;
+  gboolean keyless;        /* legacy-peer: there is no key to ask about */
   Fingerprint fp;
   gint64 created;
   gint64 snoozed_until;

@@ -15,6 +15,7 @@ typedef struct {
   char *prepared;          /* jid_prepare() of the instance */
   GArray *links;           /* SightingLink */
   Presence *presence;      /* NULL until its TXT is known */
+  gboolean tls;            /* its TXT announced TLS, now or earlier: who takes that away later may be anybody */
   Contact *contact;        /* NULL until its TXT is known */
 } Sighting;
 
@@ -48,6 +49,7 @@ struct _Contact {
   gint64 last_success;
   gint64 first_seen;
   gboolean connected, proven;
+  gboolean spoke_clear;    /* in this run: it had no TLS to offer */
   gboolean saving;         /* contacts_save() waits for its turn */
   guint busy;              /* decisions about it under way */
   char *last_error;

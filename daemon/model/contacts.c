@@ -39,6 +39,10 @@ contacts_attach_key (Contact *contact, Key *key)
 {
   key->contact = contact;
   key->row.contact = contact->row.id;
+  /* For ever: docs/protocol.md 3.9. */
+  contact->row.tls_seen = TRUE;
+  contact->row.legacy = LEGACY_CHOICE_NONE;
+  contact->spoke_clear = FALSE;
   g_ptr_array_add (contact->keys, key);
   contact_pick_active_key (contact);
 }
@@ -57,7 +61,7 @@ take_contact_row (Contacts *contacts, ContactRow *row)
   g_hash_table_replace (contacts->by_id, GUINT_TO_POINTER (contact->row.id), contact);
 }
 
-/* Strangers whose key moved on left a row behind. */
+/* Strangers whose key moved on left a row behind. One that never had a key has its row because it was asked about. */
 static void
 drop_empty (Contacts *contacts)
 {
@@ -70,7 +74,8 @@ drop_empty (Contacts *contacts)
     {
       Contact *contact = value;
 
-      if (contact->row.stored || contact->keys->len > 0)
+      if (contact->row.stored || contact->keys->len > 0
+          || (!contact->row.tls_seen && contact->row.addrs[0] != NULL))
         continue;
       if (change == NULL)
         change = trust_change_new ();
@@ -470,7 +475,7 @@ contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr,
   Key *key = contacts_get_key (contacts, fp);
   Contact *owner = contacts_find_by_addr (contacts, addr);
   Contact *contact;
-  gboolean fresh = FALSE;
+  gboolean fresh = FALSE, had_tls;
 
   *contested = NULL;
   if (key != NULL)
@@ -506,7 +511,11 @@ contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr,
     }
   if (*contact->claimed_addr == '\0' && addr != NULL)
     contact_set_claimed_addr (contact, addr);
+  had_tls = contact->row.tls_seen;
   key = key_new (contacts, contact, fp);
+  /* The disk has to know that this one speaks TLS from now on, whatever becomes of the key. */
+  if (!had_tls)
+    contacts_save (contact);
   contact_refresh_names (contact);
   if (fresh)
     WATCHERS_CALL (&contacts->watchers, ContactsWatch, added, contact);
@@ -559,7 +568,8 @@ contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean c
   contact->row.last_seen = now;
   if (connected)
     {
-      contact->proven = TRUE;
+      /* In clear nothing is proven. */
+      contact->proven = key != NULL;
       contact->last_success = now;
       contact->active = key;
       contacts_set_last_error (contact, "");
@@ -658,6 +668,11 @@ contacts_apply_contact (Contacts *contacts, const ContactRow *row)
     }
   else
     copy.last_seen = MAX (copy.last_seen, contact->row.last_seen);
+  if (!fresh && contact->row.tls_seen)
+    {
+      copy.tls_seen = TRUE;
+      copy.legacy = LEGACY_CHOICE_NONE;
+    }
   contact_row_clear (&contact->row);
   contact->row = copy;
   contact->has_row = TRUE;

@@ -87,6 +87,18 @@ typedef struct {
 /* Items const Endpoint*, borrowed. */
 const GPtrArray *contact_get_endpoints (const Contact *contact);
 
+/* Peers without TLS (docs/protocol.md 3.9); contacts-legacy.c. */
+gboolean contact_is_legacy (const Contact *contact);              /* keyless, and found to speak in clear only */
+LegacyChoice contact_get_legacy_choice (const Contact *contact);  /* what a person said */
+/* What a judgement about clear text must know: the contact has or had a key, or a name of it, or `addr` (may be NULL), was ever used by one. */
+gboolean contacts_saw_tls (Contacts *contacts, const Contact *contact, const char *addr);
+/* One of its announcements, or one under `addr`, offers TLS. */
+gboolean contacts_announce_tls (Contacts *contacts, const Contact *contact, const char *addr);
+/* More than one announcement, or one that is another contact's, bears a name of it, or `addr`. */
+gboolean contacts_is_name_contested (Contacts *contacts, const Contact *contact, const char *addr);
+/* It had no TLS to offer. */
+void contacts_note_clear (Contact *contact);
+
 /* Reading a key. */
 const Fingerprint *key_get_fingerprint (const Key *key);
 Contact *key_get_contact (const Key *key);

@@ -5,6 +5,8 @@
  */
 #include "earshot-config.h"
 
+#include <string.h>
+
 #include "daemon/base/jid.h"
 #include "daemon/base/log.h"
 #include "daemon/model/contacts-private.h"
@@ -40,6 +42,18 @@ sightings_init (Contacts *contacts)
   contacts->sightings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, sighting_free);
 }
 
+/* A stranger bears the name it claims, and the one it was asked about under in another run. */
+static gboolean
+contact_bears_name (const Contact *contact, const char *prepared)
+{
+  if (prepared == NULL || g_strcmp0 (contact->claimed_prepared, prepared) == 0)
+    return g_strcmp0 (contact->claimed_prepared, prepared) == 0;
+  for (guint i = 0; i < contact->names->len; i++)
+    if (strcmp (g_ptr_array_index (contact->names, i), prepared) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 /* The keyed or nameless stranger that already stands for this name, or NULL. */
 static Contact *
 find_stranger_named (Contacts *contacts, const char *prepared, gboolean has_spki)
@@ -52,7 +66,7 @@ find_stranger_named (Contacts *contacts, const char *prepared, gboolean has_spki
     {
       Contact *contact = value;
 
-      if (contact->row.stored || contact->sightings->len > 0 || g_strcmp0 (contact->claimed_prepared, prepared) != 0)
+      if (contact->row.stored || contact->sightings->len > 0 || !contact_bears_name (contact, prepared))
         continue;
       /* Another key is hinted than the one this stranger proved: not the same one. */
       if (has_spki && contact->keys->len > 0)
@@ -184,6 +198,7 @@ contacts_on_sighted (Contacts *contacts, const DiscoveryRecord *record)
 
           g_clear_pointer (&sighting->presence, presence_free);
           sighting->presence = presence;
+          sighting->tls |= presence->has_spki || presence->direct_tls;
           changed = TRUE;
           if (other_key)
             detach (contacts, sighting);

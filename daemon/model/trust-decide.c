@@ -88,9 +88,12 @@ decide_block (Decision *decision, Contact *contact)
 {
   ContactRow *row = decide_contact (decision, contact);
   const GPtrArray *keys = contact_get_keys (contact);
+  Request *legacy = trust_find_legacy_request (decision->trust, contact);
 
   row->blocked = TRUE;
   row->stored = TRUE;
+  if (decision->request == 0)
+    decide_request (decision, legacy);
   for (guint i = 0; i < keys->len; i++)
     {
       Key *key = g_ptr_array_index (keys, i);
@@ -104,6 +107,64 @@ decide_block (Decision *decision, Contact *contact)
     }
 }
 
+/* Stores the contact with the name it is known by: nothing else will tell it again. */
+void
+decide_legacy (Decision *decision, Contact *contact, LegacyChoice choice, const char *addr, const char *petname)
+{
+  ContactRow *row = decide_contact (decision, contact);
+
+  row->legacy = choice;
+  row->stored |= choice == LEGACY_CHOICE_ALLOWED;
+  if (row->addrs[0] == NULL && *addr != '\0')
+    {
+      g_strfreev (row->addrs);
+      row->addrs = g_new0 (char *, 2);
+      row->addrs[0] = g_strdup (addr);
+    }
+  if (petname != NULL && *petname != '\0')
+    {
+      g_free (row->petname);
+      row->petname = g_strdup (petname);
+    }
+}
+
+/* The audit names keys; who has none is named by number and, as it claims, by name. */
+static void
+decide_about_clear (Decision *decision, const char *event, const char *word, const Contact *contact, const char *caller)
+{
+  g_autofree char *name = log_safe (contact_get_claimed_addr (contact));
+  g_autofree char *verdict = g_strdup_printf ("%s in clear: contact %u, %s", word, contact_get_id (contact), name);
+
+  decide (decision, event, verdict, caller);
+}
+
+/* There is no key to name: the question is about a contact. */
+static void
+resolve_legacy (Trust *trust, Request *request, const char *choice, const char *petname, const char *caller, DoneFunc done,
+                gpointer user)
+{
+  Contact *contact = request_get_contact (request);
+  gboolean allow = strcmp (choice, "allow") == 0;
+  g_autoptr (GError) error = NULL;
+  Decision *decision;
+
+  if (allow && !trust_check_legacy (trust, contact, &error))
+    {
+      trust_report (done, user, error->code, "%s", error->message);
+      return;
+    }
+  decision = decision_new (trust, done, user);
+  decision->subject_contact = contact_get_id (contact);
+  decide_request (decision, request);
+  decision->resolves = TRUE;
+  if (strcmp (choice, "block") == 0)
+    decide_block (decision, contact);
+  else
+    decide_legacy (decision, contact, allow ? LEGACY_CHOICE_ALLOWED : LEGACY_CHOICE_REFUSED, request_get_name (request),
+                   allow ? petname : NULL);
+  decide_about_clear (decision, "resolve-legacy", choice, contact, caller);
+}
+
 static gboolean
 is_offered (const Request *request, const char *choice)
 {
@@ -115,8 +176,8 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
                gboolean release, const char *caller, DoneFunc done, gpointer user)
 {
   Request *request = trust_get_request (trust, id);
-  Key *key = request != NULL ? contacts_get_key (trust->contacts, &request->row.fp) : NULL;
-  Contact *contact = key != NULL ? key_get_contact (key) : NULL;
+  Contact *contact = request != NULL ? request_get_contact (request) : NULL;
+  Key *key = request != NULL && !request->row.keyless ? contacts_get_key (trust->contacts, &request->row.fp) : NULL;
   g_autoptr (GError) error = NULL;
   gboolean raises;
   Decision *decision;
@@ -126,7 +187,7 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
       trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This request was already resolved");
       return;
     }
-  if (!is_offered (request, choice) || key == NULL)
+  if (!is_offered (request, choice) || contact == NULL)
     {
       g_autofree char *offered = g_strjoinv (", ", (char **) request_get_choices (request));
 
@@ -136,6 +197,16 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
   if (petname != NULL && *petname != '\0' && !contacts_check_petname (trust->contacts, contact, petname, &error))
     {
       trust_report (done, user, error->code, "%s", error->message);
+      return;
+    }
+  if (fp != NULL && request->row.keyless)
+    {
+      trust_report (done, user, EARSHOT_ERROR_MISMATCH, "this request is about a peer without a key");
+      return;
+    }
+  if (request->row.keyless)
+    {
+      resolve_legacy (trust, request, choice, petname, caller, done, user);
       return;
     }
   raises = strcmp (choice, "reject") != 0 && strcmp (choice, "block") != 0;
@@ -283,6 +354,31 @@ trust_revoke (Trust *trust, const Fingerprint *fp, const char *reason, const cha
   key_row_set_level (decide_key (decision, key), TRUST_REVOKED, key_get_source (key));
   short_reason = g_strconcat ("revoked: ", reason, NULL);
   decide (decision, "revoke", short_reason, caller);
+}
+
+void
+trust_set_legacy_choice (Trust *trust, Contact *contact, LegacyChoice choice, const char *caller, DoneFunc done, gpointer user)
+{
+  Request *request = trust_find_legacy_request (trust, contact);
+  g_autoptr (GError) error = NULL;
+  Decision *decision;
+
+  if (choice == LEGACY_CHOICE_ALLOWED && !trust_check_legacy (trust, contact, &error))
+    {
+      trust_report (done, user, error->code, "%s", error->message);
+      return;
+    }
+  if (request != NULL && request->resolving)
+    {
+      trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This contact is being decided about right now");
+      return;
+    }
+  decision = decision_new (trust, done, user);
+  decision->subject_contact = contact_get_id (contact);
+  decide_request (decision, request);
+  decide_legacy (decision, contact, choice, contact_get_claimed_addr (contact), NULL);
+  decide_about_clear (decision, "legacy", choice == LEGACY_CHOICE_NONE ? "no choice" : legacy_choice_to_string (choice),
+                      contact, caller);
 }
 
 void

@@ -124,6 +124,7 @@ report_decided (Decision *decision)
     WATCHERS_CALL (&trust->watchers, TrustWatch, forgotten, decision->forget, NULL);
   else if (contact != NULL)
     WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, contact, key, decision->release);
+  trust_review_clear (trust);
   if (decision->moves_from != 0 && contact != NULL && contact_get_id (contact) != decision->moves_from)
     WATCHERS_CALL (&trust->watchers, TrustWatch, moved, decision->moves_from, contact);
 }
@@ -210,6 +211,15 @@ merge_contact (Trust *trust, ContactRow *wanted, const ContactRow *before, GErro
     }
   if (wanted->blocked != before->blocked)
     row.blocked = wanted->blocked;
+  if (wanted->legacy != before->legacy)
+    {
+      if (wanted->legacy == LEGACY_CHOICE_ALLOWED && !trust_check_legacy (trust, contact, error))
+        {
+          contact_row_clear (&row);
+          return FALSE;
+        }
+      row.legacy = row.tls_seen ? LEGACY_CHOICE_NONE : wanted->legacy;
+    }
   row.stored |= wanted->stored;
   if (row.addrs[0] == NULL && wanted->addrs[0] != NULL)
     {

@@ -20,6 +20,8 @@ struct _Trust {
   TrustMode mode;
   GHashTable *requests;   /* &row.id -> Request* (owned) */
   Watchers watchers;
+  LegacyPolicy legacy;
+  guint review_source;     /* clear_changed is due */
   guint refused_strict;
   gboolean first_use_full; /* people were told so */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
@@ -50,6 +52,19 @@ typedef struct {
 } Decision;
 
 Request *trust_find_request (Trust *trust, const Fingerprint *fp);
+/* Takes a new question among those open, and to the disk; tells. Its row is filled but for id and created. */
+void trust_open_request (Trust *trust, Request *request_take);
+/* trust-clear.c: the legacy-peer question of a contact, or NULL. */
+Request *trust_find_legacy_request (Trust *trust, const Contact *contact);
+/* A key belongs to the contact now: nothing is asked about clear text any more, and streams in clear are reviewed. */
+void trust_clear_on_key (Trust *trust, Contact *contact);
+void trust_clear_on_removed (Trust *trust, Contact *contact);
+/* From the loop, once: clear_changed. */
+void trust_review_clear (Trust *trust);
+/* Does anything stand against allowing this one? Error: PEER_INSECURE, with words. */
+gboolean trust_check_legacy (Trust *trust, const Contact *contact, GError **error);
+/* trust-decide.c: a person's word in a decision. */
+void decide_legacy (Decision *decision, Contact *contact, LegacyChoice choice, const char *addr, const char *petname);
 void trust_drop_request (Trust *trust, Request *request);
 /* Reports from the loop, never from inside the verb; a negative `code` is success. */
 void trust_report (DoneFunc done, gpointer user, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);

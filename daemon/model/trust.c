@@ -12,6 +12,7 @@
 
 static const char *const choices_new_key[] = { "accept", "reject", "block", NULL };
 static const char *const choices_conflict[] = { "replace", "separate", "reject", "block", NULL };
+static const char *const choices_legacy[] = { "allow", "refuse", "block", NULL };
 
 /* Reports an error from the loop, never from inside the verb. */
 typedef struct {
@@ -73,7 +74,7 @@ trust_find_request (Trust *trust, const Fingerprint *fp)
 
   g_hash_table_iter_init (&iter, trust->requests);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (fingerprint_equal (&((Request *) value)->row.fp, fp))
+    if (!((Request *) value)->row.keyless && fingerprint_equal (&((Request *) value)->row.fp, fp))
       return value;
   return NULL;
 }
@@ -87,6 +88,18 @@ on_key_removed (gpointer user, Key *key)
 
   if (request != NULL)
     trust_drop_request (trust, request);
+}
+
+static void
+on_key_added (gpointer user, Key *key)
+{
+  trust_clear_on_key (user, key_get_contact (key));
+}
+
+static void
+on_removed (gpointer user, Contact *contact)
+{
+  trust_clear_on_removed (user, contact);
 }
 
 void
@@ -115,6 +128,7 @@ trust_set_mode (Trust *trust, TrustMode mode)
   log_notice ("trust", "mode %s replaces %s", trust_mode_to_string (mode), trust_mode_to_string (trust->mode));
   trust->mode = mode;
   WATCHERS_CALL (&trust->watchers, TrustWatch, mode_changed);
+  trust_review_clear (trust);
 }
 
 /* --- questions -------------------------------------------------------------- */
@@ -141,26 +155,30 @@ on_request_turn (gpointer user)
   Keeping *keeping = user;
   Trust *trust = keeping->trust;
   Request *request = trust_get_request (trust, keeping->request);
-  Key *key = request != NULL ? contacts_get_key (trust->contacts, &request->row.fp) : NULL;
+  Contact *contact = request != NULL ? request_get_contact (request) : NULL;
+  Key *key = request != NULL && !request->row.keyless ? contacts_get_key (trust->contacts, &request->row.fp) : NULL;
   TrustChange *change;
   ContactRow contact_row;
   KeyRow key_row;
 
-  if (key == NULL)
+  if (contact == NULL)
     {
       contacts_end_turn (trust->contacts);
       g_free (keeping);
       return;
     }
-  contact_to_row (key_get_contact (key), &contact_row);
-  key_to_row (key, &key_row);
+  contact_to_row (contact, &contact_row);
   request->row.contact = contact_row.id;
   change = trust_change_new ();
   trust_change_put_contact (change, &contact_row);
-  trust_change_put_key (change, &key_row);
+  if (key != NULL)
+    {
+      key_to_row (key, &key_row);
+      trust_change_put_key (change, &key_row);
+      key_row_clear (&key_row);
+    }
   trust_change_put_request (change, &request->row);
   contact_row_clear (&contact_row);
-  key_row_clear (&key_row);
   trust_store_apply (trust->store, change, on_request_stored, keeping);
 }
 
@@ -192,7 +210,6 @@ raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof
 {
   Contact *contact = key_get_contact (key);
   Request *request = trust_find_request (trust, &proof->fp);
-  ContactRow row;
 
   if (request != NULL)
     {
@@ -204,17 +221,33 @@ raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof
       return;
     }
   request = g_new0 (Request, 1);
+  request->row.contact = contact_get_id (contact);
+  request->row.fp = proof->fp;
+  describe_request (request, kind, proof, contested);
+  trust_open_request (trust, request);
+}
+
+void
+trust_open_request (Trust *trust, Request *request_take)
+{
+  Request *request = request_take;
+  ContactRow row;
+
   request->trust = trust;
   do
     request->row.id = ((guint64) g_random_int () << 21 ^ g_random_int ()) & G_MAXINT32;
   while (request->row.id == 0 || g_hash_table_contains (trust->requests, &request->row.id));
-  request->row.contact = contact_get_id (contact);
-  request->row.fp = proof->fp;
   request->row.created = g_get_real_time ();
-  describe_request (request, kind, proof, contested);
   g_hash_table_insert (trust->requests, &request->row.id, request);
-  contact_to_row (contact, &row);
-  contacts_apply_contact (trust->contacts, &row); /* nothing changes but that a row exists */
+  contact_to_row (request_get_contact (request), &row);
+  /* With the name: what a key used is never spoken to in clear (3.9), and one without a key is known by nothing else. */
+  if (row.addrs[0] == NULL && *request->row.name != '\0')
+    {
+      g_strfreev (row.addrs);
+      row.addrs = g_new0 (char *, 2);
+      row.addrs[0] = g_strdup (request->row.name);
+    }
+  contacts_apply_contact (trust->contacts, &row); /* nothing else changes but that a row exists */
   contact_row_clear (&row);
   keep_request (trust, request);
   WATCHERS_CALL (&trust->watchers, TrustWatch, request_added, request);
@@ -473,7 +506,7 @@ trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const 
 
 /* --- birth and death --------------------------------------------------------- */
 
-static const ContactsWatch contacts_table = { .key_removed = on_key_removed };
+static const ContactsWatch contacts_table = { .removed = on_removed, .key_added = on_key_added, .key_removed = on_key_removed };
 
 Trust *
 trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *request_rows_take)
@@ -491,8 +524,13 @@ trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *reques
       RequestRow *row = &g_array_index (request_rows_take, RequestRow, i);
       Request *request;
 
-      if (contacts_get_key (contacts, &row->fp) == NULL)
+      Contact *contact = row->keyless ? contacts_get (contacts, row->contact) : NULL;
+
+      if (row->keyless ? contact == NULL || contacts_saw_tls (contacts, contact, NULL)
+                       : contacts_get_key (contacts, &row->fp) == NULL)
         continue;
+      if (contact != NULL)
+        contacts_note_clear (contact); /* or nobody would have been asked */
       request = g_new0 (Request, 1);
       request->trust = trust;
       request->kept = TRUE;
@@ -511,6 +549,8 @@ trust_free (Trust *trust)
   if (trust == NULL)
     return;
   contacts_unwatch (trust->contacts, trust);
+  if (trust->review_source != 0)
+    g_source_remove (trust->review_source);
   /* Who still waits gets an answer; the sessions are gone and only drop what they held. */
   while (trust->judgements->len > 0)
     {
@@ -561,14 +601,17 @@ request_get_kind (const Request *request)
 const Fingerprint *
 request_get_fingerprint (const Request *request)
 {
-  return &request->row.fp;
+  return request->row.keyless ? NULL : &request->row.fp;
 }
 
 Contact *
 request_get_contact (const Request *request)
 {
-  Key *key = contacts_get_key (request->trust->contacts, &request->row.fp);
+  Key *key;
 
+  if (request->row.keyless)
+    return contacts_get (request->trust->contacts, request->row.contact);
+  key = contacts_get_key (request->trust->contacts, &request->row.fp);
   return key != NULL ? key_get_contact (key) : NULL;
 }
 
@@ -605,6 +648,8 @@ request_get_link (const Request *request)
 const char *const *
 request_get_choices (const Request *request)
 {
+  if (request->row.keyless)
+    return choices_legacy;
   return strcmp (request->row.kind, "name-conflict") == 0 && request_get_contested (request) != NULL ? choices_conflict
                                                                                                     : choices_new_key;
 }

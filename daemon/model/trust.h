@@ -27,7 +27,9 @@ typedef struct {
   /* After level_changed: the key left this contact, which was kept, for that one; what was written to it is for that one now. */
   void (*moved) (gpointer user, guint32 from, Contact *to);
   void (*forgotten) (gpointer user, guint32 contact_id, const Fingerprint *fp /* NULL = all */);
-  void (*mode_changed) (gpointer user);
+  void (*mode_changed) (gpointer user);                        /* of TrustMode or LegacyPolicy */
+  /* Who may speak in clear may have changed: streams in clear are judged anew by trust_still_admits_clear(). From the loop. */
+  void (*clear_changed) (gpointer user);
   /* For Manager.Warnings: stable key, text (NULL withdraws). */
   void (*warning) (gpointer user, const char *key, const char *text);
 } TrustWatch;
@@ -38,6 +40,8 @@ void trust_watch (Trust *trust, const TrustWatch *watch, gpointer user);
 void trust_unwatch (Trust *trust, gpointer user);
 TrustMode trust_get_mode (Trust *trust);
 void trust_set_mode (Trust *trust, TrustMode mode);
+LegacyPolicy trust_get_legacy_policy (Trust *trust);             /* refuse until set */
+void trust_set_legacy_policy (Trust *trust, LegacyPolicy policy);
 
 /* What a handshake showed. */
 typedef struct {
@@ -61,13 +65,18 @@ gboolean trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *f
 /* A peer that speaks no TLS (docs/protocol.md 3.9, T-21): may this stream go on in clear with this contact? Never for one that has,
  * or whose name was ever used by, a key, nor for one that announces TLS. Raises the `legacy-peer` question if one is due, and logs. */
 gboolean trust_admits_clear (Trust *trust, Contact *contact, const char *addr, const char *link, gboolean inbound);
+/* The same question about a stream that was admitted, without any effect. */
+gboolean trust_still_admits_clear (Trust *trust, Contact *contact);
+/* A person's word about this contact, whatever the policy. PEER_INSECURE: allowing one that ever had TLS. */
+void trust_set_legacy_choice (Trust *trust, Contact *contact, LegacyChoice choice, const char *caller, DoneFunc done,
+                              gpointer user);
 
 /* Open questions. */
 GPtrArray *trust_list_requests (Trust *trust);                  /* items borrowed */
 Request *trust_get_request (Trust *trust, guint64 id);
 guint64 request_get_id (const Request *request);
-const char *request_get_kind (const Request *request);          /* new-key, name-conflict */
-const Fingerprint *request_get_fingerprint (const Request *request);
+const char *request_get_kind (const Request *request);          /* new-key, name-conflict, legacy-peer */
+const Fingerprint *request_get_fingerprint (const Request *request); /* NULL: legacy-peer */
 Contact *request_get_contact (const Request *request);
 Contact *request_get_contested (const Request *request);        /* or NULL */
 gint64 request_get_created (const Request *request);
@@ -76,7 +85,7 @@ const char *request_get_name (const Request *request);          /* as claimed; h
 const char *request_get_link (const Request *request);
 const char *const *request_get_choices (const Request *request);
 /* The first call wins; later ones ALREADY_RESOLVED. `choice` not offered, or `fp` NULL or another key's for a choice that
- * raises trust: INVALID_ARGUMENT, MISMATCH. `caller` goes to the audit. `verified`-raising choices need `in_person` evidence and are not offered here. */
+ * raises trust: INVALID_ARGUMENT, MISMATCH; with legacy-peer there is no key, `fp` is NULL. `caller` goes to the audit. `verified`-raising choices need `in_person` evidence and are not offered here. */
 void trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
                     gboolean release, const char *caller, DoneFunc done, gpointer user);
 void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user);

@@ -22,8 +22,21 @@ static const char *const mode_words[] = {
 };
 
 static const char *const require_words[] = {
-  [REQUIRE_INSECURE_OK] = "insecure-ok", [REQUIRE_ENCRYPTED] = "encrypted", [REQUIRE_PINNED] = "pinned",
-  [REQUIRE_VOUCHED] = "vouched",         [REQUIRE_CA] = "ca",               [REQUIRE_VERIFIED] = "verified",
+  [REQUIRE_INSECURE_OK] = "insecure-ok", [REQUIRE_DEFAULT] = "default", [REQUIRE_ENCRYPTED] = "encrypted",
+  [REQUIRE_PINNED] = "pinned",           [REQUIRE_VOUCHED] = "vouched", [REQUIRE_CA] = "ca",
+  [REQUIRE_VERIFIED] = "verified",
+};
+
+static const char *const legacy_words[] = {
+  [LEGACY_REFUSE] = "refuse",
+  [LEGACY_ASK] = "ask",
+  [LEGACY_ALLOW] = "allow",
+};
+
+static const char *const choice_words[] = {
+  [LEGACY_CHOICE_NONE] = "",
+  [LEGACY_CHOICE_ALLOWED] = "allowed",
+  [LEGACY_CHOICE_REFUSED] = "refused",
 };
 
 static TrustVerdict
@@ -129,6 +142,7 @@ trust_policy_may_send (TrustLevel level, gboolean blocked, Require require)
   switch (require)
     {
     case REQUIRE_INSECURE_OK:
+    case REQUIRE_DEFAULT:
     case REQUIRE_ENCRYPTED:
     case REQUIRE_PINNED:
       return TRUE;
@@ -141,6 +155,74 @@ trust_policy_may_send (TrustLevel level, gboolean blocked, Require require)
     }
   return FALSE;
 }
+
+/* --- in clear (docs/protocol.md 3.9) ----------------------------------------- */
+
+static LegacyVerdict
+clear_verdict (LegacyAction action, const char *reason)
+{
+  return (LegacyVerdict){ .action = action, .reason = reason };
+}
+
+LegacyVerdict
+trust_policy_judge_clear (const LegacyQuestion *q)
+{
+  /* 1. "Blocked always wins." */
+  if (q->blocked)
+    return clear_verdict (LEGACY_ACTION_REFUSE, "blocked");
+
+  /* 2. "Never for a name or contact that ever had TLS": whoever strips STARTTLS looks just like a legacy peer. No switch and
+   * no choice outweighs it (T-21). */
+  if (q->tls_seen)
+    return clear_verdict (LEGACY_ACTION_REFUSE, "tls-seen");
+
+  /* 3. It says itself that it speaks TLS. A claim, but this one may only ever refuse. */
+  if (q->announces_tls)
+    return clear_verdict (LEGACY_ACTION_REFUSE, "tls-announced");
+
+  /* 4. Without keys nobody can tell two of one name apart. */
+  if (q->contested)
+    return clear_verdict (LEGACY_ACTION_REFUSE, "name-contested");
+
+  /* 5. A person said something about this one. */
+  switch (q->choice)
+    {
+    case LEGACY_CHOICE_REFUSED:
+      return clear_verdict (LEGACY_ACTION_REFUSE, "refused");
+    case LEGACY_CHOICE_ALLOWED:
+      if (q->mode <= TRUST_MODE_STRICT)
+        return clear_verdict (LEGACY_ACTION_ADMIT, "allowed");
+      return clear_verdict (LEGACY_ACTION_REFUSE, "policy");
+    case LEGACY_CHOICE_NONE:
+      break;
+    }
+  if (q->choice != LEGACY_CHOICE_NONE)
+    return clear_verdict (LEGACY_ACTION_REFUSE, "policy");
+
+  /* 6. Nobody gets in unasked where the user, or a chain, lets people in. */
+  if (q->mode != TRUST_MODE_ASK && q->mode != TRUST_MODE_TOFU)
+    return clear_verdict (LEGACY_ACTION_REFUSE, q->mode <= TRUST_MODE_STRICT ? "strict" : "policy");
+
+  /* 7. The switch. */
+  switch (q->policy)
+    {
+    case LEGACY_ASK:
+      return clear_verdict (LEGACY_ACTION_ASK, "legacy-peer");
+    case LEGACY_ALLOW:
+      return clear_verdict (LEGACY_ACTION_ADMIT, "policy-allow");
+    case LEGACY_REFUSE:
+      break;
+    }
+  return clear_verdict (LEGACY_ACTION_REFUSE, "policy");
+}
+
+gboolean
+trust_policy_may_send_clear (Require require)
+{
+  return require == REQUIRE_INSECURE_OK || require == REQUIRE_DEFAULT;
+}
+
+/* --- words --------------------------------------------------------------------- */
 
 static const char *
 word_of (const char *const *words, guint n_words, guint value, const char *otherwise)
@@ -189,6 +271,38 @@ trust_mode_from_string (const char *text, TrustMode *out)
   if (!value_of (mode_words, G_N_ELEMENTS (mode_words), text, &value))
     return FALSE;
   *out = (TrustMode) value;
+  return TRUE;
+}
+
+const char *
+legacy_policy_to_string (LegacyPolicy policy)
+{
+  return word_of (legacy_words, G_N_ELEMENTS (legacy_words), policy, "refuse");
+}
+
+gboolean
+legacy_policy_from_string (const char *text, LegacyPolicy *out)
+{
+  guint value;
+  if (!value_of (legacy_words, G_N_ELEMENTS (legacy_words), text, &value))
+    return FALSE;
+  *out = (LegacyPolicy) value;
+  return TRUE;
+}
+
+const char *
+legacy_choice_to_string (LegacyChoice choice)
+{
+  return word_of (choice_words, G_N_ELEMENTS (choice_words), choice, "refused");
+}
+
+gboolean
+legacy_choice_from_string (const char *text, LegacyChoice *out)
+{
+  guint value;
+  if (!value_of (choice_words, G_N_ELEMENTS (choice_words), text, &value))
+    return FALSE;
+  *out = (LegacyChoice) value;
   return TRUE;
 }
 

@@ -19,9 +19,11 @@ typedef enum { /* ascending; comparisons rely on it */
 
 typedef enum { TRUST_MODE_ASK, TRUST_MODE_TOFU, TRUST_MODE_CA, TRUST_MODE_STRICT } TrustMode;
 
-/* What a message may demand of the stream that carries it, ascending. */
+/* What a message may demand of the stream that carries it, ascending. Who demands nothing gets DEFAULT: on a TLS stream that is
+ * `encrypted`; it may leave in clear, but only where people let that contact speak in clear. */
 typedef enum {
   REQUIRE_INSECURE_OK,
+  REQUIRE_DEFAULT,
   REQUIRE_ENCRYPTED,
   REQUIRE_PINNED,
   REQUIRE_VOUCHED,
@@ -63,6 +65,37 @@ TrustVerdict trust_policy_judge (const TrustQuestion *question);
 /* May a message with `require` leave on a TLS stream whose key has `level`? Below pinned nothing ever leaves. */
 gboolean trust_policy_may_send (TrustLevel level, gboolean blocked, Require require);
 
+/* Peers that speak no TLS (docs/protocol.md 3.9). */
+typedef enum { LEGACY_REFUSE, LEGACY_ASK, LEGACY_ALLOW } LegacyPolicy;
+typedef enum { LEGACY_CHOICE_NONE, LEGACY_CHOICE_ALLOWED, LEGACY_CHOICE_REFUSED } LegacyChoice;
+
+typedef struct {
+  LegacyPolicy policy;
+  TrustMode mode;
+  gboolean inbound;        /* the peer called us; belongs to the log line */
+  gboolean blocked;        /* the contact is blocked */
+  LegacyChoice choice;     /* what a person said about this contact */
+  gboolean tls_seen;       /* the contact has or had a key, or its name was ever used by one */
+  gboolean announces_tls;  /* its TXT has tls.spki or tls.direct */
+  gboolean contested;      /* several announce that name */
+} LegacyQuestion;
+
+typedef enum { LEGACY_ACTION_REFUSE, LEGACY_ACTION_ASK, LEGACY_ACTION_ADMIT } LegacyAction;
+
+typedef struct {
+  LegacyAction action;     /* ASK refuses, too, and asks the user, once a contact */
+  const char *reason;      /* static word for log and audit */
+} LegacyVerdict;
+
+LegacyVerdict trust_policy_judge_clear (const LegacyQuestion *question);
+/* May a message with `require` leave on an admitted stream in clear? */
+gboolean trust_policy_may_send_clear (Require require);
+
+const char *legacy_policy_to_string (LegacyPolicy policy);
+gboolean legacy_policy_from_string (const char *text, LegacyPolicy *out);
+/* "", allowed, refused. What is not readable is no choice at all: FALSE. */
+const char *legacy_choice_to_string (LegacyChoice choice);
+gboolean legacy_choice_from_string (const char *text, LegacyChoice *out);
 const char *trust_level_to_string (TrustLevel level);
 gboolean trust_level_from_string (const char *text, TrustLevel *out);
 const char *trust_mode_to_string (TrustMode mode);

@@ -184,8 +184,9 @@ static void
 test_may_send (void)
 {
   static const TrustLevel needs[] = {
-    [REQUIRE_INSECURE_OK] = TRUST_PINNED, [REQUIRE_ENCRYPTED] = TRUST_PINNED, [REQUIRE_PINNED] = TRUST_PINNED,
-    [REQUIRE_VOUCHED] = TRUST_VOUCHED,    [REQUIRE_CA] = TRUST_CA,            [REQUIRE_VERIFIED] = TRUST_VERIFIED,
+    [REQUIRE_INSECURE_OK] = TRUST_PINNED, [REQUIRE_DEFAULT] = TRUST_PINNED, [REQUIRE_ENCRYPTED] = TRUST_PINNED,
+    [REQUIRE_PINNED] = TRUST_PINNED,      [REQUIRE_VOUCHED] = TRUST_VOUCHED, [REQUIRE_CA] = TRUST_CA,
+    [REQUIRE_VERIFIED] = TRUST_VERIFIED,
   };
   for (guint require = REQUIRE_INSECURE_OK; require <= REQUIRE_VERIFIED; require++)
     for (guint level = TRUST_REVOKED; level <= TRUST_VERIFIED; level++)
@@ -195,12 +196,126 @@ test_may_send (void)
       }
 }
 
+/* --- in clear ---------------------------------------------------------------- */
+
+#define P(policy) (1u << (policy))
+#define C(choice) (1u << (choice))
+#define ALL_POLICIES 0x07u
+#define ALL_CHOICES 0x07u
+#define CAREFUL (M (TRUST_MODE_CA) | M (TRUST_MODE_STRICT))
+
+typedef struct {
+  guint policies, modes, choices;
+  int blocked, tls_seen, announces_tls, contested;
+  LegacyAction action;
+  const char *reason;
+} ClearRule;
+
+/* docs/protocol.md 3.9, a second time. */
+static const ClearRule clear_rules[] = {
+  { ALL_POLICIES, ALL_MODES, ALL_CHOICES, YES, ANY, ANY, ANY, LEGACY_ACTION_REFUSE, "blocked" },
+  { ALL_POLICIES, ALL_MODES, ALL_CHOICES, NO, YES, ANY, ANY, LEGACY_ACTION_REFUSE, "tls-seen" },
+  { ALL_POLICIES, ALL_MODES, ALL_CHOICES, NO, NO, YES, ANY, LEGACY_ACTION_REFUSE, "tls-announced" },
+  { ALL_POLICIES, ALL_MODES, ALL_CHOICES, NO, NO, NO, YES, LEGACY_ACTION_REFUSE, "name-contested" },
+  { ALL_POLICIES, ALL_MODES, C (LEGACY_CHOICE_REFUSED), NO, NO, NO, NO, LEGACY_ACTION_REFUSE, "refused" },
+  { ALL_POLICIES, ALL_MODES, C (LEGACY_CHOICE_ALLOWED), NO, NO, NO, NO, LEGACY_ACTION_ADMIT, "allowed" },
+  { ALL_POLICIES, CAREFUL, C (LEGACY_CHOICE_NONE), NO, NO, NO, NO, LEGACY_ACTION_REFUSE, "strict" },
+  { P (LEGACY_REFUSE), ALL_MODES & ~CAREFUL, C (LEGACY_CHOICE_NONE), NO, NO, NO, NO, LEGACY_ACTION_REFUSE, "policy" },
+  { P (LEGACY_ASK), ALL_MODES & ~CAREFUL, C (LEGACY_CHOICE_NONE), NO, NO, NO, NO, LEGACY_ACTION_ASK, "legacy-peer" },
+  { P (LEGACY_ALLOW), ALL_MODES & ~CAREFUL, C (LEGACY_CHOICE_NONE), NO, NO, NO, NO, LEGACY_ACTION_ADMIT, "policy-allow" },
+};
+
+static gboolean
+is_flag (int wanted, gboolean flag)
+{
+  return wanted == ANY || (wanted == YES) == flag;
+}
+
+static gboolean
+clear_rule_matches (const ClearRule *r, const LegacyQuestion *q)
+{
+  return (r->policies & P (q->policy)) != 0 && (r->modes & M (q->mode)) != 0 && (r->choices & C (q->choice)) != 0
+         && is_flag (r->blocked, q->blocked) && is_flag (r->tls_seen, q->tls_seen)
+         && is_flag (r->announces_tls, q->announces_tls) && is_flag (r->contested, q->contested);
+}
+
+static void
+test_clear_whole_space (void)
+{
+  for (guint n = 0; n < 3 * 4 * 3 * 32; n++)
+    {
+      LegacyQuestion q = { .policy = n % 3, .mode = n / 3 % 4, .choice = n / 12 % 3, .blocked = n / 36 & 1,
+                           .tls_seen = n / 36 >> 1 & 1, .announces_tls = n / 36 >> 2 & 1, .contested = n / 36 >> 3 & 1,
+                           .inbound = n / 36 >> 4 & 1 };
+      LegacyVerdict v = trust_policy_judge_clear (&q);
+      guint hits = 0;
+
+      for (guint i = 0; i < G_N_ELEMENTS (clear_rules); i++)
+        {
+          if (!clear_rule_matches (&clear_rules[i], &q))
+            continue;
+          hits++;
+          g_assert_cmpint (v.action, ==, clear_rules[i].action);
+          g_assert_cmpstr (v.reason, ==, clear_rules[i].reason);
+        }
+      g_assert_cmpuint (hits, ==, 1);
+      /* Whatever else is true. */
+      if (q.tls_seen || q.announces_tls || q.blocked || q.contested || q.choice == LEGACY_CHOICE_REFUSED)
+        g_assert_cmpint (v.action, ==, LEGACY_ACTION_REFUSE);
+    }
+}
+
+static void
+test_clear_garbage (void)
+{
+  LegacyQuestion q = { .policy = (LegacyPolicy) 77 };
+
+  g_assert_cmpint (trust_policy_judge_clear (&q).action, ==, LEGACY_ACTION_REFUSE);
+  q = (LegacyQuestion){ .policy = LEGACY_ALLOW, .mode = (TrustMode) 77 };
+  g_assert_cmpint (trust_policy_judge_clear (&q).action, ==, LEGACY_ACTION_REFUSE);
+  q.choice = LEGACY_CHOICE_ALLOWED;
+  g_assert_cmpint (trust_policy_judge_clear (&q).action, ==, LEGACY_ACTION_REFUSE);
+  q = (LegacyQuestion){ .policy = LEGACY_ALLOW, .choice = (LegacyChoice) 77 };
+  g_assert_cmpint (trust_policy_judge_clear (&q).action, ==, LEGACY_ACTION_REFUSE);
+  q = (LegacyQuestion){ .policy = LEGACY_ALLOW, .tls_seen = 2 };
+  g_assert_cmpint (trust_policy_judge_clear (&q).action, ==, LEGACY_ACTION_REFUSE);
+}
+
+static void
+test_may_send_clear (void)
+{
+  for (guint require = REQUIRE_INSECURE_OK; require <= REQUIRE_VERIFIED; require++)
+    g_assert_cmpint (trust_policy_may_send_clear (require), ==, require < REQUIRE_ENCRYPTED);
+  g_assert_false (trust_policy_may_send_clear ((Require) 77));
+}
+
+static void
+test_legacy_words (void)
+{
+  static const char *const policies[] = { "refuse", "ask", "allow" };
+  static const char *const choices[] = { "", "allowed", "refused" };
+  LegacyPolicy policy = LEGACY_ALLOW;
+  LegacyChoice choice = LEGACY_CHOICE_ALLOWED;
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_assert_cmpstr (legacy_policy_to_string (i), ==, policies[i]);
+      g_assert_true (legacy_policy_from_string (policies[i], &policy) && policy == i);
+      g_assert_cmpstr (legacy_choice_to_string (i), ==, choices[i]);
+      g_assert_true (legacy_choice_from_string (choices[i], &choice) && choice == i);
+    }
+  g_assert_false (legacy_policy_from_string ("Allow", &policy) || legacy_policy_from_string ("", &policy));
+  g_assert_false (legacy_choice_from_string ("allowed ", &choice) || legacy_choice_from_string (NULL, &choice));
+  g_assert_cmpstr (legacy_policy_to_string ((LegacyPolicy) 99), ==, "refuse");
+  g_assert_cmpstr (legacy_choice_to_string ((LegacyChoice) 99), ==, "refused");
+}
+
 static void
 test_words (void)
 {
   static const char *const levels[] = { "revoked", "unknown", "pinned", "vouched", "ca", "verified" };
   static const char *const modes[] = { "ask", "tofu", "ca", "strict" };
-  static const char *const requires[] = { "insecure-ok", "encrypted", "pinned", "vouched", "ca", "verified" };
+  static const char *const requires[] = { "insecure-ok", "default", "encrypted", "pinned", "vouched", "ca", "verified" };
   TrustLevel level = TRUST_PINNED;
   TrustMode mode = TRUST_MODE_CA;
   Require require = REQUIRE_CA;
@@ -241,6 +356,10 @@ main (int argc, char **argv)
   g_test_add_func ("/trust-policy/direction-is-no-argument", test_direction_is_no_argument);
   g_test_add_func ("/trust-policy/garbage-is-no", test_garbage_is_no);
   g_test_add_func ("/trust-policy/may-send", test_may_send);
+  g_test_add_func ("/trust-policy/clear/T-21-whole-input-space", test_clear_whole_space);
+  g_test_add_func ("/trust-policy/clear/garbage-is-no", test_clear_garbage);
+  g_test_add_func ("/trust-policy/clear/may-send", test_may_send_clear);
+  g_test_add_func ("/trust-policy/clear/words", test_legacy_words);
   g_test_add_func ("/trust-policy/words", test_words);
   return g_test_run ();
 }

@@ -409,8 +409,9 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   g_auto (Loaded) l = { 0 };
 
   put_person (f, ROMEO, 1);
-  sql (f, "INSERT INTO contact VALUES (-1, 'x', 0, 0, 0, 1), (4294967299, 'x', 0, 0, 0, 1), (0, 'x', 0, 0, 0, 1)");
-  sql (f, "INSERT INTO contact VALUES (33, CAST (x'61ff' AS TEXT), 0, -7, -7, 1)");
+  sql (f, "INSERT INTO contact VALUES (-1, 'x', 0, 0, 0, 1, '', 0), (4294967299, 'x', 0, 0, 0, 1, '', 0),"
+          " (0, 'x', 0, 0, 0, 1, 'allowed', 0)");
+  sql (f, "INSERT INTO contact VALUES (33, CAST (x'61ff' AS TEXT), 0, -7, -7, 1, 'allowed ', 7)");
   sql (f, "INSERT INTO addr SELECT 33, value, 'a' || value FROM (WITH RECURSIVE c (value) AS"
           " (SELECT -3 UNION ALL SELECT value + 1 FROM c WHERE value < 20) SELECT value FROM c)");
   /* Short, long, of nobody, and of a level that nobody gave. */
@@ -421,19 +422,116 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   sql (f, "INSERT INTO key VALUES (randomblob (32), 33, 'VERIFIED ', '', -1, -1, -1, 0, 0, x'01')");
   sql (f, "INSERT INTO request VALUES (-1, 'new-key', 11, randomblob (32), 0, 0, '', 0, ''),"
           " (5, 'free-beer', 11, randomblob (32), 0, 0, '', 0, ''), (6, 'new-key', 999, randomblob (32), 0, 0, '', 0, ''),"
-          " (7, 'new-key', 11, x'01', 0, 0, '', 0, ''), (8, 'new-key', 11, randomblob (32), 0, 0, '', -9, '')");
+          " (7, 'new-key', 11, x'01', 0, 0, '', 0, ''), (8, 'new-key', 11, randomblob (32), 0, 0, '', -9, ''),"
+          " (9, 'legacy-peer', 11, randomblob (32), 0, 0, '', 0, ''), (10, 'new-key', 11, x'', 0, 0, '', 0, '')");
   sql (f, "INSERT INTO tombstone (fp, time) VALUES (x'0102', 1)");
   restart (f);
   l = load (f);
   g_assert_cmpuint (l.contacts->len, ==, 2);
   g_assert_cmpstr (g_array_index (l.contacts, ContactRow, 1).petname, ==, "a\xef\xbf\xbd");
   g_assert_cmpint (g_array_index (l.contacts, ContactRow, 1).created, ==, 0);
+  g_assert_cmpint (g_array_index (l.contacts, ContactRow, 1).legacy, ==, LEGACY_CHOICE_REFUSED);
+  g_assert_true (g_array_index (l.contacts, ContactRow, 1).tls_seen);
   g_assert_cmpuint (g_strv_length (g_array_index (l.contacts, ContactRow, 1).addrs), ==, 8);
   g_assert_cmpuint (l.keys->len, ==, 3);
   g_assert_cmpuint (g_array_index (l.keys, KeyRow, 2).contact, ==, 33);
   g_assert_cmpint (g_array_index (l.keys, KeyRow, 2).level, ==, TRUST_UNKNOWN);
   g_assert_false (g_array_index (l.keys, KeyRow, 2).has_replacement);
   g_assert_cmpuint (l.requests->len, ==, 1);
+}
+
+static void
+test_legacy (Fixture *f, gconstpointer unused)
+{
+  TrustChange *change = trust_change_new ();
+  ContactRow contact = contact_row (ROMEO), other = contact_row (JULIET);
+  RequestRow request = { .id = 9, .kind = (char *) "legacy-peer", .contact = ROMEO, .keyless = TRUE, .created = 4,
+                         .name = (char *) "bob@mac", .link = (char *) "eth0" };
+  g_auto (Loaded) l = { 0 };
+
+  contact.legacy = LEGACY_CHOICE_ALLOWED;
+  other.legacy = LEGACY_CHOICE_REFUSED;
+  other.tls_seen = TRUE;
+  trust_change_put_contact (change, &contact);
+  trust_change_put_contact (change, &other);
+  trust_change_put_request (change, &request);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  restart (f);
+  l = load (f);
+  g_assert_cmpint (g_array_index (l.contacts, ContactRow, 0).legacy, ==, LEGACY_CHOICE_ALLOWED);
+  g_assert_false (g_array_index (l.contacts, ContactRow, 0).tls_seen);
+  g_assert_cmpint (g_array_index (l.contacts, ContactRow, 1).legacy, ==, LEGACY_CHOICE_REFUSED);
+  g_assert_true (g_array_index (l.contacts, ContactRow, 1).tls_seen);
+  g_assert_cmpuint (l.requests->len, ==, 1);
+  g_assert_true (g_array_index (l.requests, RequestRow, 0).keyless);
+  g_assert_cmpstr (g_array_index (l.requests, RequestRow, 0).name, ==, "bob@mac");
+}
+
+/* The file as the first release wrote it. */
+static const char first_release[] =
+  "CREATE TABLE contact (id INTEGER PRIMARY KEY, petname TEXT NOT NULL, blocked INTEGER NOT NULL, created INTEGER NOT NULL,"
+  " last_seen INTEGER NOT NULL, stored INTEGER NOT NULL) STRICT;"
+  "CREATE TABLE addr (contact INTEGER NOT NULL, position INTEGER NOT NULL, addr TEXT NOT NULL,"
+  " PRIMARY KEY (contact, position)) STRICT, WITHOUT ROWID;"
+  "CREATE TABLE key (fp BLOB PRIMARY KEY NOT NULL, contact INTEGER NOT NULL, level TEXT NOT NULL, source TEXT NOT NULL,"
+  " since INTEGER NOT NULL, last_used INTEGER NOT NULL, first_seen INTEGER NOT NULL, refused INTEGER NOT NULL,"
+  " grant_owed INTEGER NOT NULL, replaced_by BLOB) STRICT, WITHOUT ROWID;"
+  "CREATE INDEX key_contact ON key (contact);"
+  "CREATE TABLE tombstone (n INTEGER PRIMARY KEY AUTOINCREMENT, fp BLOB NOT NULL UNIQUE, time INTEGER NOT NULL) STRICT;"
+  "CREATE TABLE request (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, contact INTEGER NOT NULL, fp BLOB NOT NULL,"
+  " created INTEGER NOT NULL, snoozed_until INTEGER NOT NULL, name TEXT NOT NULL, contested INTEGER NOT NULL,"
+  " link TEXT NOT NULL) STRICT;"
+  "CREATE INDEX request_contact ON request (contact);"
+  "CREATE INDEX request_fp ON request (fp);"
+  "CREATE TABLE setting (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+  "CREATE TABLE audit (n INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, event TEXT NOT NULL, fp TEXT NOT NULL,"
+  " verdict TEXT NOT NULL, caller TEXT NOT NULL) STRICT;"
+  "PRAGMA application_id=1165120561; PRAGMA user_version=1;"
+  "INSERT INTO contact VALUES (11, 'romeo', 0, 1, 2, 1), (22, '', 0, 1, 2, 0), (33, 'kept', 1, 1, 2, 1);"
+  "INSERT INTO addr VALUES (11, 0, 'romeo@forza'), (33, 0, 'bob@mac');"
+  "INSERT INTO key VALUES (zeroblob (32), 11, 'pinned', 'user', 1, 1, 1, 0, 0, NULL),"
+  " (x'0101010101010101010101010101010101010101010101010101010101010101', 22, 'unknown', '', 1, 1, 1, 0, 0, NULL);"
+  "INSERT INTO request VALUES (5, 'new-key', 22, x'0101010101010101010101010101010101010101010101010101010101010101',"
+  " 1, 0, 'jules@x', 0, 'eth0');"
+  "INSERT INTO setting VALUES ('trust-mode', 'strict');"
+  "INSERT INTO audit (time, event, fp, verdict, caller) VALUES (1, 'resolve', '', 'accept', 'x');";
+
+/* Whoever has a key spoke TLS; where a key ever moved away from somebody, anybody may have. */
+static void
+test_first_release (Fixture *f, gconstpointer replaced)
+{
+  g_autofree char *path = g_strconcat (f->store.path, "-old", NULL);
+  sqlite3 *handle = NULL;
+  g_auto (Loaded) l = { 0 };
+
+  g_assert_cmpint (sqlite3_open (path, &handle), ==, SQLITE_OK);
+  g_assert_cmpint (sqlite3_exec (handle, first_release, NULL, NULL, NULL), ==, SQLITE_OK);
+  if (replaced != NULL)
+    g_assert_cmpint (sqlite3_exec (handle, "INSERT INTO audit (time, event, fp, verdict, caller) VALUES (2, 'resolve', '', 'replace', 'x')",
+                                   NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close (handle);
+  trust_store_close (f->trust);
+  g_free (f->store.path);
+  f->store.path = g_steal_pointer (&path);
+  for (guint i = 0; i < 2; i++)
+    {
+      open_trust (f);
+      l = load (f);
+      g_assert_cmpuint (l.contacts->len, ==, 3);
+      g_assert_cmpuint (l.keys->len, ==, 2);
+      g_assert_cmpuint (l.requests->len, ==, 1);
+      g_assert_cmpstr (g_hash_table_lookup (l.settings, "trust-mode"), ==, "strict");
+      g_assert_true (g_array_index (l.contacts, ContactRow, 0).tls_seen);
+      g_assert_true (g_array_index (l.contacts, ContactRow, 1).tls_seen);
+      g_assert_cmpstr (g_array_index (l.contacts, ContactRow, 1).addrs[0], ==, "jules@x");
+      g_assert_cmpint (g_array_index (l.contacts, ContactRow, 2).tls_seen, ==, replaced != NULL);
+      g_assert_true (g_array_index (l.contacts, ContactRow, 2).blocked);
+      g_assert_cmpint (g_array_index (l.contacts, ContactRow, 2).legacy, ==, LEGACY_CHOICE_NONE);
+      g_assert_cmpint (sql (f, "PRAGMA user_version"), ==, 2);
+      loaded_clear (&l);
+      if (i == 0)
+        trust_store_close (f->trust);
+    }
 }
 
 static void
@@ -502,6 +600,10 @@ main (int argc, char **argv)
   ADD ("atomic", test_atomic);
   ADD ("full-disk-changes-nothing", test_full_disk);
   ADD ("rotten-rows-trust-nobody", test_rotten_rows);
+  ADD ("legacy-choices-and-questions", test_legacy);
+  ADD ("T-21-file-of-the-first-release", test_first_release);
+  g_test_add ("/trust-store/T-21-file-of-the-first-release-after-a-replacement", Fixture, "replaced", set_up, test_first_release,
+              tear_down);
   ADD ("X-02-audit-is-bounded", test_audit_bound);
   ADD ("damaged-is-set-aside", test_damaged);
   ADD ("close-with-pending-changes", test_close_with_pending);

@@ -166,6 +166,11 @@ tests_unit_test_trust_SOURCES = tests/unit/test-trust.c tests/unit/people-helper
 tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_LDADD = $(model_libs)
 
+unit_tests += tests/unit/test-trust-clear
+tests_unit_test_trust_clear_SOURCES = tests/unit/test-trust-clear.c tests/unit/people-helper.h tests/unit/store-helper.h
+tests_unit_test_trust_clear_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_clear_LDADD = $(model_libs)
+
 talk_helpers = tests/unit/talk-helper.h tests/unit/host-helper.h tests/unit/people-helper.h tests/unit/store-helper.h \
 	$(fake_discovery)
 
