@@ -553,6 +553,9 @@ delivery_on_changed (Delivery *delivery, Session *session)
   offer_grant (delivery, session);
   if (conv == NULL)
     return;
+  /* It may have declined to count what it was sent. */
+  if (conv->no_receipts && !session_is_managed (session))
+    conv_confirm_unasked (conv);
   release_what_may_go (delivery, session, conv);
   conv_pump (conv);
 }

@@ -255,10 +255,19 @@ on_acked (gpointer user, const char *tag)
     sessions->callbacks.acked (sessions->user, session, tag);
 }
 
+static void
+on_declined (gpointer user)
+{
+  Session *session = user;
+
+  if (session->open && !session->ended)
+    session->sessions->callbacks.changed (session->sessions->user, session);
+}
+
 static gint64
 on_now (gpointer user)
 {
   return g_get_real_time ();
 }
 
-const StreamManagement session_management = { on_wish, on_expects, on_take, on_wake, on_acked, on_now };
+const StreamManagement session_management = { on_wish, on_expects, on_take, on_wake, on_acked, on_declined, on_now };

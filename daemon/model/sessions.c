@@ -251,7 +251,7 @@ session_send_tagged (Session *session, const Stanza *stanza, const char *tag)
 gboolean
 session_is_managed (const Session *session)
 {
-  return session->stream != NULL && stream_get_sm (session->stream) != NULL;
+  return session->stream != NULL && stream_is_managed (session->stream);
 }
 
 gboolean

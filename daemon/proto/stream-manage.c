@@ -245,7 +245,10 @@ stream_in_managed (Stream *s, const Stanza *e)
       if (strcmp (name, "enabled") == 0)
         in_enabled (s, e);
       else
-        stream_manage_clear (s);
+        {
+          stream_manage_clear (s);
+          s->manage->declined (s->user);
+        }
     }
   else if (asks && s->role == STREAM_RESPONDER)
     {
@@ -485,6 +488,12 @@ const Sm *
 stream_get_sm (const Stream *s)
 {
   return s->counting ? s->sm : NULL;
+}
+
+gboolean
+stream_is_managed (const Stream *s)
+{
+  return s->sm != NULL;
 }
 
 gboolean

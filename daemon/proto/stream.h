@@ -68,6 +68,8 @@ typedef struct {
   void (*wake) (gpointer user);
   /* The peer dealt with what was sent as `tag`. */
   void (*acked) (gpointer user, const char *tag);
+  /* Initiator: offered and then refused; what was sent until now will be acked by nobody. */
+  void (*declined) (gpointer user);
   /* Microseconds since the epoch. */
   gint64 (*now) (gpointer user);
 } StreamManagement;
@@ -128,6 +130,8 @@ const char *stream_get_peer_addr (const Stream *stream);
 const Stanza *stream_get_peer_disco (const Stream *stream);
 /* The peer confirmed that it counts: the state, lent; else NULL. */
 const Sm *stream_get_sm (const Stream *stream);
+/* What leaves now is counted: also while the answer to our <enable/> is due. */
+gboolean stream_is_managed (const Stream *stream);
 /* It goes on where another one ended; `resent` stanzas were sent again for that. */
 gboolean stream_is_resumed (const Stream *stream, guint *resent);
 /* Initiator: <resume/> was sent and not answered yet. */

@@ -137,6 +137,11 @@ on_acked (gpointer user, const char *tag)
   g_assert_cmpuint (t->acked, <=, t->sent);
 }
 
+static void
+on_declined (gpointer user)
+{
+}
+
 static gint64
 on_now (gpointer user)
 {
@@ -144,7 +149,7 @@ on_now (gpointer user)
 }
 
 static const StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza, on_ended, on_deadline, is_ours };
-static const StreamManagement management = { on_wish, on_expects, on_take, on_wake, on_acked, on_now };
+static const StreamManagement management = { on_wish, on_expects, on_take, on_wake, on_acked, on_declined, on_now };
 
 static void
 feed (Talk *t, const char *text, gsize len)

@@ -22,7 +22,7 @@ typedef struct {
   GString *wire, *all;
   GString *got;           /* bodies handed up, one letter each */
   GString *tags;          /* acked, one letter each */
-  guint n_opened, n_ended, n_wakes;
+  guint n_opened, n_ended, n_wakes, n_declined;
   StreamEnd how;
   gboolean wants_tls;
   gboolean defer;
@@ -130,6 +130,12 @@ on_acked (gpointer user, const char *tag)
   g_string_append (((End *) user)->tags, tag);
 }
 
+static void
+on_declined (gpointer user)
+{
+  ((End *) user)->n_declined++;
+}
+
 static gint64
 on_now (gpointer user)
 {
@@ -137,7 +143,7 @@ on_now (gpointer user)
 }
 
 static const StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza, on_ended, on_deadline, is_ours };
-static const StreamManagement management = { on_wish, on_expects, on_take, on_wake, on_acked, on_now };
+static const StreamManagement management = { on_wish, on_expects, on_take, on_wake, on_acked, on_declined, on_now };
 
 static void
 end_init (End *e, StreamRole role, gboolean managed)
@@ -294,32 +300,59 @@ test_enable (void)
     }
 }
 
+/* Up to the initiator's <enable/>, which is on its way. */
+static void
+play_until_enable (Play *p)
+{
+  play_init (p, 1 << 20);
+  stream_start (p->r.stream);
+  stream_start (p->i.stream);
+  while (p->i.n_opened == 0)
+    {
+      carry (&p->i, &p->r, p->bite);
+      carry (&p->r, &p->i, p->bite);
+      if (p->i.wants_tls && p->r.wants_tls)
+        {
+          p->i.wants_tls = p->r.wants_tls = FALSE;
+          stream_tls_done (p->r.stream);
+          stream_tls_done (p->i.stream);
+        }
+    }
+}
+
 /* The initiator does not wait for <enabled/>, and what it says meanwhile counts. */
 static void
 test_no_round_trip (void)
 {
   g_auto (Play) p = { 0 };
 
-  play_init (&p, 1 << 20);
-  stream_start (p.r.stream);
-  stream_start (p.i.stream);
-  while (p.i.n_opened == 0)
-    {
-      carry (&p.i, &p.r, p.bite);
-      carry (&p.r, &p.i, p.bite);
-      if (p.i.wants_tls && p.r.wants_tls)
-        {
-          p.i.wants_tls = p.r.wants_tls = FALSE;
-          stream_tls_done (p.r.stream);
-          stream_tls_done (p.i.stream);
-        }
-    }
+  play_until_enable (&p);
   g_assert_cmpuint (p.r.n_opened, ==, 0);
+  g_assert_true (stream_is_managed (p.i.stream));
   say (&p.i, "ab");
   play_on (&p);
   g_assert_cmpstr (p.r.got->str, ==, "ab");
   turn (&p);
   g_assert_cmpstr (p.i.tags->str, ==, "ab");
+}
+
+/* Unless it is refused after all: then nobody will confirm it, and that is said. */
+static void
+test_declined (void)
+{
+  g_auto (Play) p = { 0 };
+  static const char failed[] = "<failed xmlns='" NS_SM "'/>";
+
+  play_until_enable (&p);
+  say (&p.i, "ab");
+  g_assert_cmpuint (p.i.n_declined, ==, 0);
+  stream_feed (p.i.stream, failed, strlen (failed));
+  g_assert_cmpuint (p.i.n_declined, ==, 1);
+  g_assert_false (stream_is_managed (p.i.stream));
+  g_assert_true (stream_is_open (p.i.stream));
+  say (&p.i, "c");
+  stream_flush (p.i.stream);
+  g_assert_null (strstr (p.i.all->str, "<r "));
 }
 
 static void
@@ -788,6 +821,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stream-manage/S-16-enable", test_enable);
   g_test_add_func ("/stream-manage/no-round-trip", test_no_round_trip);
+  g_test_add_func ("/stream-manage/declined", test_declined);
   g_test_add_func ("/stream-manage/batches", test_batches);
   g_test_add_func ("/stream-manage/M-03-deferred", test_deferred);
   g_test_add_func ("/stream-manage/M-05-resume", test_resume);
