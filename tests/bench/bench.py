@@ -5,7 +5,8 @@
 The floor does the same work with the least code there can be: floor.c for messages and streams, sight.c for coming into
 sight; it has two hosts and a link of its own. The same client (client.c) loads both. Everything runs in network namespaces: no
 packet leaves. The floor's stream needs no resolving: earshotd asks mDNS for the address each time.
-Environment: BENCH_ROUNDS (messages one by one), BENCH_MESSAGES (as fast as they go), BENCH_IDLE (seconds of silence)."""
+What a stream costs in memory has no floor: streams.py measures it on the rig of tests/lan.
+Environment: BENCH_ROUNDS (messages one by one), BENCH_MESSAGES (as fast as they go), BENCH_IDLE (seconds of silence), BENCH_STREAMS (open at once)."""
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import time
 from gi.repository import Gio, GLib
 
 import idle
+import streams
 
 BUILD = os.environ.get('top_builddir', 'build')
 ROUNDS = int(os.environ.get('BENCH_ROUNDS', 1000))
@@ -263,6 +265,8 @@ def main():
 
         result = {key: {'earshot': round(earshot[key], 1), 'floor': round(floor[key], 1),
                         'ratio': round(earshot[key] / floor[key], 2) if floor[key] else None} for key in earshot}
+        note('streams and half-open connections')
+        result.update({key: {'earshot': round(kb, 1), 'floor': None, 'ratio': None} for key, kb in streams.measure().items()})
         print(json.dumps(result, indent=2))
     except BaseException:
         for host in every_host:
