@@ -256,7 +256,8 @@ build_people (Daemon *daemon, GError **error)
   GArray *contact_rows = NULL, *key_rows = NULL, *request_rows = NULL;
   GHashTable *words = NULL;
   TrustMode mode = daemon->config->trust_mode;
-  const char *stored_mode;
+  LegacyPolicy legacy = daemon->config->legacy_policy;
+  const char *stored_mode, *stored_legacy;
   DeliveryConfig delivery_config;
 
   if (!trust_store_load (daemon->trust_store, &contact_rows, &key_rows, &request_rows, &words, error))
@@ -267,6 +268,10 @@ build_people (Daemon *daemon, GError **error)
   if (stored_mode != NULL)
     trust_mode_from_string (stored_mode, &mode);
   daemon->trust = trust_new (daemon->contacts, daemon->trust_store, mode, request_rows);
+  stored_legacy = settings_get (daemon->settings, "legacy-policy");
+  if (stored_legacy != NULL && !legacy_policy_from_string (stored_legacy, &legacy))
+    legacy = LEGACY_REFUSE;
+  trust_set_legacy_policy (daemon->trust, legacy);
   daemon->router = router_new (&router_callbacks, daemon);
   delivery_config = (DeliveryConfig) { .history = daemon->history, .outbox = daemon->outbox,
                                        .contacts = daemon->contacts, .trust = daemon->trust };

@@ -32,7 +32,8 @@ refresh_keys (Contact *contact, EarshotContact *skeleton)
   earshot_contact_set_keys (skeleton, (const char *const *) paths->pdata);
   earshot_contact_set_contests (skeleton, (const char *const *) rivals->pdata);
   earshot_contact_set_active_key (skeleton, active_path);
-  earshot_contact_set_trust (skeleton, trust_level_to_string (contact_get_trust (contact)));
+  earshot_contact_set_trust (skeleton, contact_is_legacy (contact) ? "none"
+                                                                  : trust_level_to_string (contact_get_trust (contact)));
 }
 
 static void
@@ -46,7 +47,8 @@ refresh_reach (Contact *contact, EarshotContact *skeleton)
   earshot_contact_set_connected (skeleton, contact_is_connected (contact));
   earshot_contact_set_show (skeleton, presence != NULL ? show_to_string (presence->show) : "");
   earshot_contact_set_status_text (skeleton, presence != NULL && presence->msg != NULL ? presence->msg : "");
-  earshot_contact_set_presence_proven (skeleton, presence != NULL && contact_get_reach (contact) == REACH_ONLINE);
+  earshot_contact_set_presence_proven (skeleton, presence != NULL && contact_get_reach (contact) == REACH_ONLINE
+                                                     && contact_get_active_key (contact) != NULL);
   earshot_contact_set_last_error (skeleton, contact_get_last_error (contact));
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ssubx)"));
   for (guint i = 0; endpoints != NULL && i < endpoints->len; i++)
@@ -96,7 +98,8 @@ contact_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
   earshot_contact_set_display_name (skeleton, name);
   earshot_contact_set_name_warning (skeleton, contact_get_name_warning (contact));
   earshot_contact_set_stored (skeleton, contact_is_stored (contact));
-  earshot_contact_set_kind (skeleton, "person");
+  earshot_contact_set_kind (skeleton, contact_is_legacy (contact) ? "legacy" : "person");
+  earshot_contact_set_legacy_allowed (skeleton, contact_get_legacy_choice (contact) == LEGACY_CHOICE_ALLOWED);
   earshot_contact_set_first_seen (skeleton, contact_get_first_seen (contact));
   earshot_contact_set_blocked (skeleton, contact_is_blocked (contact));
   refresh_keys (contact, skeleton);
@@ -215,6 +218,18 @@ set_blocked (BusCall *call, GVariant *value)
                        call);
 }
 
+/* TRUE and FALSE are both a word about this person; there is no way to have said nothing but Forget. */
+static void
+set_legacy_allowed (BusCall *call, GVariant *value)
+{
+  Contact *contact = bus_call_get_contact (call);
+
+  if (contact != NULL)
+    trust_set_legacy_choice (call->window->rooms.trust, contact,
+                             g_variant_get_boolean (value) ? LEGACY_CHOICE_ALLOWED : LEGACY_CHOICE_REFUSED, call->audit,
+                             bus_call_done, call);
+}
+
 static const BusVerb methods[] = {
   { "Connect", connect_contact },
   { "Disconnect", disconnect_contact },
@@ -226,6 +241,7 @@ static const BusVerb methods[] = {
 static const BusVerb setters[] = {
   { "Petname", set_petname },
   { "Blocked", set_blocked },
+  { "LegacyAllowed", set_legacy_allowed },
   { NULL, NULL },
 };
 

@@ -83,7 +83,7 @@ set_default_require (BusCall *call, GVariant *value)
   Contact *contact;
   Require require;
 
-  if (*word != '\0' && !require_from_string (word, &require))
+  if (*word != '\0' && (!require_from_string (word, &require) || require == REQUIRE_DEFAULT))
     {
       bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "DefaultRequire is empty or a level");
       return;

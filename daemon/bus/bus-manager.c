@@ -17,9 +17,11 @@
 #define STRANGERS_MIN 1
 #define STRANGERS_MAX 1024
 #define CANDIDATES_MAX 8
+#define EARSHOT_API_MINOR 1
 
 static const char *const features[] = {
-  "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", NULL,
+  "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
+  NULL,
 };
 
 static gboolean
@@ -50,7 +52,7 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   g_variant_builder_init (&warnings, G_VARIANT_TYPE ("a(ss)"));
   g_tree_foreach (window->warnings, add_warning, &warnings);
   earshot_manager_set_version (manager, PACKAGE_VERSION);
-  earshot_manager_set_api_minor (manager, 0);
+  earshot_manager_set_api_minor (manager, EARSHOT_API_MINOR);
   earshot_manager_set_features (manager, features);
   earshot_manager_set_fingerprint (manager, hex);
   earshot_manager_set_display_id (manager, display);
@@ -65,6 +67,7 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   earshot_manager_set_eager_connect (manager, eager_connect (window));
   earshot_manager_set_max_strangers (manager, contacts_get_max_strangers (rooms->contacts));
   earshot_manager_set_trust_mode (manager, trust_mode_to_string (trust_get_mode (rooms->trust)));
+  earshot_manager_set_legacy_policy (manager, legacy_policy_to_string (trust_get_legacy_policy (rooms->trust)));
   earshot_manager_set_share_name (manager, self_get_share (rooms->self, "name"));
   earshot_manager_set_share_jid (manager, self_get_share (rooms->self, "jid"));
   earshot_manager_set_share_email (manager, self_get_share (rooms->self, "email"));
@@ -374,6 +377,37 @@ set_trust_mode (BusCall *call, GVariant *value)
 }
 
 static void
+on_legacy_policy_kept (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+
+  if (error == NULL && !call->window->closed)
+    {
+      LegacyPolicy policy = (LegacyPolicy) GPOINTER_TO_INT (call->data);
+
+      log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, NULL, "legacy policy %s becomes %s by %s",
+                 legacy_policy_to_string (trust_get_legacy_policy (call->window->rooms.trust)),
+                 legacy_policy_to_string (policy), call->audit);
+      trust_set_legacy_policy (call->window->rooms.trust, policy);
+    }
+  bus_call_done_root (call, error);
+}
+
+static void
+set_legacy_policy (BusCall *call, GVariant *value)
+{
+  LegacyPolicy policy;
+
+  if (!legacy_policy_from_string (g_variant_get_string (value, NULL), &policy))
+    {
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "LegacyPolicy is refuse, ask or allow");
+      return;
+    }
+  call->data = GINT_TO_POINTER (policy);
+  settings_set (call->window->rooms.settings, "legacy-policy", legacy_policy_to_string (policy), on_legacy_policy_kept, call);
+}
+
+static void
 set_share_name (BusCall *call, GVariant *value)
 {
   self_set_share (call->window->rooms.self, "name", g_variant_get_boolean (value), bus_call_done_root, call);
@@ -408,6 +442,7 @@ static const BusVerb setters[] = {
   { "EagerConnect", set_eager_connect },
   { "MaxStrangers", set_max_strangers },
   { "TrustMode", set_trust_mode },
+  { "LegacyPolicy", set_legacy_policy },
   { "ShareName", set_share_name },
   { "ShareJid", set_share_jid },
   { "ShareEmail", set_share_email },

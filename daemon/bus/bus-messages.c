@@ -262,7 +262,8 @@ parse_send_options (GVariant *given, SendOptions *options, Require *require, GEr
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "receipt can only be true");
   else if (options->expires != 0 && options->expires <= g_get_real_time ())
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "expires is in the past");
-  else if (options->require != NULL && !require_from_string (options->require, require))
+  else if (options->require != NULL
+           && (!require_from_string (options->require, require) || *require == REQUIRE_DEFAULT))
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no such level for require: %.64s",
                  options->require);
   else
@@ -276,7 +277,7 @@ send_message (BusCall *call, GVariant *args)
   Window *window = call->window;
   g_autoptr (GVariant) given = NULL;
   g_auto (SendOptions) options = { .receipt = TRUE };
-  DeliveryOptions send = { .require = REQUIRE_ENCRYPTED };
+  DeliveryOptions send = { .require = REQUIRE_DEFAULT };
   const char *path, *body;
   GError *error = NULL;
   Contact *contact = NULL;
@@ -291,7 +292,7 @@ send_message (BusCall *call, GVariant *args)
     }
   if (options.require == NULL
       && !require_from_string (delivery_get_require (window->rooms.delivery, contact), &send.require))
-    send.require = REQUIRE_ENCRYPTED;
+    send.require = REQUIRE_DEFAULT;
   send.token = options.token;
   send.expires = options.expires;
   send.reply_to = options.reply_to;

@@ -148,6 +148,15 @@ set_trust_mode (Config *config, const char *value, char **reason)
 }
 
 static gboolean
+set_legacy_policy (Config *config, const char *value, char **reason)
+{
+  if (legacy_policy_from_string (value, &config->legacy_policy))
+    return TRUE;
+  *reason = g_strdup ("must be refuse, ask or allow");
+  return FALSE;
+}
+
+static gboolean
 set_verbose (Config *config, const char *value, char **reason)
 {
   return set_boolean (&config->verbose, value, reason);
@@ -184,6 +193,7 @@ static const struct { const char *key; Setter set; } keys[] = {
   { "discovery", set_discovery },
   { "interfaces", set_interfaces },
   { "trust-mode", set_trust_mode },
+  { "legacy-policy", set_legacy_policy },
   { "verbose", set_verbose },
   { "allow-loopback", set_allow_loopback },
   { "idle-close", set_idle_close },

@@ -19,6 +19,7 @@ typedef struct {
   DiscoveryChoice discovery;
   char **interfaces;    /* NULL = all */
   TrustMode trust_mode; /* the default until changed over D-Bus */
+  LegacyPolicy legacy_policy; /* the default until changed over D-Bus: refuse */
   gboolean verbose;
   gboolean allow_loopback; /* test switch: dial loopback targets (1.7) */
   guint idle_close_s;   /* close a stream idle that long, default 600; 0 = never */

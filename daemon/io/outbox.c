@@ -357,6 +357,18 @@ outbox_remove_in_job (sqlite3 *handle, guint64 seq, GError **error)
   return db_step_done (handle, stmt, error);
 }
 
+/* The log's row has the number of the item. */
+static gboolean
+flag_insecure (sqlite3 *handle, guint64 seq, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, "UPDATE log SET insecure = 1 WHERE seq = ?1", error);
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_seq (stmt, 1, seq);
+  return db_step_done (handle, stmt, error);
+}
+
 static gboolean
 work_settle (sqlite3 *handle, gpointer data, GError **error)
 {
@@ -370,7 +382,7 @@ work_settle (sqlite3 *handle, gpointer data, GError **error)
     return FALSE;
   if (item == 0)
     return owing_refuse (owing, EARSHOT_ERROR_NOT_FOUND, "nothing of that id is owed to this contact");
-  if (!outbox_remove_in_job (handle, item, error))
+  if (!outbox_remove_in_job (handle, item, error) || (owing->flag && !flag_insecure (handle, item, error)))
     return FALSE;
   owing->count = 1;
   return history_state_in_job (handle, owing->contact, owing->text, owing->state, owing->reason, owing->now, &owing->seq, error);
@@ -393,9 +405,9 @@ done_settled (gpointer data, const GError *error)
     owing->report.settled (owing->user, owing->contact, owing->text, error == NULL ? owing->seq : 0, error);
 }
 
-void
-outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *state, const char *reason,
-               OutboxSettled done, gpointer user)
+static void
+settle (Outbox *outbox, guint32 contact, const char *id, const char *state, const char *reason, gboolean insecure,
+        OutboxSettled done, gpointer user)
 {
   Owing *owing = owing_new (outbox, user);
 
@@ -404,8 +416,22 @@ outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *stat
   owing->state = g_strdup (state);
   owing->reason = g_strdup (reason != NULL ? reason : "");
   owing->now = g_get_real_time ();
+  owing->flag = insecure;
   owing->report.settled = done;
   db_submit (outbox->db, TRUE, work_settle, done_settled, owing, owing_free);
+}
+
+void
+outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *state, const char *reason,
+               OutboxSettled done, gpointer user)
+{
+  settle (outbox, contact, id, state, reason, FALSE, done, user);
+}
+
+void
+outbox_settle_clear (Outbox *outbox, guint32 contact, const char *id, OutboxSettled done, gpointer user)
+{
+  settle (outbox, contact, id, "sent", "unconfirmed", TRUE, done, user);
 }
 
 /* --- start-up ------------------------------------------------------------- */

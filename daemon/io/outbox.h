@@ -51,6 +51,9 @@ void outbox_load (Outbox *outbox, guint32 contact, guint64 after, guint limit, O
 typedef void (*OutboxSettled) (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error);
 void outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *state, const char *reason,
                     OutboxSettled done, gpointer user);
+/* The same after it left in clear to a peer that can not confirm (docs/protocol.md 4.1): state `sent`, reason `unconfirmed`, and the
+ * log flags it insecure. */
+void outbox_settle_clear (Outbox *outbox, guint32 contact, const char *id, OutboxSettled done, gpointer user);
 /* First write to a wire; needed for <delay/>. No log entry. Gathered for half a second, because most items are settled
  * before that and then need no write; loading and freeing write it at once. A crash may forget the last half second. */
 void outbox_mark_sent (Outbox *outbox, const char *id, gint64 when);

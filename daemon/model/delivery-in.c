@@ -41,6 +41,7 @@ typedef struct {
   guint64 ticket;          /* what counts as handled once this is on disk (M-03) */
   gboolean wants_receipt;
   gboolean aside;
+  gboolean clear;          /* `key` is nobody's */
 } Incoming;
 
 static void
@@ -54,8 +55,9 @@ incoming_free (Incoming *incoming)
 static Session *
 incoming_session (const Incoming *incoming)
 {
-  Key *key = contacts_get_key (incoming->delivery->config.contacts, &incoming->key);
-  Session *session = key != NULL ? delivery_session (incoming->delivery, contact_get_id (key_get_contact (key))) : NULL;
+  Key *key = incoming->clear ? NULL : contacts_get_key (incoming->delivery->config.contacts, &incoming->key);
+  guint32 contact = incoming->clear ? incoming->contact : key != NULL ? contact_get_id (key_get_contact (key)) : 0;
+  Session *session = contact != 0 ? delivery_session (incoming->delivery, contact) : NULL;
 
   return session != NULL && session_get_id (session) == incoming->session ? session : NULL;
 }
@@ -86,6 +88,32 @@ bounce_id (Session *session, const char *id, const char *type, const char *condi
   router_bounce (session, original, type, condition, app);
 }
 
+/* In clear an id is what a program counted to: another text under it is another message (docs/protocol.md 4.1). */
+static LogEntry *
+renamed (const LogEntry *entry, Incoming *incoming)
+{
+  LogEntry *copy = log_entry_new ();
+
+  g_free (incoming->id);
+  incoming->id = g_uuid_string_random ();
+  g_free (copy->kind);
+  g_free (copy->id);
+  g_free (copy->body);
+  g_free (copy->trust);
+  g_free (copy->thread);
+  copy->kind = g_strdup (entry->kind);
+  copy->time = entry->time;
+  copy->contact = entry->contact;
+  copy->id = g_strdup (incoming->id);
+  copy->direction = DIRECTION_IN;
+  copy->body = g_strdup (entry->body);
+  copy->sent_time = entry->sent_time;
+  copy->trust = g_strdup (entry->trust);
+  copy->insecure = entry->insecure;
+  copy->thread = g_strdup (entry->thread);
+  return copy;
+}
+
 static void
 on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error)
 {
@@ -94,6 +122,11 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
   Conv *conv = delivery_conv (delivery, incoming->contact);
   Session *session = incoming_session (incoming);
 
+  if (error == NULL && result == RECEIVED_CONFLICT && incoming->clear)
+    {
+      history_receive (delivery->config.history, renamed (entry, incoming), on_received, incoming);
+      return;
+    }
   count_storing (conv, session, -incoming->weight);
   if (error != NULL)
     {
@@ -203,10 +236,12 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   incoming->delivery = delivery;
   incoming->session = session_get_id (session);
   incoming->contact = contact_get_id (contact);
-  incoming->key = *key_get_fingerprint (key);
+  incoming->clear = delivery_is_clear (session);
+  if (!incoming->clear)
+    incoming->key = *key_get_fingerprint (key);
   /* Without an id nobody can repeat it knowingly: it gets one of ours. */
-  incoming->id = id != NULL && *id != '\0' ? g_strdup (id) : g_uuid_string_random ();
-  incoming->wants_receipt = id != NULL && *id != '\0' && stanza_get_child (message, "request", NS_RECEIPTS) != NULL;
+  incoming->id = id != NULL && *id != '\0' && strlen (id) <= ID_MAX ? g_strdup (id) : g_uuid_string_random ();
+  incoming->wants_receipt = !incoming->clear && id != NULL && *id != '\0' && stanza_get_child (message, "request", NS_RECEIPTS) != NULL;
   incoming->aside = !session_is_trusted (session);
   incoming->ticket = session_defer (session);
   g_free (entry->kind);
@@ -216,13 +251,14 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   g_free (entry->id);
   entry->id = g_strdup (incoming->id);
   entry->direction = DIRECTION_IN;
-  entry->has_key = TRUE;
+  entry->has_key = !incoming->clear;
   entry->key = incoming->key;
+  entry->insecure = incoming->clear;
   g_free (entry->body);
   entry->body = body_take;
   entry->sent_time = claimed_time (message, entry->time);
   g_free (entry->trust);
-  entry->trust = g_strdup (trust_level_to_string (key_get_level (key)));
+  entry->trust = g_strdup (incoming->clear ? "none" : trust_level_to_string (key_get_level (key)));
   entry->thread = dup_thread (message);
   incoming->weight = 1 + (int) (strlen (entry->body) / 1024);
   count_storing (delivery_conv (delivery, incoming->contact), session, incoming->weight);
@@ -256,6 +292,20 @@ on_body (Delivery *delivery, Session *session, const Stanza *message, const Stan
   store_message (delivery, session, message, g_steal_pointer (&text));
 }
 
+/* Words only: receipts, states and errors prove nothing there. Nothing is answered, for an answer would be shown as speech (8.3). */
+static void
+on_clear (Delivery *delivery, Session *session, const Stanza *message, const Stanza *body)
+{
+  const char *type = stanza_get_attr (message, "type");
+
+  if (body == NULL || g_strcmp0 (type, "error") == 0 || g_strcmp0 (type, "groupchat") == 0)
+    return;
+  /* It showed a key this moment, or people said no: the stream is about to end. */
+  if (!trust_still_admits_clear (delivery->config.trust, session_get_contact (session)))
+    return;
+  store_message (delivery, session, message, stanza_dup_text (body));
+}
+
 static void
 on_chat_state (Delivery *delivery, Session *session, const Stanza *message)
 {
@@ -283,6 +333,11 @@ delivery_on_message (Delivery *delivery, Session *session, const Stanza *message
 
   if (contact == NULL)
     return;
+  if (delivery_is_clear (session))
+    {
+      on_clear (delivery, session, message, body);
+      return;
+    }
   if (g_strcmp0 (type, "error") == 0)
     {
       conv = delivery_find_conv (delivery, contact_get_id (contact));

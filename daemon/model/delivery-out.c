@@ -193,7 +193,7 @@ make_message (const OutboxItem *row)
 static gboolean
 write_item (Conv *conv, Session *session, Item *item)
 {
-  g_autoptr (Stanza) message = make_message (item->row);
+  g_autoptr (Stanza) message = delivery_is_clear (session) ? delivery_clear_message (item->row) : make_message (item->row);
 
   if (!session_send_tagged (session, message, item->row->id))
     return FALSE;
@@ -279,6 +279,35 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
     }
 }
 
+static void settle (Conv *conv, const char *id, const char *state, const char *reason, gboolean blind, DoneFunc done,
+                    gpointer user);
+
+/* Only what demands nothing leaves in clear, and only while people let it. The rest waits for a stream with TLS. */
+static void
+pump_clear (Conv *conv, Contact *contact, Session *session)
+{
+  if (!trust_still_admits_clear (conv->delivery->config.trust, contact))
+    return;
+  while (conv->cursor != NULL && !session_is_congested (session))
+    {
+      GList *link = conv->cursor;
+      Item *item = link->data;
+      gboolean waits = item->settling || g_hash_table_contains (conv->sent, item->row->id);
+
+      if (blocks_the_rest (item) && !item->settling)
+        return; /* a release is on its way, and reloads */
+      if (!waits && !item->row->held && !trust_policy_may_send_clear (item->row->require))
+        conv_hold_one (conv, item, HELD_INSECURE);
+      if (!waits && !item->row->held)
+        {
+          if (!write_item (conv, session, item))
+            return;
+          settle (conv, item->row->id, NULL, NULL, FALSE, NULL, NULL);
+        }
+      conv->cursor = link->next;
+    }
+}
+
 void
 conv_confirm_unasked (Conv *conv)
 {
@@ -316,6 +345,8 @@ conv_pump (Conv *conv)
       load_more (conv);
       if (!session_is_trusted (session))
         conv_hold (conv, HELD_APPROVAL);
+      else if (delivery_is_clear (session))
+        pump_clear (conv, contact, session);
       else if (session_is_restricted (session))
         pump_restricted (conv, session);
       else
@@ -393,6 +424,7 @@ on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const G
   delivery_reap_conv (delivery, contact);
 }
 
+/* `state` NULL: written in clear. */
 static void
 settle (Conv *conv, const char *id, const char *state, const char *reason, gboolean blind, DoneFunc done, gpointer user)
 {
@@ -406,7 +438,10 @@ settle (Conv *conv, const char *id, const char *state, const char *reason, gbool
   settling->blind = blind;
   settling->done = done;
   settling->user = user;
-  outbox_settle (conv->delivery->config.outbox, conv->contact, id, state, reason, on_settled, settling);
+  if (state == NULL)
+    outbox_settle_clear (conv->delivery->config.outbox, conv->contact, id, on_settled, settling);
+  else
+    outbox_settle (conv->delivery->config.outbox, conv->contact, id, state, reason, on_settled, settling);
 }
 
 void
@@ -631,6 +666,9 @@ check_send (Contact *contact, const char *body, const DeliveryOptions *options, 
     g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "expires lies in the past");
   else if (contact_is_blocked (contact))
     g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_BLOCKED, "The contact is blocked: unblock it first");
+  else if (options->require > REQUIRE_DEFAULT && contact_is_legacy (contact))
+    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_PEER_INSECURE, "The contact speaks in clear only, and %s is required",
+                 require_to_string (options->require));
   else if (options->require > REQUIRE_ENCRYPTED && !trust_policy_may_send (level, FALSE, options->require))
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "The contact's key is %s, and %s is required",
                  trust_level_to_string (level), require_to_string (options->require));

@@ -71,6 +71,11 @@ void delivery_schedule_expiry (Delivery *delivery, gint64 at);
 /* Frees the conversation of a contact that is no more, when nothing is under way for it. */
 void delivery_reap_conv (Delivery *delivery, guint32 contact);
 
+/* In clear (docs/protocol.md 3.9): nobody's key, no receipts, no errors, no chat states. */
+gboolean delivery_is_clear (const Session *session);
+/* What leaves there (8.3). */
+Stanza *delivery_clear_message (const OutboxItem *row);
+
 /* delivery-out.c */
 void conv_clear_out (Conv *conv);
 void conv_pump (Conv *conv);
@@ -93,6 +98,7 @@ void conv_settle (Conv *conv, const char *id, const char *state, const char *rea
 #define HELD_WAITING "waiting-approval"      /* they did not accept ours yet */
 #define HELD_REPLACED "key-replaced"         /* written for a key that another one replaced */
 #define HELD_REQUIRE "require"               /* the key is below what the message demands */
+#define HELD_INSECURE "PeerInsecure"         /* the peer speaks in clear only, and the message may not */
 /* The disk changed: counts and window follow. */
 void conv_recount (Conv *conv);
 /* All that is not held yet; HELD_REPLACED takes the held ones, too. */

@@ -499,8 +499,11 @@ learn_receipts (Delivery *delivery, Session *session, Conv *conv)
   const Stanza *disco = session_get_peer_disco (session);
   const Presence *presence = contact_get_presence (session_get_contact (session));
 
-  conv->no_receipts = FALSE;
-  if (disco != NULL)
+  /* In clear nobody is asked, and nothing is confirmed. */
+  conv->no_receipts = delivery_is_clear (session);
+  if (conv->no_receipts)
+    conv->chat_states = FALSE;
+  else if (disco != NULL)
     {
       conv->no_receipts = !caps_has_feature (disco, NS_RECEIPTS);
       conv->chat_states = caps_has_feature (disco, NS_CHATSTATES);
@@ -520,6 +523,8 @@ release_what_may_go (Delivery *delivery, Session *session, Conv *conv)
   conv_release (conv, HELD_APPROVAL);
   if (!session_is_restricted (session))
     conv_release (conv, HELD_WAITING);
+  if (!delivery_is_clear (session))
+    conv_release (conv, HELD_INSECURE);
 }
 
 void
@@ -641,7 +646,14 @@ delivery_on_level (Delivery *delivery, Contact *contact, Key *key, gboolean rele
   Conv *conv = conv_of (delivery, contact);
 
   if (key == NULL)
-    return;
+    {
+      /* Whether it may speak in clear, or that it is blocked. */
+      if (conv != NULL)
+        conv_pump (conv);
+      else
+        delivery_want (delivery, contact);
+      return;
+    }
   if (contact_is_blocked (contact) || key_is_refused (key) || key_get_level (key) == TRUST_REVOKED)
     {
       delivery_discard (delivery, key_get_fingerprint (key));

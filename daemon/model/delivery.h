@@ -52,7 +52,7 @@ typedef struct {
 } DeliveryOptions;
 
 /* Queues durably. Errors: INVALID_ARGUMENT (empty body, not UTF-8, characters XML forbids), TOO_LARGE, BLOCKED, NOT_TRUSTED (`require`
- * does not hold for the contact's key), STORE_FULL, QUOTA_EXCEEDED. */
+ * does not hold for the contact's key), PEER_INSECURE (it demands TLS, and the contact has none), STORE_FULL, QUOTA_EXCEEDED. */
 typedef void (*DeliverySent) (gpointer user, const char *id, guint64 seq, const GError *error);
 void delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options,
                     DeliverySent done, gpointer user);

@@ -235,6 +235,20 @@ fake_add_request (guint64 id, Key *key, const char *kind)
   return request;
 }
 
+Request *
+fake_add_legacy_request (guint64 id, Contact *contact)
+{
+  Request *request = g_new0 (Request, 1);
+
+  request->id = id;
+  request->contact = contact;
+  request->kind = "legacy-peer";
+  g_ptr_array_add (fake.requests, request);
+  if (fake.trust_watch != NULL)
+    fake.trust_watch->request_added (fake.user, request);
+  return request;
+}
+
 void
 fake_remove_request (guint64 id)
 {
@@ -425,6 +439,24 @@ trust_set_mode (Trust *trust, TrustMode mode)
   fake.mode = mode;
 }
 
+LegacyPolicy trust_get_legacy_policy (Trust *trust) { return fake.legacy; }
+gboolean contact_is_legacy (const Contact *c) { return c->legacy; }
+LegacyChoice contact_get_legacy_choice (const Contact *c) { return c->choice; }
+
+void
+trust_set_legacy_policy (Trust *trust, LegacyPolicy policy)
+{
+  note ("legacy %s", legacy_policy_to_string (policy));
+  fake.legacy = policy;
+}
+
+void
+trust_set_legacy_choice (Trust *trust, Contact *contact, LegacyChoice choice, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("legacy-choice %u %s", contact->id, legacy_choice_to_string (choice));
+  answer (DONE, done, user);
+}
+
 GPtrArray *
 trust_list_requests (Trust *trust)
 {
@@ -446,8 +478,8 @@ trust_get_request (Trust *trust, guint64 id)
 
 guint64 request_get_id (const Request *r) { return r->id; }
 const char *request_get_kind (const Request *r) { return r->kind; }
-const Fingerprint *request_get_fingerprint (const Request *r) { return &r->key->fp; }
-Contact *request_get_contact (const Request *r) { return r->key->contact; }
+const Fingerprint *request_get_fingerprint (const Request *r) { return r->key != NULL ? &r->key->fp : NULL; }
+Contact *request_get_contact (const Request *r) { return r->key != NULL ? r->key->contact : r->contact; }
 Contact *request_get_contested (const Request *r) { return r->contested; }
 gint64 request_get_created (const Request *r) { return 11; }
 gint64 request_get_snoozed (const Request *r) { return r->snoozed; }
@@ -458,8 +490,9 @@ const char *const *
 request_get_choices (const Request *r)
 {
   static const char *const choices[] = { "accept", "reject", "block", NULL };
+  static const char *const legacy[] = { "allow", "refuse", "block", NULL };
 
-  return choices;
+  return r->key != NULL ? choices : legacy;
 }
 
 void

@@ -10,7 +10,8 @@
 struct _Contact {
   guint32 id;
   char *petname, *addr;
-  gboolean stored, blocked, connected;
+  gboolean stored, blocked, connected, legacy;
+  LegacyChoice choice;
   gint64 last_seen;
   GPtrArray *keys;         /* Key*, borrowed */
   GPtrArray *endpoints;    /* Endpoint* */
@@ -26,8 +27,8 @@ struct _Key {
 
 struct _Request {
   guint64 id;
-  Key *key;
-  Contact *contested;
+  Key *key;                /* NULL: about `contact` */
+  Contact *contact, *contested;
   const char *kind;
   gint64 snoozed;
 };
@@ -46,6 +47,7 @@ typedef struct {
   char *nick, *require;
   GHashTable *settings;
   TrustMode mode;
+  LegacyPolicy legacy;
   Show show;
   GPtrArray *entries;      /* LogEntry*: what reading the log gives */
   GPtrArray *preview;      /* LogEntry* */
@@ -62,6 +64,8 @@ void fake_release (void);
 Contact *fake_add_contact (guint32 id, gboolean stored);
 Key *fake_add_key (Contact *contact, guint8 seed);
 Request *fake_add_request (guint64 id, Key *key, const char *kind);
+/* legacy-peer */
+Request *fake_add_legacy_request (guint64 id, Contact *contact);
 void fake_remove_request (guint64 id);
 void fake_remove_contact (guint32 id);
 LogEntry *fake_entry (guint64 seq, guint32 contact, const char *id, gsize body);

@@ -40,7 +40,7 @@ run_case (Fixture *f, const Case *c, gboolean refusal)
 /* --- methods --------------------------------------------------------------------------------------------------- */
 
 static const Case good[] = {
-  { ROOT, I ("Messages"), "Send", "(objectpath '" C7 "', 'hi\\tthere', @a{sv} {})", "send 7 hi\tthere encrypted -" },
+  { ROOT, I ("Messages"), "Send", "(objectpath '" C7 "', 'hi\\tthere', @a{sv} {})", "send 7 hi\tthere default -" },
   { ROOT, I ("Messages"), "Send", "(objectpath '" C7 "', 'hi', {'token': <'t'>, 'require': <'verified'>, 'receipt': <true>})",
     "send 7 hi verified t" },
   { ROOT, I ("Messages"), "Fetch", "('cli', uint32 0, @a{sv} {})", "fetch cli 1000 0 -" },
@@ -286,6 +286,10 @@ static const Case bad_sets[] = {
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'MaxStrangers', <'many'>)", "org.freedesktop.DBus.Error.InvalidArgs" },
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'TrustMode', <'everybody'>)", "InvalidArgument" },
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'TrustMode', <'ca'>)", "Unsupported" },
+  { ROOT, PROPS, "Set", "('" I ("Manager") "', 'LegacyPolicy', <'yes'>)", "InvalidArgument" },
+  { ROOT, PROPS, "Set", "('" I ("Manager") "', 'LegacyPolicy', <true>)", "org.freedesktop.DBus.Error.InvalidArgs" },
+  { C7, PROPS, "Set", "('" I ("Contact") "', 'LegacyAllowed', <'yes'>)", "org.freedesktop.DBus.Error.InvalidArgs" },
+  { C7, PROPS, "Set", "('" I ("Conversation") "', 'DefaultRequire', <'default'>)", "InvalidArgument" },
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'ShareName', <'yes'>)", "org.freedesktop.DBus.Error.InvalidArgs" },
   { C7, PROPS, "Set", "('" I ("Contact") "', 'Petname', <'a\\nb'>)", "InvalidArgument" },
   { C7, PROPS, "Set", "('" I ("Contact") "', 'Blocked', <'no'>)", "org.freedesktop.DBus.Error.InvalidArgs" },
@@ -302,6 +306,9 @@ static const Case good_sets[] = {
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'EagerConnect', <'always'>)", "set eager-connect always" },
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'MaxStrangers', <uint32 9>)", "set max-strangers 9" },
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'TrustMode', <'strict'>)", "set trust-mode strict" },
+  { ROOT, PROPS, "Set", "('" I ("Manager") "', 'LegacyPolicy', <'ask'>)", "set legacy-policy ask" },
+  { C7, PROPS, "Set", "('" I ("Contact") "', 'LegacyAllowed', <true>)", "legacy-choice 7 allowed" },
+  { C7, PROPS, "Set", "('" I ("Contact") "', 'LegacyAllowed', <false>)", "legacy-choice 7 refused" },
   { ROOT, PROPS, "Set", "('" I ("Manager") "', 'ShareEmail', <true>)", "share email 1" },
   { C7, PROPS, "Set", "('" I ("Contact") "', 'Petname', <'ann'>)", "petname 7 ann" },
   { C7, PROPS, "Set", "('" I ("Contact") "', 'Blocked', <true>)", "blocked 7 1" },
@@ -318,6 +325,7 @@ test_set (Fixture *f, gconstpointer data)
   for (guint i = 0; i < G_N_ELEMENTS (good_sets); i++)
     run_case (f, &good_sets[i], FALSE);
   g_assert_cmpint (fake.mode, ==, TRUST_MODE_STRICT);
+  g_assert_cmpint (fake.legacy, ==, LEGACY_ASK);
   g_assert_cmpuint (fake.max_strangers, ==, 9);
   fake.error = EARSHOT_ERROR_STORE_FULL;
   for (guint i = 0; i < G_N_ELEMENTS (good_sets); i++) {
@@ -327,6 +335,52 @@ test_set (Fixture *f, gconstpointer data)
     g_assert_null (call (f, good_sets[i].path, PROPS, "Set", args, &name));
     g_assert_cmpstr (name, ==, "StoreFull");
   }
+}
+
+/* A peer without a key: what is read, what a choice takes, and that nothing is in force before the disk has it. */
+static void
+test_legacy (Fixture *f, gconstpointer data)
+{
+  g_autofree char *printed = NULL, *mismatch = NULL, *accept = NULL, *mode = NULL;
+  g_autoptr (GVariant) kind = NULL, trust = NULL, key = NULL, details = NULL, done = NULL;
+  g_autoptr (GVariant) value = NULL;
+  static const char r9[] = ROOT "/request/9";
+  Contact *contact = fake_add_contact (9, FALSE);
+  const char *text;
+
+  contact->legacy = TRUE;
+  fake_add_legacy_request (9, contact);
+  kind = call_ok (f, ROOT "/contact/9", PROPS, "Get", g_variant_new ("(ss)", I ("Contact"), "Kind"));
+  trust = call_ok (f, ROOT "/contact/9", PROPS, "Get", g_variant_new ("(ss)", I ("Contact"), "Trust"));
+  key = call_ok (f, r9, PROPS, "Get", g_variant_new ("(ss)", I ("Request"), "Key"));
+  details = call_ok (f, r9, PROPS, "Get", g_variant_new ("(ss)", I ("Request"), "Details"));
+  printed = g_variant_print (kind, FALSE);
+  g_assert_cmpstr (printed, ==, "(<'legacy'>,)");
+  g_free (printed);
+  printed = g_variant_print (trust, FALSE);
+  g_assert_cmpstr (printed, ==, "(<'none'>,)");
+  g_free (printed);
+  printed = g_variant_print (key, FALSE);
+  g_assert_cmpstr (printed, ==, "(<objectpath '/'>,)");
+  g_variant_get (details, "(v)", &value);
+  g_assert_false (g_variant_lookup (value, "fingerprint", "&s", &text) || g_variant_lookup (value, "forgotten", "b", NULL));
+  g_assert_true (g_variant_lookup (value, "name", "&s", &text));
+  g_assert_cmpstr (text, ==, "mallory@pronto");
+  g_assert_true (g_variant_lookup (value, "link", "&s", &text));
+  g_assert_true (g_variant_lookup (value, "address", "&s", &text));
+  g_assert_null (call (f, r9, I ("Request"), "Resolve", g_variant_new_parsed ("('accept', @a{sv} {})"), &accept));
+  g_assert_cmpstr (accept, ==, "InvalidArgument");
+  g_assert_null (call (f, r9, I ("Request"), "Resolve",
+                       g_variant_new_parsed ("('allow', {'fingerprint': <'" HEX1 "'>})"), &mismatch));
+  g_assert_cmpstr (mismatch, ==, "Mismatch");
+  g_assert_cmpstr (fake.calls->str, ==, "");
+  done = call_ok (f, r9, I ("Request"), "Resolve", g_variant_new_parsed ("('allow', {'petname': <'bob'>})"));
+  g_assert_nonnull (strstr (fake.calls->str, "resolve 9 allow - bob 0\n"));
+  /* What could not be stored is not in force. */
+  fake.error = EARSHOT_ERROR_STORE_FULL;
+  g_assert_null (call (f, ROOT, PROPS, "Set", g_variant_new_parsed ("(%s, 'LegacyPolicy', <'allow'>)", I ("Manager")), &mode));
+  g_assert_cmpstr (mode, ==, "StoreFull");
+  g_assert_cmpint (fake.legacy, ==, LEGACY_REFUSE);
 }
 
 static void
@@ -395,6 +449,7 @@ main (int argc, char **argv)
   ADD ("/bus/audit-names-caller", test_audit_names_caller);
   ADD ("/bus/reply-limit", test_reply_limit);
   ADD ("/bus/set", test_set);
+  ADD ("/bus/legacy", test_legacy);
   ADD ("/bus/failed-mode-stays", test_failed_mode_stays);
   ADD ("/bus/set-waits-for-disk", test_set_waits_for_disk);
   ADD ("/bus/get", test_get);

@@ -46,6 +46,7 @@ test_absent (void)
   g_assert_no_error (error);
   g_assert_cmpstr (config->bus, ==, "session");
   g_assert_cmpint (config->trust_mode, ==, TRUST_MODE_ASK);
+  g_assert_cmpint (config->legacy_policy, ==, LEGACY_REFUSE);
   g_assert_cmpuint (config->port, ==, 0);
   g_assert_cmpuint (config->idle_close_s, ==, 600);
   g_assert_false (config->allow_loopback);
@@ -57,7 +58,7 @@ static void
 test_all_keys (void)
 {
   static const char text[] = "# comment\n[earshot]\nbus=system\ndata-dir=/var/lib/x\nname=J\xc3\xbcl\nport=5298\n"
-                             "discovery=embedded\ninterfaces=wlan0; eth0 ;\ntrust-mode=strict\nverbose=true\n"
+                             "discovery=embedded\ninterfaces=wlan0; eth0 ;\ntrust-mode=strict\nlegacy-policy=ask\nverbose=true\n"
                              "allow-loopback=true\nidle-close=0\nhistory-max=1000\n";
   g_autofree char *path = write_file (text, -1);
   g_autoptr (GError) error = NULL;
@@ -72,6 +73,7 @@ test_all_keys (void)
   g_assert_cmpuint (g_strv_length (config->interfaces), ==, 2);
   g_assert_cmpstr (config->interfaces[1], ==, "eth0");
   g_assert_cmpint (config->trust_mode, ==, TRUST_MODE_STRICT);
+  g_assert_cmpint (config->legacy_policy, ==, LEGACY_ASK);
   g_assert_true (config->verbose && config->allow_loopback);
   g_assert_cmpuint (config->idle_close_s, ==, 0);
   g_assert_cmpuint (config->history_max, ==, 1000);
@@ -90,6 +92,7 @@ test_damaged (void)
   expect_error ("[earshot]\nname=\n", -1, "2", "empty");
   expect_error ("[earshot]\ndiscovery=magic\n", -1, "2", "embedded");
   expect_error ("[earshot]\ntrust-mode=everybody\n", -1, "2", "strict");
+  expect_error ("[earshot]\nlegacy-policy=yes\n", -1, "2", "refuse, ask or allow");
   expect_error ("[earshot]\ninterfaces=../../etc\n", -1, "2", "interface");
   expect_error ("[earshot]\nname=a\\x\n", -1, "2", "invalid value");
   expect_error ("[earshot]\nname=x\0y\n", 18, "1", "no configuration");

@@ -289,6 +289,27 @@ test_token (Fixture *f, gconstpointer unused)
   g_assert_cmpint (b.code, ==, EARSHOT_ERROR_INVALID_ARGUMENT);
 }
 
+/* In clear: the word and the mark, and the mark only on that message. */
+static void
+test_settle_clear (Fixture *f, gconstpointer unused)
+{
+  g_auto (Answer) a = { 0 }, b = { 0 };
+
+  add (f, ROMEO, "a");
+  add (f, ROMEO, "b");
+  outbox_settle_clear (f->outbox, JULIET, "a", on_settled, &a);
+  store_wait (&a.done);
+  g_assert_cmpint (a.code, ==, EARSHOT_ERROR_NOT_FOUND);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM log WHERE insecure <> 0"), ==, 0);
+  outbox_settle_clear (f->outbox, ROMEO, "a", on_settled, &b);
+  store_wait (&b.done);
+  g_assert_cmpint (b.code, ==, -1);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM log WHERE insecure = 1 AND kind = 0 AND id = 'a' AND state = 'sent'"
+                           " AND reason = 'unconfirmed'"), ==, 1);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM log WHERE insecure <> 0"), ==, 1);
+  assert_load (f, ROMEO, "b");
+}
+
 static void
 test_settle_once (Fixture *f, gconstpointer unused)
 {
@@ -775,6 +796,7 @@ main (int argc, char **argv)
   ADD ("M-01-durable-in-order", test_durable);
   ADD ("token-repeats", test_token);
   ADD ("settle-once-and-by-its-contact-only", test_settle_once);
+  ADD ("settle-in-clear-flags-it", test_settle_clear);
   ADD ("hold-and-release", test_hold);
   ADD ("expire", test_expire);
   ADD ("M-05-first-sent", test_first_sent);
