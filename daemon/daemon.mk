@@ -17,6 +17,7 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/sm.c daemon/proto/sm.h \
 	daemon/proto/stanza.c daemon/proto/stanza.h \
 	daemon/proto/stream.c daemon/proto/stream.h daemon/proto/stream-private.h \
+	daemon/proto/stream-clear.c \
 	daemon/proto/stream-in.c daemon/proto/stream-in.h \
 	daemon/proto/stream-manage.c \
 	daemon/proto/stream-out.c daemon/proto/stream-out.h \

@@ -57,6 +57,16 @@ stream_build_header (StreamRole role, const char *from, const char *to)
   return g_string_append (out, " version='1.0'>");
 }
 
+GString *
+stream_build_clear_header (const char *from, const char *to)
+{
+  GString *out = g_string_new ("<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'");
+
+  stream_append_address (out, "from", from);
+  stream_append_address (out, "to", to);
+  return g_string_append_c (out, '>');
+}
+
 /* docs/protocol.md 2.5. */
 static void
 add_final (Stanza *features, Stanza *disco_info, gboolean restricted, gboolean managed)

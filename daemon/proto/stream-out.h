@@ -18,6 +18,8 @@ typedef enum { SECTION_CLEAR, SECTION_PROTECTED, SECTION_FINAL } StreamSection;
 
 /* `to` may be NULL. A responder's has a fresh id. */
 GString *stream_build_header (StreamRole role, const char *from, const char *to);
+/* To a legacy caller (docs/protocol.md 8.2): without a version, so that it expects no features. */
+GString *stream_build_clear_header (const char *from, const char *to);
 GString *stream_build_features (StreamSection section, Stanza *disco_info, gboolean restricted, gboolean managed);
 /* 128 bits that nobody can foresee, in hex. */
 char *stream_make_id (void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What stream.c and stream-manage.c (step 9 and XEP-0198) share. Nobody else includes it.
+ * What stream.c, stream-manage.c (step 9 and XEP-0198) and stream-clear.c (peers without TLS) share. Nobody else includes it.
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 typedef enum {
   STATE_NEW,
   STATE_HEADER,   /* both: the peer's header of this section is due */
+  STATE_CLEAR,    /* both: our own verdict about a peer without TLS is due */
   STATE_FEATURES, /* initiator */
   STATE_STARTTLS, /* responder: <starttls/> is due */
   STATE_PROCEED,  /* initiator */
@@ -49,6 +50,11 @@ struct _Stream {
   gboolean judged;      /* the verdict was given: there is one a stream */
   gboolean restricted;
   gboolean reached_open;
+  gboolean tls_begun;   /* from here on never in clear */
+  gboolean clear;       /* admitted without TLS */
+  gboolean own_features;/* responder: the caller sent some before TLS, as only Salut does */
+  GQueue parked;        /* Stanza*: heard before the verdict about clear text */
+  gboolean parked_close;/* … and the closing tag behind them */
   char *claimed_from;   /* `from` of the peer's header in this section; NULL */
   char *peer_addr;      /* bound; the responder's header is believed no more than the key behind it */
   Stanza *peer_disco;
@@ -87,6 +93,25 @@ void stream_step (Stream *stream, State state);
 void stream_become_open (Stream *stream);
 
 void stream_in_open (Stream *stream, Stanza *e);
+
+/* An attribute that is not empty: Salut writes from="" (docs/protocol.md 8.2). */
+const char *stream_get_filled (const Stanza *s, const char *name);
+void stream_on_closed (Stream *stream);
+
+/* stream-clear.c */
+/* Its header has no version, or no id. */
+void stream_clear_on_header (Stream *stream, const Stanza *header, const char *default_ns);
+/* Its features do not offer TLS. */
+void stream_clear_on_features (Stream *stream);
+/* Responder: a stanza where <starttls/> is due. */
+void stream_clear_on_stanza (Stream *stream, Stanza *stanza);
+/* STATE_CLEAR. */
+void stream_in_clear (Stream *stream, Stanza *e);
+/* Not a byte of ours left yet, and none may: the caller's clear text must not follow it (S-21). */
+gboolean stream_clear_is_mute (const Stream *stream);
+/* OPEN in clear: something else than a stanza. */
+void stream_clear_other (Stream *stream, const Stanza *e);
+void stream_clear_drop (Stream *stream);
 
 /* stream-manage.c */
 /* Responder: <sm/> is among the final features, and step 9 waits for what the initiator makes of it. */

@@ -56,6 +56,7 @@ destroy (Stream *s)
   g_clear_pointer (&s->disco_info, stanza_unref);
   g_clear_pointer (&s->peer_disco, stanza_unref);
   stream_manage_clear (s);
+  stream_clear_drop (s);
   g_free (s->resume_id);
   g_free (s);
 }
@@ -99,7 +100,7 @@ stream_send_text (Stream *s, const char *text)
 void
 stream_send_closing_tag (Stream *s)
 {
-  if (s->state == STATE_ENDED || s->tag_sent)
+  if (s->state == STATE_ENDED || s->tag_sent || stream_clear_is_mute (s))
     return;
   s->tag_sent = TRUE;
   s->callbacks.send (s->user, "</stream:stream>", strlen ("</stream:stream>"));
@@ -157,7 +158,7 @@ stream_reproach (Stream *s, const char *condition, const char *app_error)
 
   if (s->state == STATE_ENDED)
     return;
-  if (s->state != STATE_NEW && s->state != STATE_TLS)
+  if (s->state != STATE_NEW && s->state != STATE_TLS && !stream_clear_is_mute (s))
     {
       if (!s->header_sent)
         send_header (s);
@@ -255,8 +256,8 @@ stream_become_open (Stream *s)
 /* --- headers ----------------------------------------------------------------- */
 
 /* Salut writes from="" (docs/protocol.md 8.2): empty is absent. */
-static const char *
-get_filled (const Stanza *s, const char *name)
+const char *
+stream_get_filled (const Stanza *s, const char *name)
 {
   const char *value = stanza_get_attr (s, name);
 
@@ -275,24 +276,17 @@ is_address (const char *text)
 static gboolean
 check_header (Stream *s, const Stanza *header, const char *default_ns)
 {
-  const char *version = get_filled (header, "version");
+  const char *version = stream_get_filled (header, "version");
 
   if (strcmp (stanza_get_name (header), "stream") != 0)
     stream_reproach (s, "bad-format", NULL);
   else if (version == NULL && s->section == SECTION_CLEAR)
-    {
-      /* docs/protocol.md 8.2, S-21: libpurple sends its waiting message in clear the moment our header arrives.
-       * As initiators we have sent ours; closing before any stanza is all there is to do (2.7). */
-      if (s->role == STREAM_RESPONDER)
-        stream_end (s, FALSE, FALSE, "peer-insecure");
-      else
-        part (s, "peer-insecure");
-    }
+    stream_clear_on_header (s, header, default_ns);
   else if (strcmp (stanza_get_ns (header), NS_STREAM) != 0 || g_strcmp0 (default_ns, NS_CLIENT) != 0)
     stream_reproach (s, "invalid-namespace", NULL);
   else if (version == NULL || stream_version_is_low (version))
     stream_reproach (s, "unsupported-version", NULL);
-  return s->state != STATE_ENDED;
+  return s->state == STATE_HEADER;
 }
 
 /* `from` of a header. In the clear it may be missing (docs/protocol.md 0.2); under TLS it is what the stream is
@@ -328,7 +322,7 @@ take_from (Stream *s, const char *from)
 static void
 respond_to_header (Stream *s, const Stanza *header)
 {
-  const char *to = get_filled (header, "to");
+  const char *to = stream_get_filled (header, "to");
 
   if (to != NULL && !s->callbacks.is_ours (s->user, to))
     {
@@ -363,16 +357,16 @@ on_opened (gpointer user, const Stanza *header, const char *default_ns)
 
   if (s->state != STATE_HEADER || !check_header (s, header, default_ns))
     return;
-  if (s->role == STREAM_INITIATOR && get_filled (header, "id") == NULL)
+  if (s->role == STREAM_INITIATOR && stream_get_filled (header, "id") == NULL)
     {
       /* docs/protocol.md 8.2: a legacy peer; it will not offer TLS either. */
       if (s->section == SECTION_CLEAR)
-        part (s, "peer-insecure");
+        stream_clear_on_header (s, header, default_ns);
       else
         stream_reproach (s, "bad-format", NULL);
       return;
     }
-  if (!take_from (s, get_filled (header, "from")))
+  if (!take_from (s, stream_get_filled (header, "from")))
     return;
   if (s->role == STREAM_RESPONDER)
     respond_to_header (s, header);
@@ -385,10 +379,10 @@ on_opened (gpointer user, const Stanza *header, const char *default_ns)
 static void
 in_features_clear (Stream *s, const Stanza *features)
 {
-  /* docs/protocol.md 2.7, S-03: stripping the offer ends in a closed stream, not in clear text. */
+  /* docs/protocol.md 2.7, S-03: stripping the offer ends in a closed stream, unless people allowed this peer clear text. */
   if (stanza_get_child (features, "starttls", NS_TLS) == NULL)
     {
-      part (s, "peer-insecure");
+      stream_clear_on_features (s);
       return;
     }
   stream_step (s, STATE_PROCEED);
@@ -444,13 +438,17 @@ in_features (Stream *s, const Stanza *e)
 }
 
 static void
-in_starttls (Stream *s, const Stanza *e)
+in_starttls (Stream *s, Stanza *e)
 {
   if (stanza_is (e, "starttls", NS_TLS))
     stop_and (s, THEN_OFFER_TLS); /* unknown children (XEP-0250) say nothing to us */
   else if (strcmp (stanza_get_ns (e), NS_SASL) == 0)
     fail_auth (s, "encryption-required");
-  else if (!stanza_is (e, "features", NS_STREAM)) /* an initiator's own are ignored, as Salut sends them */
+  else if (stanza_is (e, "features", NS_STREAM)) /* an initiator's own are ignored, as Salut sends them */
+    s->own_features = stanza_get_child (e, "starttls", NS_TLS) == NULL;
+  else if (s->own_features && stream_is_stanza (e))
+    stream_clear_on_stanza (s, e);
+  else
     stream_reproach (s, "not-authorized", NULL);
 }
 
@@ -517,6 +515,11 @@ stream_in_open (Stream *s, Stanza *e)
       stream_in_managed (s, e);
       return;
     }
+  if (s->clear && !stream_is_stanza (e))
+    {
+      stream_clear_other (s, e);
+      return;
+    }
   if (!stream_is_stanza (e))
     {
       /* An initiator's (empty) features may come late. */
@@ -526,7 +529,7 @@ stream_in_open (Stream *s, Stanza *e)
       return;
     }
   /* docs/protocol.md 2.6, S-18: absent means the peer, another is a lie. The sender is stamped above, by the key. */
-  from = stanza_get_attr (e, "from");
+  from = s->clear ? stream_get_filled (e, "from") : stanza_get_attr (e, "from");
   if (from != NULL && !is_address (from))
     stream_reproach (s, "improper-addressing", NULL);
   else if (from != NULL && !jid_same (from, s->peer_addr))
@@ -564,6 +567,9 @@ on_element (gpointer user, Stanza *e)
     case STATE_FEATURES:
       in_features (s, e);
       break;
+    case STATE_CLEAR:
+      stream_in_clear (s, e);
+      break;
     case STATE_STARTTLS:
       in_starttls (s, e);
       break;
@@ -595,16 +601,26 @@ on_element (gpointer user, Stanza *e)
     }
 }
 
-static void
-on_closed (gpointer user)
+void
+stream_on_closed (Stream *s)
 {
-  Stream *s = user;
   gboolean we_closed = s->state == STATE_CLOSING;
 
   if (s->state == STATE_ENDED)
     return;
   stream_send_closing_tag (s);
   stream_end (s, !we_closed, TRUE, "closed");
+}
+
+static void
+on_closed (gpointer user)
+{
+  Stream *s = user;
+
+  if (s->state == STATE_CLEAR)
+    s->parked_close = TRUE;
+  else
+    stream_on_closed (s);
 }
 
 /* --- bytes ------------------------------------------------------------------- */
@@ -633,6 +649,7 @@ go_on (Stream *s, const char *rest, gsize len)
       if (then == THEN_OFFER_TLS)
         stream_send_text (s, "<proceed xmlns='" NS_TLS "'/>");
       stream_step (s, STATE_TLS);
+      s->tls_begun = TRUE;
       if (s->state == STATE_TLS)
         s->callbacks.start_tls (s->user);
       break;
@@ -679,6 +696,7 @@ stream_feed (Stream *s, const char *bytes, gsize len)
   switch (s->state)
     {
     case STATE_HEADER:
+    case STATE_CLEAR:
     case STATE_FEATURES:
     case STATE_STARTTLS:
     case STATE_PROCEED:
@@ -727,6 +745,7 @@ stream_start_direct (Stream *s)
     ask_deadline (s, TICK_MS);
   s->direct = TRUE;
   stream_step (s, STATE_TLS);
+  s->tls_begun = TRUE;
   s->callbacks.start_tls (s->user);
   stream_leave (s);
 }
@@ -834,6 +853,7 @@ stream_deadline (Stream *s)
     case STATE_ENDED:
       break;
     case STATE_HEADER:
+    case STATE_CLEAR:
     case STATE_FEATURES:
     case STATE_STARTTLS:
     case STATE_PROCEED:

@@ -6,6 +6,7 @@
  *
  * Threat: the other end is hostile. Nothing leaves as a stanza and none is handed up before
  * OPEN; bytes left behind <starttls/> or <proceed/> end the stream; what was learnt before TLS is forgotten after it.
+ * A stream opens in clear only when the caller admitted it by stream_judged_clear(), and never once TLS was begun.
  */
 #pragma once
 
@@ -52,6 +53,9 @@ typedef struct {
   void (*deadline) (gpointer user, guint ms);
   /* Is this header `to` an address of ours, present or former in this run? */
   gboolean (*is_ours) (gpointer user, const char *addr);
+  /* The peer speaks no TLS (docs/protocol.md 2.7, 8.2). `from` (borrowed) is what its header claims; NULL = nothing, which only an
+   * initiator hears. Answer with stream_judged_clear(), now or later. NULL here = refused. */
+  void (*judge_clear) (gpointer user, const char *from);
 } StreamCallbacks;
 
 /* Stream management (XEP-0198): what the machine asks for. Responders offer it on streams that are not restricted, initiators
@@ -100,6 +104,9 @@ void stream_feed (Stream *stream, const char *bytes, gsize len);
 /* The handshake is done and (initiator) the peer's key is acceptable for going on. */
 void stream_tls_done (Stream *stream);
 void stream_judged (Stream *stream, StreamVerdict verdict);
+/* FALSE: it ends as if nobody had been asked: the initiator before any stanza, the responder without a header of its own where it
+ * sent none. TRUE: it is OPEN in clear, for good. */
+void stream_judged_clear (Stream *stream, gboolean admit);
 /* OPEN only (a no-op otherwise, FALSE). `from` and `to` are set by the machine if absent. FALSE also for what must
  * never leave: no message or iq, or larger than the peer takes (XEP-0478; it would end the stream over it). */
 gboolean stream_send (Stream *stream, const Stanza *stanza);
@@ -124,6 +131,8 @@ void stream_eof (Stream *stream);
 
 gboolean stream_is_open (const Stream *stream);
 gboolean stream_is_restricted (const Stream *stream);
+/* It was opened without TLS: nothing is proven, anybody reads it, and there is neither management nor disco. */
+gboolean stream_is_clear (const Stream *stream);
 /* The address bound to the peer for this stream, as it wrote it; NULL before it is known. */
 const char *stream_get_peer_addr (const Stream *stream);
 /* What the responder's final features said, or NULL. Borrowed. */

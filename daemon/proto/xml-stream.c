@@ -408,6 +408,12 @@ xml_stream_new (const XmlStreamLimits *limits, const XmlStreamHandlers *handlers
 }
 
 void
+xml_stream_set_limits (XmlStream *xs, const XmlStreamLimits *limits)
+{
+  xs->limits = *limits;
+}
+
+void
 xml_stream_free (XmlStream *xs)
 {
   if (xs == NULL)

@@ -68,5 +68,8 @@ gboolean xml_stream_feed (XmlStream *xs, const char *bytes, gsize len, gsize *co
 /* From inside a callback: parse no further; feed returns at once, TRUE. For good. */
 void xml_stream_stop (XmlStream *xs);
 
+/* From here on these hold; may come from inside a callback. What was counted stays counted. */
+void xml_stream_set_limits (XmlStream *xs, const XmlStreamLimits *limits);
+
 /* Bytes held of an element not yet complete. */
 gsize xml_stream_pending (const XmlStream *xs);

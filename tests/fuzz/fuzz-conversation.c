@@ -6,11 +6,11 @@
  *   H header (prolog, root, namespace, from, to, id, version, extra)   F features (a character a child, until ';')
  *   E element   M stanza (kind, from, to, payload)   G raw bytes until ';'   > closing tag   _ white space
  *   B what follows goes out in one piece until B again   C piece size
- *   T handshake done   J verdict   D deadline   X we close   Z eof   Q we fail   S we send   K freed
+ *   T handshake done   J verdict   U verdict about clear text   D deadline   X we close   Z eof   Q we fail   S we send   K freed
  *   A in the next callback (which, what to do there)   L direct TLS, before anything was said
  *
  * The first character is a sum: 1 the peer's address is not known, 2 our certificate names us, 4 direct TLS from the
- * start, 8 our address is withheld in clear.
+ * start, 8 our address is withheld in clear, 16 peers without TLS are judged, 32 and let in at once.
  */
 #include "earshot-config.h"
 
@@ -28,13 +28,14 @@
 #define US "juliet@pronto"
 #define PEER "romeo@forza"
 
-typedef enum { IN_SEND, IN_TLS, IN_JUDGE, IN_OPENED, IN_STANZA, IN_ENDED, IN_DEADLINE, IN_OURS, IN_N } Moment;
+typedef enum { IN_SEND, IN_TLS, IN_JUDGE, IN_OPENED, IN_STANZA, IN_ENDED, IN_DEADLINE, IN_OURS, IN_CLEAR, IN_N } Moment;
 
 typedef struct {
   Stream *stream;
   gboolean direct, withheld, fed;
   XmlStream *heard;     /* reads what the machine says */
   gboolean opened, ended, in_tls, was_tls, asked, judged, refused, said_goodbye, re_entered, by_chance;
+  gboolean asked_clear, judged_clear, may_clear, at_once;
   guint deadline;
   guint8 plan[IN_N];    /* what to do in a callback, once; 0 = nothing */
   GString *joined;      /* NULL = every deed feeds for itself */
@@ -174,13 +175,39 @@ on_judge (gpointer user, const char *from)
 }
 
 static void
+judge_clear (Talk *t, gboolean admit)
+{
+  gboolean waiting = t->asked_clear && !t->judged_clear && !t->ended; /* there is one verdict */
+
+  t->judged_clear = t->judged_clear || waiting;
+  t->may_clear = t->may_clear || (waiting && admit);
+  stream_judged_clear (t->stream, admit);
+}
+
+static void
+on_judge_clear (gpointer user, const char *from)
+{
+  Talk *t = user;
+  g_autofree char *prepared = from != NULL ? jid_prepare (from) : NULL;
+
+  g_assert (!t->ended && !t->opened && !t->in_tls && !t->was_tls && !t->direct && !t->asked_clear && !t->withheld);
+  g_assert (FUZZ_ROLE == STREAM_RESPONDER ? prepared != NULL : from == NULL || jid_same (from, PEER));
+  t->asked_clear = TRUE;
+  act (t, IN_CLEAR);
+  if (t->at_once && t->stream != NULL)
+    judge_clear (t, TRUE);
+}
+
+static void
 on_opened (gpointer user)
 {
   Talk *t = user;
   g_autofree char *peer = jid_prepare (stream_get_peer_addr (t->stream));
 
-  g_assert (!t->opened && !t->ended && t->was_tls && !t->refused && peer != NULL);
-  g_assert (FUZZ_ROLE == STREAM_INITIATOR || t->asked);
+  g_assert (!t->opened && !t->ended && !t->refused && peer != NULL);
+  /* T-21: in clear only who was admitted to that, never behind TLS, and nobody else without TLS. */
+  g_assert (stream_is_clear (t->stream) ? t->may_clear && !t->was_tls : t->was_tls);
+  g_assert (FUZZ_ROLE == STREAM_INITIATOR || t->asked || t->may_clear);
   g_assert (stream_is_open (t->stream) && t->deadline == 0);
   t->opened = TRUE;
   act (t, IN_OPENED);
@@ -472,6 +499,9 @@ our_deed (Talk *t, char deed, Input *in)
     case 'J':
       do_verdict (t, in);
       break;
+    case 'U':
+      judge_clear (t, input_below (in, 2) == 0);
+      break;
     case 'D':
       t->deadline = 0;
       stream_deadline (t->stream);
@@ -545,11 +575,10 @@ play (Talk *t, Input *in)
 static char *
 perform (const uint8_t *data, size_t size, gsize piece)
 {
-  static const StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza,
-                                             on_ended, on_deadline, is_ours };
+  StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza, on_ended, on_deadline, is_ours };
   g_autoptr (Stanza) disco = caps_own_disco_info ();
   Input in = { data, data + size };
-  guint flags = input_below (&in, 16);
+  guint flags = input_below (&in, 64);
   StreamConfig config = { .role = FUZZ_ROLE, .local_addr = US, .disco_info = disco };
   Talk t = { .delivered = g_string_new (NULL), .piece = piece };
 
@@ -557,6 +586,8 @@ perform (const uint8_t *data, size_t size, gsize piece)
   config.self_addr_in_cert = (flags & 2) != 0;
   config.withhold_addr = t.withheld = (flags & 8) != 0;
   t.direct = (flags & 4) != 0;
+  callbacks.judge_clear = (flags & 16) != 0 ? on_judge_clear : NULL;
+  t.at_once = (flags & 32) != 0;
   t.stream = stream_new (&config, &callbacks, &t);
   if (t.direct)
     stream_start_direct (t.stream);

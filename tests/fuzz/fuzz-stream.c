@@ -13,7 +13,7 @@
 
 typedef struct {
   Stream *stream;
-  gboolean opened, ended, in_tls;
+  gboolean opened, ended, in_tls, was_tls, asked_clear, may_clear, at_once;
   guint deadline;
 } Caller;
 
@@ -31,7 +31,25 @@ on_start_tls (gpointer user)
   Caller *c = user;
 
   g_assert (!c->ended && !c->in_tls);
-  c->in_tls = TRUE;
+  c->in_tls = c->was_tls = TRUE;
+}
+
+static void
+judge_clear (Caller *c, gboolean admit)
+{
+  c->may_clear |= admit && c->asked_clear && !c->ended;
+  stream_judged_clear (c->stream, admit);
+}
+
+static void
+on_judge_clear (gpointer user, const char *from)
+{
+  Caller *c = user;
+
+  g_assert (!c->ended && !c->was_tls && !c->asked_clear && !c->opened);
+  c->asked_clear = TRUE;
+  if (c->at_once)
+    judge_clear (c, TRUE);
 }
 
 static void
@@ -46,6 +64,8 @@ on_opened (gpointer user)
   Caller *c = user;
 
   g_assert (!c->opened && !c->ended);
+  /* T-21: in clear only who was admitted to that, never behind TLS, and nobody else without TLS. */
+  g_assert (stream_is_clear (c->stream) ? c->may_clear && !c->was_tls : c->was_tls);
   c->opened = TRUE;
 }
 
@@ -109,6 +129,9 @@ do_deed (Caller *c, const char *deed, gsize len)
     case 'j':
       stream_judged (c->stream, len > 1 ? (StreamVerdict) (deed[1] & 3) : STREAM_ADMIT);
       break;
+    case 'l':
+      judge_clear (c, len > 1 && (deed[1] & 1) != 0);
+      break;
     case 'd':
       stream_deadline (c->stream);
       break;
@@ -136,15 +159,18 @@ do_deed (Caller *c, const char *deed, gsize len)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  static const StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza,
-                                             on_ended, on_deadline, is_ours };
+  StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza, on_ended, on_deadline, is_ours };
   StreamConfig config = { .local_addr = "juliet@pronto", .remote_addr = NULL };
   const char *at = (const char *) data, *stop = at + size;
   Caller c = { 0 };
 
   if (size < 1)
     return 0;
-  config.role = (*at++ & 1) != 0 ? STREAM_INITIATOR : STREAM_RESPONDER;
+  /* 1 we call; 2 peers without TLS are judged, 4 and let in at once; 8 we know whom we call. */
+  config.role = (*at & 1) != 0 ? STREAM_INITIATOR : STREAM_RESPONDER;
+  callbacks.judge_clear = (*at & 2) != 0 ? on_judge_clear : NULL;
+  c.at_once = (*at & 4) != 0;
+  config.remote_addr = (*at++ & 8) != 0 ? "romeo@forza" : NULL;
   c.stream = stream_new (&config, &callbacks, &c);
   stream_start (c.stream);
   while (at < stop)

@@ -55,6 +55,11 @@ tests_unit_test_stream_manage_SOURCES = tests/unit/test-stream-manage.c
 tests_unit_test_stream_manage_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stream_manage_LDADD = $(proto_libs)
 
+unit_tests += tests/unit/test-stream-clear
+tests_unit_test_stream_clear_SOURCES = tests/unit/test-stream-clear.c
+tests_unit_test_stream_clear_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stream_clear_LDADD = $(proto_libs)
+
 unit_tests += tests/unit/test-stream
 tests_unit_test_stream_SOURCES = tests/unit/test-stream.c
 tests_unit_test_stream_CPPFLAGS = $(unit_cppflags)
