@@ -74,6 +74,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/dialer.c \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
 	daemon/model/session-alive.c \
+	daemon/model/session-clear.c \
 	daemon/model/session-resume.c \
 	daemon/model/sessions.c \
 	daemon/model/settings.c daemon/model/settings.h \

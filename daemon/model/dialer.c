@@ -39,6 +39,7 @@ struct _Dial {
   guint next;
   DiscoveryQuery *query;
   GCancellable *lookup;
+  GPtrArray *targets;      /* of the candidate under way, until the other family was tried, too */
   Session *session;        /* the one being tried, borrowed until it reports */
   guint retry_source;
   guint delay_ms;
@@ -90,6 +91,7 @@ stop_attempt (Dial *dial)
   if (dial->lookup != NULL)
     g_cancellable_cancel (dial->lookup);
   g_clear_object (&dial->lookup);
+  g_clear_pointer (&dial->targets, g_ptr_array_unref);
   g_clear_pointer (&dial->candidates, g_ptr_array_unref);
   if (session != NULL)
     session_drop (session);
@@ -313,6 +315,12 @@ collect_candidates (Dial *dial, Contact *contact)
   return list;
 }
 
+static gpointer
+copy_target (gconstpointer target, gpointer unused)
+{
+  return g_object_ref ((gpointer) target);
+}
+
 static void
 on_resolved (gpointer user, GPtrArray *targets, const GError *error)
 {
@@ -326,8 +334,34 @@ on_resolved (gpointer user, GPtrArray *targets, const GError *error)
       try_next (dial);
       return;
     }
+  g_clear_pointer (&dial->targets, g_ptr_array_unref);
+  dial->targets = g_ptr_array_copy (targets, copy_target, NULL);
+  g_ptr_array_set_free_func (dial->targets, g_object_unref);
   dial->session = session_start_outbound (dial->sessions, dial, NULL, targets, candidate->instance,
                                           candidate->direct);
+}
+
+/* docs/protocol.md 8.2: libpurple hangs up on a caller whose address it did not resolve for that name, before it says a word. It may
+ * know the one of the other family. Once a candidate, and only where no key was ever seen. TRUE: another call is under way. */
+static gboolean
+call_by_other_family (Dial *dial, const Session *session, Contact *contact)
+{
+  g_autoptr (GPtrArray) targets = g_steal_pointer (&dial->targets);
+  g_autoptr (GPtrArray) others = g_ptr_array_new ();
+  Candidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
+  GSocketFamily tried;
+
+  if (targets == NULL || session == NULL || !session->connected || session->heard || session->direct || contact == NULL
+      || contact_get_keys (contact)->len > 0)
+    return FALSE;
+  tried = g_socket_address_get_family (G_SOCKET_ADDRESS (link_get_remote (session->link)));
+  for (guint i = 0; i < targets->len; i++)
+    if (g_socket_address_get_family (g_ptr_array_index (targets, i)) != tried)
+      g_ptr_array_add (others, g_ptr_array_index (targets, i));
+  if (others->len == 0)
+    return FALSE;
+  dial->session = session_start_outbound (dial->sessions, dial, NULL, others, candidate->instance, FALSE);
+  return TRUE;
 }
 
 /* Collects every address of a host name or literal, with its scope. */
@@ -459,7 +493,8 @@ dial_on_session (Dial *dial, const char *word)
 {
   Contact *contact = contacts_get (dial->sessions->config.contacts, dial->contact_id);
 
-  dial->session = NULL;
+  Session *session = g_steal_pointer (&dial->session);
+
   if (dial->candidates == NULL)
     return;
   /* Ours lost against theirs (docs/protocol.md 2.8): connected all the same. */
@@ -467,6 +502,8 @@ dial_on_session (Dial *dial, const char *word)
     {
       Candidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
 
+      if (strcmp (word, "NotReachable") == 0 && call_by_other_family (dial, session, contact))
+        return;
       /* Never a step down: STARTTLS ends in the same TLS with the same key demanded. */
       if (candidate->direct && strcmp (word, "Failed") == 0)
         {
@@ -488,6 +525,15 @@ dialer_on_opened (Sessions *sessions, Contact *contact)
   /* They called us while we were still looking for them. An attempt that got as far as a session
    * is settled by the rule for simultaneous opens instead. */
   if (dial != NULL && dial->session == NULL)
+    attempt_succeeded (dial);
+}
+
+void
+dialer_on_clear (Sessions *sessions, Contact *contact)
+{
+  Dial *dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
+
+  if (dial != NULL && (dial->session == NULL || dial->session->tls == NULL))
     attempt_succeeded (dial);
 }
 
@@ -615,6 +661,7 @@ on_sighted (gpointer user, Contact *contact)
   Sessions *sessions = user;
   const GArray *contested = contact_get_contests (contact);
 
+  session_review_later (sessions);
   kick (sessions, contact_get_id (contact));
   for (guint i = 0; i < contested->len; i++)
     kick (sessions, g_array_index (contested, guint32, i));
@@ -631,6 +678,27 @@ dialer_on_decided (Sessions *sessions, Contact *contact)
   kick (sessions, contact_get_id (contact));
 }
 
+/* Whom nobody allowed clear text may be called again now. */
+void
+dialer_on_clear_changed (Sessions *sessions)
+{
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint32));
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, sessions->dials);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (g_strcmp0 (((Dial *) value)->word, "PeerInsecure") == 0)
+      g_array_append_val (ids, ((Dial *) value)->contact_id);
+  for (guint i = 0; i < ids->len; i++)
+    {
+      Contact *contact = contacts_get (sessions->config.contacts, g_array_index (ids, guint32, i));
+
+      if (contact != NULL)
+        dialer_on_decided (sessions, contact);
+    }
+}
+
 static void
 on_removed (gpointer user, Contact *contact)
 {
@@ -638,6 +706,7 @@ on_removed (gpointer user, Contact *contact)
   gpointer id = GUINT_TO_POINTER (contact_get_id (contact));
   Dial *dial = g_hash_table_lookup (sessions->dials, id);
 
+  session_review_later (sessions);
   if (dial == NULL)
     return;
   g_hash_table_steal (sessions->dials, id);
@@ -646,7 +715,14 @@ on_removed (gpointer user, Contact *contact)
   dial_free (dial);
 }
 
-static const ContactsWatch contacts_table = { .sighted = on_sighted, .removed = on_removed };
+/* Who has a key has no use for clear text. */
+static void
+on_key_added (gpointer user, Key *key)
+{
+  session_review_later (user);
+}
+
+static const ContactsWatch contacts_table = { .sighted = on_sighted, .removed = on_removed, .key_added = on_key_added };
 
 /* --- probes ------------------------------------------------------------------ */
 

@@ -77,6 +77,9 @@ on_watch_time (gpointer user)
 void
 session_set_awaiting (Session *session, gboolean awaiting)
 {
+  /* docs/protocol.md 8.2: legacy peers confirm nothing and answer no ping. The kernel's keepalive is all there is. */
+  if (session->clear)
+    return;
   session->awaiting = awaiting;
   if (awaiting && session->watch_source == 0 && !session->ended)
     session->watch_source = g_timeout_add_seconds (SILENCE_S, on_watch_time, session);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What session.c and dialer.c share: the structs behind model/session.h. Nobody else includes it.
+ * What session.c, session-*.c, sessions.c and dialer.c share: the structs behind model/session.h. Nobody else includes it.
  */
 #pragma once
 
@@ -25,11 +25,14 @@ struct _Sessions {
   Listener *listener;
   GPtrArray *all;          /* Session*, each holds a reference */
   GHashTable *open;        /* &session->fp -> Session*: the one OPEN stream of a key */
+  GHashTable *clear;       /* contact id -> Session*: the one OPEN stream without TLS of a contact */
   GHashTable *kept;        /* Fingerprint -> what is left of its last stream, session-resume.c */
   GHashTable *dials;       /* contact id -> Dial* (owned) */
   GPtrArray *probes;       /* Probe* */
   GPtrArray *addrs;        /* char*: ours in this run, the current one last */
   guint64 next_id;
+  gint64 named_at;         /* monotonic: our record stands since */
+  guint review_source;
   gboolean withhold_addr;
   gboolean stopping;
 };
@@ -43,6 +46,10 @@ struct _Session {
   Tls *tls;
   Stream *stream;
   gboolean has_key;
+  gboolean clear;          /* OPEN without TLS; `contact` says with whom */
+  guint32 contact;
+  DiscoveryQuery *query;   /* inbound: is that where the name lives? */
+  guint clear_source;
   Fingerprint fp;
   char *claimed;           /* the peer's address as it claims it, or the instance we dialled */
   char *ifname, *address;  /* for people */
@@ -89,6 +96,17 @@ void session_kept_review (Sessions *sessions);
 void session_keep (Session *session);
 void session_supersede (Session *session);
 
+/* session-clear.c */
+/* StreamCallbacks.judge_clear. */
+void session_on_judge_clear (gpointer user, const char *from);
+/* The machine opened it in clear: it is the one of its contact. */
+void session_open_clear (Session *session);
+/* What was asked before the verdict. */
+void session_stop_asking (Session *session);
+gboolean session_admits_clear (const Session *session);
+/* From the loop: people, keys or announcements changed. */
+void session_review_later (Sessions *sessions);
+
 /* session-alive.c */
 void session_start_idling (Session *session);
 void session_ping (Session *session);
@@ -99,8 +117,12 @@ void dial_on_session (Dial *dial, const char *word);
 void dialer_on_closed (Sessions *sessions, Contact *contact);
 /* The contact has an open session now, whoever dialled. */
 void dialer_on_opened (Sessions *sessions, Contact *contact);
+/* They called us in clear: an attempt of ours that did not get as far as TLS is abandoned (docs/protocol.md 8.2). */
+void dialer_on_clear (Sessions *sessions, Contact *contact);
 /* We have an address of our own now. */
 void dialer_on_named (Sessions *sessions);
+/* Who may speak in clear may have changed. */
+void dialer_on_clear_changed (Sessions *sessions);
 void dialer_on_decided (Sessions *sessions, Contact *contact);
 guint32 dial_get_contact_id (const Dial *dial);
 void dialer_init (Sessions *sessions);

@@ -66,6 +66,17 @@ clear_timers (Session *session)
   clear_source (&session->limbo_source);
 }
 
+static void
+leave_tables (Session *session)
+{
+  Sessions *sessions = session->sessions;
+
+  if (g_hash_table_lookup (sessions->open, &session->fp) == session)
+    g_hash_table_remove (sessions->open, &session->fp);
+  if (session->clear && g_hash_table_lookup (sessions->clear, GUINT_TO_POINTER (session->contact)) == session)
+    g_hash_table_remove (sessions->clear, GUINT_TO_POINTER (session->contact));
+}
+
 /* Frees the transport and leaves the table. Fires nothing. */
 void
 session_drop (Session *session)
@@ -75,8 +86,8 @@ session_drop (Session *session)
   clear_timers (session);
   clear_source (&session->drain_source);
   clear_source (&session->flush_source);
-  if (g_hash_table_lookup (sessions->open, &session->fp) == session)
-    g_hash_table_remove (sessions->open, &session->fp);
+  session_stop_asking (session);
+  leave_tables (session);
   session->ended = TRUE;
   session->dial = NULL;
   session->probe = NULL;
@@ -144,6 +155,7 @@ on_stream_send (gpointer user, const char *bytes, gsize len)
     return;
   if (session->tls == NULL)
     {
+      session->last_tx = g_get_monotonic_time ();
       link_write (session->link, (const guint8 *) bytes, len);
       return;
     }
@@ -361,6 +373,9 @@ on_stream_deadline (gpointer user, guint ms)
 static void
 hear (Session *session, Stanza *stanza, guint64 ticket)
 {
+  /* In clear people's word counts as of now: who took it back hears nothing of what follows. */
+  if (session->clear && !session_admits_clear (session))
+    return;
   session->ticket = ticket;
   session->sessions->callbacks.stanza (session->sessions->user, session, stanza);
   session_handled (session, session_defer (session));
@@ -523,6 +538,11 @@ on_stream_opened (gpointer user)
 
   session->opened_at = session->last_rx = session->last_tx = g_get_monotonic_time ();
   session->opened_time = g_get_real_time ();
+  if (stream_is_clear (session->stream))
+    {
+      session_open_clear (session);
+      return;
+    }
   session->resumed = stream_is_resumed (session->stream, &session->resent);
   if (old == NULL)
     {
@@ -589,13 +609,12 @@ static void
 unregister (Session *session)
 {
   Sessions *sessions = session->sessions;
-  Key *key = contacts_get_key (sessions->config.contacts, &session->fp);
-  Contact *contact = key != NULL ? key_get_contact (key) : NULL;
+  Key *key = session_get_key (session);
+  Contact *contact = session_get_contact (session);
   guint32 id = contact != NULL ? contact_get_id (contact) : 0;
 
   session->open = FALSE;
-  if (g_hash_table_lookup (sessions->open, &session->fp) == session)
-    g_hash_table_remove (sessions->open, &session->fp);
+  leave_tables (session);
   sessions->callbacks.closed (sessions->user, session);
   /* A stranger may be gone with its stream. */
   if (contact != NULL && sessions_find (sessions, contact) == NULL)
@@ -621,6 +640,7 @@ session_end (Session *session, const char *word)
   if (session->direct && session->connected && !session->tls_up && !session->mismatch)
     word = "Failed";
   clear_timers (session);
+  session_stop_asking (session);
   if (session->open && session->stream != NULL)
     session_keep (session);
   g_clear_pointer (&session->stream, stream_free);
@@ -648,7 +668,7 @@ session_end (Session *session, const char *word)
 
 static const StreamCallbacks stream_callbacks = { on_stream_send, on_stream_start_tls, on_stream_judge, on_stream_opened,
                                                   on_stream_stanza, on_stream_ended, on_stream_deadline,
-                                                  on_stream_is_ours };
+                                                  on_stream_is_ours, session_on_judge_clear };
 
 /* --- the link --------------------------------------------------------------- */
 
@@ -732,7 +752,10 @@ on_link_bytes (gpointer user, const guint8 *bytes, gsize len)
   if (session->tls != NULL)
     tls_feed (session->tls, bytes, len);
   else if (session->stream != NULL)
-    stream_feed (session->stream, (const char *) bytes, len);
+    {
+      note_alive (session);
+      stream_feed (session->stream, (const char *) bytes, len);
+    }
 }
 
 static void

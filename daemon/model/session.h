@@ -57,6 +57,8 @@ Session *sessions_find (Sessions *sessions, Contact *contact);
 /* Handshake with an address, tell what it showed, send nothing. Keys: fingerprint s, address s, tls s, result s. */
 typedef void (*SessionsProbed) (gpointer user, GVariant *result, const GError *error);
 void sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, SessionsProbed done, gpointer user);
+/* What people allow in clear changed: a stream that would not be admitted any more closes. */
+void sessions_review_clear (Sessions *sessions);
 /* Our address changed or was established. The old one is still accepted as `to` in this run. */
 void sessions_set_addr (Sessions *sessions, const char *addr);
 
@@ -65,9 +67,11 @@ void sessions_set_withheld (Sessions *sessions, gboolean withheld);
 
 guint64 session_get_id (const Session *session);
 Contact *session_get_contact (const Session *session);
-Key *session_get_key (const Session *session);
+Key *session_get_key (const Session *session);          /* NULL in clear */
 /* Both sides let each other in: messages may flow. */
-gboolean session_is_trusted (const Session *session);   /* we trust the peer */
+gboolean session_is_trusted (const Session *session);   /* we trust the peer, or admit it in clear */
+/* The peer speaks no TLS and was admitted all the same (docs/protocol.md 3.9): there is no key, nothing is proven and anybody reads it. */
+gboolean session_is_clear (const Session *session);
 gboolean session_is_restricted (const Session *session);/* the peer announced that it does not trust us yet */
 void session_set_granted (Session *session);            /* it granted */
 /* Is `addr` an address of ours, present or former in this run? */
@@ -92,6 +96,6 @@ gboolean session_is_congested (const Session *session);
 void session_hold_reading (Session *session, gboolean hold);
 /* Something is awaited from the peer (receipts): silence of 60 s is then probed by a ping, 30 s more end it. */
 void session_set_awaiting (Session *session, gboolean awaiting);
-/* tls, cipher, direction, address, opened, bytes-in, bytes-out, restricted, sm, resumable, resumed, stanzas-in, stanzas-out: a{sv}
+/* insecure, tls, cipher, direction, address, opened, bytes-in, bytes-out, restricted, sm, resumable, resumed, stanzas-in, stanzas-out: a{sv}
  * for Contact.Session; floating. */
 GVariant *session_describe (const Session *session);

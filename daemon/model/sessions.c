@@ -30,7 +30,7 @@ on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
       Session *session = g_ptr_array_index (affected, i);
       Key *own = session_get_key (session);
 
-      if (!session->open || session->stream == NULL)
+      if (!session->open || session->stream == NULL || session->clear)
         continue;
       if (contact_is_blocked (contact) || own == NULL || key_is_refused (own) || key_get_level (own) == TRUST_REVOKED)
         stream_fail (session->stream, "reset", NULL);
@@ -40,6 +40,7 @@ on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
           sessions->callbacks.changed (sessions->user, session);
         }
     }
+  sessions_review_clear (sessions);
   session_kept_review (sessions);
   dialer_on_decided (sessions, contact);
 }
@@ -55,7 +56,7 @@ on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
     {
       Session *session = g_ptr_array_index (sessions->all, i);
 
-      if (session->open && session_get_key (session) == NULL)
+      if (session->open && !session->clear && session_get_key (session) == NULL)
         g_ptr_array_add (affected, session_ref (session));
     }
   for (guint i = 0; i < affected->len; i++)
@@ -65,10 +66,19 @@ on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
       if (session->stream != NULL)
         stream_fail (session->stream, "reset", NULL);
     }
+  sessions_review_clear (sessions);
   session_kept_review (sessions);
 }
 
-static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten };
+static void
+on_clear_changed (gpointer user)
+{
+  sessions_review_clear (user);
+  dialer_on_clear_changed (user);
+}
+
+static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten,
+                                        .clear_changed = on_clear_changed };
 
 Sessions *
 sessions_new (const SessionsConfig *config, const SessionCallbacks *callbacks, gpointer user, GError **error)
@@ -81,6 +91,7 @@ sessions_new (const SessionsConfig *config, const SessionCallbacks *callbacks, g
   sessions->all = g_ptr_array_new ();
   sessions->addrs = g_ptr_array_new_with_free_func (g_free);
   sessions->open = g_hash_table_new (fingerprint_hash, fingerprint_equal_func);
+  sessions->clear = g_hash_table_new (NULL, NULL);
   session_kept_init (sessions);
   sessions->listener = listener_new (config->poller, config->port, config->interfaces, &listener_limits_default,
                                      session_on_accepted, sessions, error);
@@ -100,6 +111,7 @@ sessions_free (Sessions *sessions)
   if (sessions == NULL)
     return;
   sessions->stopping = TRUE;
+  g_clear_handle_id (&sessions->review_source, g_source_remove);
   trust_unwatch (sessions->config.trust, sessions);
   g_clear_pointer (&sessions->listener, listener_free);
   dialer_clear (sessions);
@@ -113,6 +125,7 @@ sessions_free (Sessions *sessions)
     }
   session_kept_clear (sessions);
   g_hash_table_unref (sessions->open);
+  g_hash_table_unref (sessions->clear);
   g_ptr_array_unref (sessions->all);
   g_ptr_array_unref (sessions->addrs);
   g_free (sessions);
@@ -136,7 +149,7 @@ sessions_find (Sessions *sessions, Contact *contact)
       if (session != NULL)
         return session;
     }
-  return NULL;
+  return g_hash_table_lookup (sessions->clear, GUINT_TO_POINTER (contact_get_id (contact)));
 }
 
 void
@@ -160,6 +173,7 @@ sessions_set_addr (Sessions *sessions, const char *addr)
   if (sessions->addrs->len >= FORMER_ADDRS_MAX)
     g_ptr_array_remove_index (sessions->addrs, 0);
   g_ptr_array_add (sessions->addrs, g_strdup (addr));
+  sessions->named_at = g_get_monotonic_time ();
   dialer_on_named (sessions);
 }
 
@@ -188,6 +202,8 @@ session_get_contact (const Session *session)
 {
   Key *key = session_get_key (session);
 
+  if (session->clear)
+    return contacts_get (session->sessions->config.contacts, session->contact);
   return key != NULL ? key_get_contact (key) : NULL;
 }
 
@@ -196,7 +212,15 @@ session_is_trusted (const Session *session)
 {
   Key *key = session_get_key (session);
 
+  if (session->clear)
+    return session_admits_clear (session);
   return key != NULL && key_get_level (key) >= TRUST_PINNED && !contact_is_blocked (key_get_contact (key));
+}
+
+gboolean
+session_is_clear (const Session *session)
+{
+  return session->clear;
 }
 
 /* A stranger may ask for answers and not read them. We write nothing else to it, so there is no need for much room. */
@@ -245,6 +269,8 @@ session_send (Session *session, const Stanza *stanza)
 gboolean
 session_send_tagged (Session *session, const Stanza *stanza, const char *tag)
 {
+  if (session->clear && !session_admits_clear (session))
+    return FALSE;
   return session->stream != NULL && !session->ended && stream_send_tagged (session->stream, stanza, tag);
 }
 
@@ -323,10 +349,13 @@ session_describe (const Session *session)
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  if (session->tls != NULL && session->link != NULL && session->open)
+  if ((session->tls != NULL || session->clear) && session->link != NULL && session->open)
     {
-      g_variant_builder_add (&builder, "{sv}", "tls", g_variant_new_string (tls_get_version (session->tls)));
-      g_variant_builder_add (&builder, "{sv}", "cipher", g_variant_new_string (tls_get_cipher (session->tls)));
+      g_variant_builder_add (&builder, "{sv}", "insecure", g_variant_new_boolean (session->clear));
+      g_variant_builder_add (&builder, "{sv}", "tls",
+                             g_variant_new_string (session->clear ? "none" : tls_get_version (session->tls)));
+      g_variant_builder_add (&builder, "{sv}", "cipher",
+                             g_variant_new_string (session->clear ? "" : tls_get_cipher (session->tls)));
       g_variant_builder_add (&builder, "{sv}", "direction",
                              g_variant_new_string (session->inbound ? "inbound" : "outbound"));
       g_variant_builder_add (&builder, "{sv}", "address", g_variant_new_string (session->address));

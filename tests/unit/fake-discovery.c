@@ -15,7 +15,7 @@ struct _Discovery {
   guint16 port;
   GPtrArray *txt;
   guint updates, rescans;
-  GHashTable *targets; /* instance → GSocketAddress */
+  GHashTable *targets; /* instance → GPtrArray of GSocketAddress */
   GHashTable *asked;   /* instance → count */
   GPtrArray *queries;
 };
@@ -50,7 +50,7 @@ discovery_new (DiscoveryChoice choice, char **interfaces, const DiscoveryCallbac
   d->callbacks = *callbacks;
   d->user = user;
   d->machine = g_strdup ("pronto");
-  d->targets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
+  d->targets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   d->asked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   d->queries = g_ptr_array_new ();
   latest = d;
@@ -122,17 +122,15 @@ static gboolean
 on_answer (gpointer data)
 {
   DiscoveryQuery *query = data;
-  GSocketAddress *target = g_hash_table_lookup (query->d->targets, query->instance);
-  g_autoptr (GPtrArray) targets = g_ptr_array_new_with_free_func (g_object_unref);
+  GPtrArray *known = g_hash_table_lookup (query->d->targets, query->instance);
+  g_autoptr (GPtrArray) targets = known ? g_ptr_array_ref (known) : NULL;
   g_autoptr (GError) error = NULL;
   DiscoveryResolved done = query->done;
   gpointer user = query->user;
 
   query->source = 0;
   query_free (query);
-  if (target)
-    g_ptr_array_add (targets, g_object_ref (target));
-  else
+  if (!targets)
     g_set_error_literal (&error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_REACHABLE, "no address was announced for this name");
   done (user, error ? NULL : targets, error);
   return G_SOURCE_REMOVE;
@@ -280,13 +278,24 @@ fake_discovery_gone (Discovery *d, const char *instance, int ifindex, int family
 void
 fake_discovery_locate (Discovery *d, const char *instance, const char *address, guint16 port)
 {
-  GSocketAddress *target = address ? g_inet_socket_address_new_from_string (address, port) : NULL;
+  g_hash_table_remove (d->targets, instance);
+  if (address)
+    fake_discovery_locate_also (d, instance, address, port);
+}
 
-  g_assert_true (!address || target);
-  if (target)
-    g_hash_table_insert (d->targets, g_strdup (instance), target);
-  else
-    g_hash_table_remove (d->targets, instance);
+void
+fake_discovery_locate_also (Discovery *d, const char *instance, const char *address, guint16 port)
+{
+  GSocketAddress *target = g_inet_socket_address_new_from_string (address, port);
+  GPtrArray *known = g_hash_table_lookup (d->targets, instance);
+
+  g_assert_nonnull (target);
+  if (!known)
+    {
+      known = g_ptr_array_new_with_free_func (g_object_unref);
+      g_hash_table_insert (d->targets, g_strdup (instance), known);
+    }
+  g_ptr_array_add (known, target);
 }
 
 guint

@@ -28,4 +28,6 @@ void fake_discovery_gone (Discovery *d, const char *instance, int ifindex, int f
 
 /* What resolving that instance gives from now on: "ADDRESS" and port, or NULL = nobody answers. Answers come from the main loop. */
 void fake_discovery_locate (Discovery *d, const char *instance, const char *address, guint16 port);
+/* One more address there. */
+void fake_discovery_locate_also (Discovery *d, const char *instance, const char *address, guint16 port);
 guint fake_discovery_count_resolves (Discovery *d, const char *instance);

@@ -161,6 +161,14 @@ tests_unit_test_session_SOURCES = tests/unit/test-session.c tests/unit/host-help
 tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_session_LDADD = $(model_libs)
 
+# What people allow in clear is answered by the test.
+unit_tests += tests/unit/test-session-clear
+tests_unit_test_session_clear_SOURCES = tests/unit/test-session-clear.c tests/unit/host-helper.h tests/unit/people-helper.h \
+	tests/unit/store-helper.h $(fake_discovery)
+tests_unit_test_session_clear_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_session_clear_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=trust_admits_clear -Wl,--wrap=trust_still_admits_clear
+tests_unit_test_session_clear_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-settings
 tests_unit_test_settings_SOURCES = tests/unit/test-settings.c tests/unit/store-helper.h
 tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
