@@ -214,6 +214,15 @@ take_live (Session *old, const char *id)
   return sm;
 }
 
+/* Both called to resume, ours was granted, and only then theirs comes in: to follow it would end the stream that they go on with,
+ * and leave both without the state. */
+static gboolean
+is_overtaken (Session *session, const Session *old)
+{
+  return old->stream != NULL && g_get_monotonic_time () - old->opened_at < SIMULTANEOUS_US
+         && stream_is_behind (session->stream, old->stream);
+}
+
 static Sm *
 on_take (gpointer user, const char *id)
 {
@@ -225,6 +234,11 @@ on_take (gpointer user, const char *id)
 
   if (!session_is_trusted (session))
     return NULL;
+  if (old != NULL && session->inbound && is_overtaken (session, old))
+    {
+      stream_fail (session->stream, "conflict", NULL);
+      return NULL;
+    }
   if (old != NULL)
     return take_live (old, id);
   if (kept == NULL || g_strcmp0 (sm_get_id (kept->sm), id) != 0)

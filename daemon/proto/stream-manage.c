@@ -329,6 +329,7 @@ in_resume_request (Stream *s, const Stanza *e)
       stream_reproach (s, "bad-format", NULL);
       return;
     }
+  s->peer_h = h;
   sm = strlen (previd) <= SM_ID_MAX ? s->manage->take (s->user, previd) : NULL;
   if (s->state == STATE_ENDED)
     {
@@ -364,6 +365,7 @@ in_resumed (Stream *s, const Stanza *e)
       stream_reproach (s, "bad-format", NULL);
       return;
     }
+  s->peer_h = h;
   sm = s->manage->take (s->user, previd);
   /* Expired meanwhile, or another stream went on with it: then what our <resume/> said is not true any more. */
   if (sm == NULL || sm_get_h (sm) != s->resume_h)
@@ -501,6 +503,12 @@ stream_is_resumed (const Stream *s, guint *resent)
 {
   *resent = s->resent;
   return s->resumed;
+}
+
+gboolean
+stream_is_behind (const Stream *s, const Stream *resumed)
+{
+  return resumed->resumed && resumed->role == STREAM_INITIATOR && s->peer_h == resumed->peer_h;
 }
 
 gboolean

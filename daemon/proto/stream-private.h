@@ -68,6 +68,7 @@ struct _Stream {
   gboolean resumed, suspended;
   guint32 resume_h;     /* what our <resume/> said */
   char *resume_id;
+  guint32 peer_h;       /* what their <resume/> or <resumed/> said */
   guint resent;         /* stanzas sent again at the resumption */
   guint64 ticket;       /* of the stanza that is being handed up; 0 = somebody took it over */
   gboolean ask_due;     /* stanzas left since the last <r/> */

@@ -143,6 +143,9 @@ const Sm *stream_get_sm (const Stream *stream);
 gboolean stream_is_managed (const Stream *stream);
 /* It goes on where another one ended; `resent` stanzas were sent again for that. */
 gboolean stream_is_resumed (const Stream *stream, guint *resent);
+/* The <resume/> on this stream may have left before its sender had heard of ours on the other, which it granted: it has
+ * counted nothing since. */
+gboolean stream_is_behind (const Stream *stream, const Stream *resumed);
 /* Initiator: <resume/> was sent and not answered yet. */
 gboolean stream_is_resuming (const Stream *stream);
 /* The state of a stream that ends uncleanly or gives way, for another one to resume; NULL where that is not possible. Also

@@ -585,6 +585,14 @@ class Peer:
         self.streams = []
 
 
+def peer_with(host, daemon, lower, name):
+    """A peer whose fingerprint is lower, or higher, than the daemon's."""
+    while True:
+        peer = Peer(host, name, daemon)
+        if (peer.fp < daemon.get_prop("", "Manager", "Fingerprint")) == lower:
+            return peer
+
+
 # --- the daemon's side ---------------------------------------------------------------------------
 
 def start(lan, host="pronto", name="juliet", **options):

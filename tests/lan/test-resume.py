@@ -9,7 +9,7 @@ import time
 import rig
 from gi.repository import Gio, GLib
 from people import befriend, queued, received, send, state_of, wait_sight, wait_state, with_key
-from peer import DELAY, DISCO, PING, RECEIPTS, SM, STANZA_ERRORS, Peer, chat, new_id, pin, start
+from peer import DELAY, DISCO, PING, RECEIPTS, SM, STANZA_ERRORS, Peer, chat, new_id, peer_with, pin, start
 from talkers import SUSPENDED, Talker, break_streams, meet, resumptions, said, words
 
 ROUNDS = int(os.environ.get("EARSHOT_RESUMPTIONS", "24"))
@@ -230,6 +230,33 @@ def resume(peer, name, h=0):
     stream = peer.dial().open(manage=True)
     stream.send("<resume xmlns='%s' previd='%s' h='%d'/>" % (SM, name, h))
     return stream, stream.element()
+
+
+@rig.test
+def crossing(lan):
+    """2.8 S-26: both call to resume, the daemon's call is granted, and only then the peer's comes in: it gives way, and nothing is lost"""
+    juliet = start(lan)
+    peer = peer_with(lan.host("forza", avahi="none"), juliet, False, "romeo@forza")
+    listener = peer.listen()
+    contact = pin(juliet, peer, listener)
+    name = suspended(juliet, peer)
+    theirs = peer.dial().open(manage=True)
+    send(juliet, contact, "on which")
+    ours = listener.accept(20)
+    ours.open(final=NO_RECEIPTS)
+    assert ours.element("{%s}resume" % SM).get("previd") == name
+    ours.send("<resumed xmlns='%s' previd='%s' h='1'/>" % (SM, name))
+    juliet.wait_for(lambda: said(juliet, "stream resumed"), 10, "the daemon to resume")
+    theirs.send("<resume xmlns='%s' previd='%s' h='1'/>" % (SM, name))
+    theirs.error("conflict")
+    ours.message("on which")
+    ours.alive()
+    # Who has counted since has seen the daemon's call, and calls because that broke: it replaces it at once.
+    theirs = peer.dial().open(manage=True)
+    theirs.send("<resume xmlns='%s' previd='%s' h='2'/>" % (SM, name))
+    assert theirs.element().tag == "{%s}resumed" % SM
+    ours.error("conflict")
+    theirs.alive()
 
 
 STATES = 64

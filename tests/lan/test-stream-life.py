@@ -6,8 +6,8 @@ import os
 import time
 
 import rig
-from people import contacts, fingerprint, queued, received, requests, send, state_of, wait_received, wait_state
-from peer import (PING, RECEIPTS, STANZA_ERRORS, TLS, TRUST, Call, Closed, Peer, Silence, chat, connect, new_id, pin, said, start,
+from people import contacts, queued, received, requests, send, state_of, wait_received, wait_state
+from peer import (PING, RECEIPTS, STANZA_ERRORS, TLS, TRUST, Call, Closed, Peer, Silence, chat, connect, new_id, peer_with, pin, said, start,
                   together)
 
 LONG = os.environ.get("EARSHOT_LONG") == "1"
@@ -349,14 +349,6 @@ def restricted_streams_limit(lan):
 
 
 # --- two at once ------------------------------------------------------------------------------------
-
-def peer_with(host, daemon, lower, name):
-    """A peer whose fingerprint is lower, or higher, than the daemon's."""
-    while True:
-        peer = Peer(host, name, daemon)
-        if (peer.fp < fingerprint(daemon)) == lower:
-            return peer
-
 
 @rig.test
 def simultaneous_open(lan):
