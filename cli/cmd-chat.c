@@ -351,6 +351,8 @@ converse (Ctl *ctl, Chat *chat)
     return ctl_fail (ctl, error);
   say (ctl, chat, "chat with %s (%s, %s); /quit ends, /help lists more", label, peer_get_trust (ctl, chat->path),
        chat->reach);
+  if (peer_is_legacy (ctl, chat->path))
+    say (ctl, chat, "without encryption: anybody on the link can read and change it, and who it is nobody knows");
   chat->raw = ctl->tty_out && !ctl->json && line_edit_raw_terminal ();
   show_prompt (ctl, chat);
   chat->input_id = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_typed, both);

@@ -25,6 +25,7 @@ static const Setting settings[] = {
   { "eager-connect", "EagerConnect", 's', "never, queued, always", "When peers are dialled" },
   { "max-strangers", "MaxStrangers", 'u', "number", "How many unknown peers are remembered" },
   { "trust-mode", "TrustMode", 's', "ask, tofu, strict", "What happens to unknown keys" },
+  { "legacy-policy", "LegacyPolicy", 's', "refuse, ask, allow", "What happens to peers without encryption" },
   { "share-name", "ShareName", 'b', "true, false", "Announce your full name" },
   { "share-jid", "ShareJid", 'b', "true, false", "Announce your Internet address (JID)" },
   { "share-email", "ShareEmail", 'b', "true, false", "Announce your e-mail address" },

@@ -20,7 +20,7 @@ static gboolean option_lines;
 
 static const GOptionEntry options[] = {
   { "wait", 0, 0, G_OPTION_ARG_STRING, &option_wait, "queued (default), sent, delivered or displayed", "STATE" },
-  { "require", 0, 0, G_OPTION_ARG_STRING, &option_require, "Least trust: encrypted, pinned, vouched, ca, verified",
+  { "require", 0, 0, G_OPTION_ARG_STRING, &option_require, "Least trust: insecure-ok, encrypted, pinned, vouched, ca, verified",
     "LEVEL" },
   { "expires", 0, 0, G_OPTION_ARG_STRING, &option_expires, "Give up sending after that: 2h, 23:30, a date", "TIME" },
   { "token", 0, 0, G_OPTION_ARG_STRING, &option_token, "The same token within 7 days is the same message", "TOKEN" },
@@ -411,6 +411,20 @@ finish (Ctl *ctl, Job *job, gboolean complete)
   return job->failed->len == job->targets->len ? job->first_code : EXIT_PARTIAL;
 }
 
+/* Before the first byte of it is stored. */
+static void
+warn_of_clear (Ctl *ctl, Job *job)
+{
+  for (guint i = 0; i < job->targets->len; i++)
+    {
+      const char *path = g_ptr_array_index (job->targets, i);
+      g_autofree char *label = peer_dup_label (ctl, path);
+
+      if (peer_is_legacy (ctl, path))
+        ctl_note (ctl, "WITHOUT ENCRYPTION: %s has none; anybody on the link can read and change what goes there", label);
+    }
+}
+
 static int
 run_job (Ctl *ctl, Job *job, GPtrArray *names)
 {
@@ -423,6 +437,7 @@ run_job (Ctl *ctl, Job *job, GPtrArray *names)
     return ctl_fail (ctl, error);
   if ((code = find_targets (ctl, job, names)) != EXIT_DONE)
     return code;
+  warn_of_clear (ctl, job);
   gboolean complete = send_all (ctl, job);
 
   if (job->wanted > 0 && job->sent->len > 0)
@@ -458,7 +473,8 @@ const Command command_send = {
   .detail = "The last of two or more arguments is the text; - or a single argument reads it from stdin. With --to all\n"
             "arguments are text. A text that begins with a dash goes behind --. Nothing is sent unless every PEER is\n"
             "known. With --wait: exit 6 when time ran out, 7 when a decision about trust holds the message, 8 when\n"
-            "the other side refused it.",
+            "the other side refused it. Without --require a message may go unencrypted to a peer that you let speak that way\n"
+            "(trust legacy); with --require encrypted or more it never does.",
   .examples = "xmppctl send juliet 'Wherefore art thou?'\n"
               "make 2>&1 | xmppctl send juliet -\n"
               "xmppctl send --wait=delivered --timeout 60 juliet 'are you there?'\n"

@@ -22,7 +22,7 @@ explain_reach (Ctl *ctl, const char *path)
     { "Refused", "it closed the last stream: its user blocked or rejected our key" },
     { "NotTrusted", "a key we do not trust answered there: xmppctl trust pending" },
     { "NameConflict", "another key answered under this name: xmppctl trust pending" },
-    { "PeerInsecure", "it offers no encryption, and nothing is sent in the clear" },
+    { "PeerInsecure", "it offers no encryption, and may not be spoken to without: xmppctl trust legacy --help" },
     { "Timeout", "it took too long to answer" },
     { "Mismatch", "the key that answered is not the announced one" },
   };
@@ -125,6 +125,9 @@ print_text (Ctl *ctl, const char *path)
 
   out_field (ctl, "trust", peer_get_trust (ctl, path));
   out_field (ctl, "name", label);
+  if (peer_is_legacy (ctl, path))
+    out_field (ctl, "kind", model_bool (ctl->model, path, "Contact", "LegacyAllowed")
+                              ? "legacy: no encryption, allowed by you" : "legacy: no encryption");
   out_field (ctl, "claims", model_string (ctl->model, path, "Contact", "ClaimedName"));
   out_field (ctl, "address", model_string (ctl->model, path, "Contact", "ClaimedAddress"));
   out_field (ctl, "name warning", model_string (ctl->model, path, "Contact", "NameWarning"));

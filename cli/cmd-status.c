@@ -55,6 +55,7 @@ print_json (Ctl *ctl, ReachCounts counts)
   json_object_set_string_member (object, "status_text", string (ctl, "Manager", "StatusText"));
   json_object_set_string_member (object, "visibility", string (ctl, "Manager", "Visibility"));
   json_object_set_string_member (object, "trust_mode", string (ctl, "Manager", "TrustMode"));
+  json_object_set_string_member (object, "legacy_policy", string (ctl, "Manager", "LegacyPolicy"));
   json_object_set_string_member (object, "version", string (ctl, "Manager", "Version"));
   json_set_time (object, "start_time", number (ctl, "Manager", "StartTime"));
   json_object_set_string_member (object, "network", string (ctl, "Network", "State"));
@@ -142,6 +143,7 @@ run_status (Ctl *ctl, int argc, char **argv)
       g_autofree char *since = time_format_local (number (ctl, "Manager", "StartTime"));
 
       out_field (ctl, "trust mode", string (ctl, "Manager", "TrustMode"));
+      out_field (ctl, "legacy policy", string (ctl, "Manager", "LegacyPolicy"));
       out_field (ctl, "daemon", string (ctl, "Manager", "Version"));
       out_field (ctl, "running since", since);
       out_field (ctl, "features", list);

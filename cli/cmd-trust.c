@@ -108,6 +108,31 @@ named (Ctl *ctl, int argc, char **argv)
   return option_fingerprint;
 }
 
+/* There is no key to compare: a person is told what that means, a script says that it knows. */
+static int
+confirm_legacy (Ctl *ctl, const char *contact)
+{
+  g_autofree char *label = peer_dup_label (ctl, contact);
+  g_autofree char *endpoints = peer_dup_endpoints (ctl, contact);
+  g_autofree char *who = peer_dup_selector (ctl, contact);
+
+  if (option_yes)
+    return EXIT_DONE;
+  if (!ctl->can_ask)
+    {
+      ctl_hint (ctl, "xmppctl trust legacy %s allow --yes", who);
+      return ctl_usage (ctl, "without a terminal, letting a peer speak without encryption needs --yes");
+    }
+  out_field (ctl, "peer", label);
+  out_field (ctl, "address", model_string (ctl->model, contact, "Contact", "ClaimedAddress"));
+  out_field (ctl, "endpoints", endpoints);
+  out_line (ctl, "%s", "It has no key. Anybody on the link can read and change what goes there, and claim that name.");
+  if (ctl_ask (ctl, "Let it speak without encryption?"))
+    return EXIT_DONE;
+  ctl_note (ctl, "nothing was changed");
+  return EXIT_FAILED;
+}
+
 /* Has somebody seen the fingerprint? Scripts bring it, people are shown it. */
 static int
 confirm (Ctl *ctl, const Decision *decision, const char *verb)
@@ -116,6 +141,8 @@ confirm (Ctl *ctl, const Decision *decision, const char *verb)
   g_autofree char *groups = fingerprint_dup_groups (decision->fingerprint != NULL ? decision->fingerprint : "");
   g_autofree char *question = g_strdup_printf ("%s this key?", verb);
 
+  if (decision->request != NULL && request_is_legacy (ctl, decision->request))
+    return confirm_legacy (ctl, decision->contact);
   if (option_fingerprint != NULL)
     return EXIT_DONE;
   if (!ctl->can_ask)
@@ -364,6 +391,40 @@ run_forget (Ctl *ctl, int argc, char **argv)
   return EXIT_DONE;
 }
 
+/* --- legacy ------------------------------------------------------------------------------------ */
+
+static int
+run_legacy (Ctl *ctl, int argc, char **argv)
+{
+  g_auto (Decision) decision = { 0 };
+  g_autoptr (GError) error = NULL;
+  gboolean allow = g_str_equal (argv[1], "allow");
+  int code;
+
+  if (!allow && !g_str_equal (argv[1], "refuse"))
+    return ctl_usage (ctl, "say allow or refuse, not '%s'", argv[1]);
+  if (!ctl_load (ctl, &error))
+    return ctl_fail (ctl, error);
+  /* By address, too: who has no key is nothing but its name, and the daemon says no to all others. */
+  decision.contact = peer_select (ctl, argv[0], SELECTOR_ANY, &error);
+  if (decision.contact == NULL)
+    return ctl_fail (ctl, error);
+  if (*peer_get_fingerprint (ctl, decision.contact) != '\0')
+    {
+      ctl_hint (ctl, "its key is what you decide about: xmppctl show %s", argv[0]);
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_TRUSTED, "%s has a key, and is never spoken to without encryption", argv[0]);
+      return ctl_fail (ctl, error);
+    }
+  if (allow && (code = confirm_legacy (ctl, decision.contact)) != EXIT_DONE)
+    return code;
+  if (!ctl_set_property (ctl, decision.contact, "Contact", "LegacyAllowed", g_variant_new_boolean (allow), &error)
+      || (option_name != NULL
+          && !ctl_set_property (ctl, decision.contact, "Contact", "Petname", g_variant_new_string (option_name), &error)))
+    return ctl_fail (ctl, error);
+  report (ctl, &decision, argv[1]);
+  return EXIT_DONE;
+}
+
 /* --- the table ------------------------------------------------------------------------------------ */
 
 static const GOptionEntry accept_options[] = { FINGERPRINT_ENTRY,
@@ -380,6 +441,10 @@ static const GOptionEntry replace_options[] = { FINGERPRINT_ENTRY,
 static const GOptionEntry revoke_options[] = { FINGERPRINT_ENTRY,
                                                { "reason", 0, 0, G_OPTION_ARG_STRING, &option_reason,
                                                  "Why, for the record", "TEXT" },
+                                               G_OPTION_ENTRY_NULL };
+static const GOptionEntry legacy_options[] = { { "yes", 0, 0, G_OPTION_ARG_NONE, &option_yes, "Do not ask", NULL },
+                                               { "name", 0, 0, G_OPTION_ARG_STRING, &option_name,
+                                                 "Give it this petname at once", "PETNAME" },
                                                G_OPTION_ENTRY_NULL };
 static const GOptionEntry forget_options[] = { { "yes", 0, 0, G_OPTION_ARG_NONE, &option_yes, "Do not ask", NULL },
                                                G_OPTION_ENTRY_NULL };
@@ -453,14 +518,32 @@ static const Command command_trust_forget = {
   .run = run_forget,
 };
 
+static const Command command_trust_legacy = {
+  .name = "legacy",
+  .args = "PEER allow|refuse",
+  .summary = "Let a peer without encryption speak, or not",
+  .detail =
+    "Old iChat, Pidgin and Salut know no encryption, and are refused. PEER is a petname or a full address. What goes\n"
+    "there can be read and changed by anybody on the link, and who sends under that name nobody knows; such messages\n"
+    "are marked insecure. A peer that ever showed a key is never spoken to that way. For all peers at once:\n"
+    "xmppctl config set legacy-policy ask.",
+  .examples = "xmppctl trust legacy bob@mac allow --name bob\n"
+              "xmppctl trust legacy bob refuse",
+  .options = legacy_options,
+  .min_args = 2,
+  .max_args = 2,
+  .run = run_legacy,
+};
+
 static const Command *const subcommands[] = { &command_trust_ls,      &command_trust_pending,
                                               &command_trust_accept,  &command_trust_reject,
                                               &command_trust_replace, &command_trust_revoke,
-                                              &command_trust_forget,  NULL };
+                                              &command_trust_legacy,  &command_trust_forget,
+                                              NULL };
 
 const Command command_trust = {
   .name = "trust",
-  .args = "ls|pending|accept|reject|replace|revoke|forget",
+  .args = "ls|pending|accept|reject|replace|revoke|legacy|forget",
   .summary = "Decide whose keys to trust",
   .detail = "Without a subcommand: ls.",
   .examples = "xmppctl trust pending\n"

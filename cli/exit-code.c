@@ -30,7 +30,7 @@ static const struct {
   { "NameConflict", EXIT_NOT_TRUSTED, "another key claims this name; see both: xmppctl trust pending" },
   { "Blocked", EXIT_NOT_TRUSTED, "allow it again with: xmppctl unblock PEER" },
   { "Mismatch", EXIT_NOT_TRUSTED, "the fingerprint is of another key; compare: xmppctl trust pending" },
-  { "PeerInsecure", EXIT_NOT_TRUSTED, "the peer offers no encryption; Earshot sends nothing in the clear" },
+  { "PeerInsecure", EXIT_NOT_TRUSTED, "the peer offers no encryption, or may not be spoken to without; see: xmppctl trust legacy --help" },
   { "Refused", EXIT_REFUSED, "the other side has to accept you first" },
   { "QuotaExceeded", EXIT_REFUSED, "too much is waiting there already; try again later" },
   { "AccessDenied", EXIT_UNAVAILABLE, "this program may not do that on this bus; see: xmppctl trust pending" },

@@ -15,6 +15,12 @@ peer_get_trust (Ctl *ctl, const char *path)
   return *trust != '\0' ? trust : "unknown";
 }
 
+gboolean
+peer_is_legacy (Ctl *ctl, const char *path)
+{
+  return g_str_equal (model_string (ctl->model, path, "Contact", "Kind"), "legacy");
+}
+
 const char *
 peer_get_petname (Ctl *ctl, const char *path)
 {
@@ -200,7 +206,12 @@ peer_select (Ctl *ctl, const char *text, SelectorUse use, GError **error)
       return NULL;
     }
   g_autoptr (GArray) otherwise = selector_match (candidates, text, SELECTOR_ANY);
+  const char *only = otherwise->len == 1
+                       ? g_array_index (candidates, SelectorCandidate, g_array_index (otherwise, guint, 0)).path
+                       : NULL;
 
+  if (only != NULL && peer_is_legacy (ctl, only))
+    return g_strdup (only);
   fail_nobody (ctl, text, use, otherwise->len > 0, error);
   return NULL;
 }
@@ -241,6 +252,7 @@ peer_to_json (Ctl *ctl, const char *path)
     { "blocked", "Blocked" },
     { "connected", "Connected" },
     { "presence_proven", "PresenceProven" },
+    { "legacy_allowed", "LegacyAllowed" },
   };
   JsonObject *object = json_line_new ("peer");
 

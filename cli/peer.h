@@ -23,8 +23,11 @@ char *peer_dup_selector (Ctl *ctl, const char *path);
 /* "(link address:port), ..."; caller frees. */
 char *peer_dup_endpoints (Ctl *ctl, const char *path);
 
+/* Whether it speaks in clear only: it has no key to be known by, and never had one. */
+gboolean peer_is_legacy (Ctl *ctl, const char *path);
 /* The contact meant by `text`; NULL and NOT_FOUND, AMBIGUOUS (candidates named) or USAGE (a claimed name where trust
- * changes). Caller frees. */
+ * changes, unless it is the full address of the only peer of that address, and legacy: there is nothing else to name it by).
+ * Caller frees. */
 char *peer_select (Ctl *ctl, const char *text, SelectorUse use, GError **error);
 
 /* {"petname","fingerprint","trust"}, with `trust` as given or, NULL, as it is now. */

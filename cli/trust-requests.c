@@ -47,6 +47,12 @@ request_offers (Ctl *ctl, const char *path, const char *choice)
   return g_strv_contains (choices, choice);
 }
 
+gboolean
+request_is_legacy (Ctl *ctl, const char *path)
+{
+  return g_str_equal (model_string (ctl->model, path, "Request", "Kind"), "legacy-peer");
+}
+
 /* --- showing --------------------------------------------------------------------------- */
 
 static void
@@ -91,7 +97,10 @@ dup_answer (Ctl *ctl, const char *path)
 {
   const char *fingerprint = request_get_fingerprint (ctl, path);
   const char *verb = request_offers (ctl, path, "replace") ? "replace" : "accept";
+  g_autofree char *who = peer_dup_selector (ctl, model_string (ctl->model, path, "Request", "Contact"));
 
+  if (*fingerprint == '\0')
+    return g_strdup_printf ("xmppctl trust legacy %s allow, or refuse, or block", who);
   return g_strdup_printf ("xmppctl trust %s %.*s, or reject, or block", verb, SELECTOR_PREFIX_MIN_TRUST, fingerprint);
 }
 
@@ -124,7 +133,12 @@ request_print (Ctl *ctl, const char *path)
     print_indented (ctl, "you forgot this key once");
   if (details != NULL)
     print_preview (ctl, details);
-  if (*fingerprint != '\0')
+  if (request_is_legacy (ctl, path))
+    {
+      print_indented (ctl, "address %s", request_detail (ctl, path, "address"));
+      print_indented (ctl, "no encryption: anybody on the link could read and change it, and claim that name");
+    }
+  if (*fingerprint != '\0' || request_is_legacy (ctl, path))
     {
       g_autofree char *answer = dup_answer (ctl, path);
 
@@ -166,6 +180,7 @@ request_print_json (Ctl *ctl, const char *path)
   json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, contact, NULL));
   json_object_set_string_member (object, "fingerprint", request_get_fingerprint (ctl, path));
   json_object_set_string_member (object, "claimed_name", request_detail (ctl, path, "name"));
+  json_object_set_string_member (object, "address", request_detail (ctl, path, "address"));
   json_object_set_string_member (object, "link", request_detail (ctl, path, "link"));
   json_object_set_string_member (object, "old_fingerprint", request_detail (ctl, path, "old_fingerprint"));
   json_object_set_string_member (object, "old_name", request_detail (ctl, path, "old_name"));

@@ -37,6 +37,7 @@ _xmppctl_options() {
         'trust reject') _xmppctl_words "--fingerprint $global" ;;
         'trust replace') _xmppctl_words "--fingerprint --release $global" ;;
         'trust revoke') _xmppctl_words "--fingerprint --reason $global" ;;
+        'trust legacy') _xmppctl_words "--yes --name $global" ;;
         'trust forget') _xmppctl_words "--yes $global" ;;
         'config ls') _xmppctl_words "--describe $global" ;;
         *) _xmppctl_words "$global" ;;
@@ -49,7 +50,7 @@ _xmppctl_value() {
         --color) _xmppctl_words 'auto always never' ;;
         --bus) _xmppctl_words 'session system' ;;
         --wait) _xmppctl_words 'queued sent delivered displayed' ;;
-        --require) _xmppctl_words 'encrypted pinned vouched ca verified' ;;
+        --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message state read trust request reach' ;;
         --from|--to) _xmppctl_peers ;;
@@ -61,15 +62,15 @@ _xmppctl_value() {
 _xmppctl_arguments() {
     case $1 in
         '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust block unblock name id net config completion' ;;
-        trust) _xmppctl_words 'ls pending accept reject replace revoke forget' ;;
+        trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
         id) _xmppctl_words 'show' ;;
         net) _xmppctl_words 'links static probe rescan' ;;
         'net static') _xmppctl_words 'ls add rm' ;;
         config) _xmppctl_words 'ls get set' ;;
         'config get'|'config set')
-            _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode share-name share-jid share-email' ;;
+            _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email' ;;
         completion) _xmppctl_words 'bash peers' ;;
-        show|send|log|wait|chat|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust forget')
+        show|send|log|wait|chat|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget')
             _xmppctl_peers ;;
     esac
 }

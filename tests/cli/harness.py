@@ -49,7 +49,7 @@ def populate(mock):
     mock.silent.clear()
     mock.retained, mock.after_send = 0, None
     mock.add(ROOT, "Manager", Version="0.1", Fingerprint=KEY_ME, DisplayId=" ".join(["0e0e0e0e"] * 8), Address="me@here", Nick="Me",
-             Show="available", Visibility="everyone", EagerConnect="queued", MaxStrangers=256, TrustMode="ask", PendingRequests=2,
+             Show="available", Visibility="everyone", EagerConnect="queued", MaxStrangers=256, TrustMode="ask", LegacyPolicy="refuse", PendingRequests=2,
              StartTime=1767607331512034, Features=["messages"], Warnings=[("clock", "the clock runs\x1b[5m")])
     mock.add(ROOT, "Messages", Queued=3, Held=1, Unread=2)
     mock.add(ROOT, "Network", Backend="avahi", State="running", InstanceName="me@here", Port=5298,
@@ -84,6 +84,21 @@ def populate(mock):
     mock.append("message", JULIET, "m1", announce=False, direction="in", from_=JULIET, key=KEY_JULIET, body="hi", trust="verified")
     mock.append("message", JULIET, "m2", announce=False, direction="in", from_=JULIET, key=KEY_JULIET, body=HOSTILE_BODY, trust="verified")
     mock.append("message", JULIET, "m3", announce=False, direction="out", body="hello you", state="delivered", reason="")
+
+
+BOB = ROOT + "/contact/5"
+
+
+def add_legacy(request=True, **more):
+    """A peer that knows no encryption, and the question about it."""
+    F.mock.do(lambda: F.mock.add(BOB, "Contact", **{**dict(ClaimedName="Bob", ClaimedAddress="bob@mac", Kind="legacy", Trust="none",
+                                                           Reach="sighted", LastError="PeerInsecure"), **more}))
+    F.mock.do(lambda: F.mock.add(BOB, "Conversation", Title="bob"))
+    if request:
+        F.mock.do(lambda: F.mock.add(ROOT + "/request/3", "Request", Id=3, Kind="legacy-peer", Contact=BOB, Key="/", Created=1767607331512034,
+                                     Choices=["allow", "refuse", "block"],
+                                     Details={"name": mock_variant("s", HOSTILE), "address": mock_variant("s", "bob@mac"),
+                                              "link": mock_variant("s", "wlan0"), "endpoints": mock_variant("as", ["fe80::9%wlan0"])}))
 
 
 def mock_variant(signature, value):

@@ -9,7 +9,7 @@ import termios
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (  # noqa: E402
-    F, GHOST, HOSTILE_BODY, JULIET, KEY_JULIET, KEY_MALLORY, KEY_ROMEO, ROMEO, Terminal, error_of, expect, full_name,
+    BOB, F, GHOST, HOSTILE_BODY, JULIET, KEY_JULIET, KEY_MALLORY, KEY_ROMEO, ROMEO, Terminal, add_legacy, error_of, expect, full_name,
     key_path, main, mock_variant, read_until, run, test, wait_for,
 )
 from mock import ROOT, Failure  # noqa: E402
@@ -68,6 +68,104 @@ def _():
     expect(F.mock.calls == [("Accept", key_path(KEY_JULIET), (KEY_JULIET, {}))], F.mock.calls)
     F.mock.do(lambda: F.mock.change(GHOST, "Contact", Petname="ghost"))
     run("trust", "accept", "ghost", "--fingerprint", KEY_JULIET, code=7)
+
+
+# --- without encryption -----------------------------------------------------------------
+
+
+@test("/legacy/pending-says-what-it-means-and-how-to-answer")
+def _():
+    add_legacy()
+    text = run("trust", "pending").out
+    block = text[text.index("none "):]
+    expect("legacy-peer" in block and "address bob@mac" in block and "no encryption" in block, text)
+    expect("xmppctl trust legacy 'bob@mac' allow, or refuse, or block" in block and "\x1b" not in text, text)
+    line = run("trust", "pending", "--json").lines()[2]
+    expect(line["kind"] == "legacy-peer" and line["fingerprint"] == "" and line["address"] == "bob@mac", line)
+    expect(line["choices"] == ["allow", "refuse", "block"] and line["peer"]["trust"] == "none", line)
+
+
+@test("/legacy/allow-needs-a-word-and-only-for-who-has-no-key")
+def _():
+    add_legacy(request=False)
+    result = run("trust", "legacy", "bob@mac", "allow", code=2)
+    expect("--yes" in result.err and F.called("Set") == [], result)
+    result = run("trust", "legacy", "juliet", "allow", "--yes", code=7)
+    expect("has a key" in result.err and F.called("Set") == [], result)
+    run("trust", "legacy", "bob@mac", "maybe", code=2)
+    run("trust", "legacy", "nobody@mac", "allow", "--yes", code=3)
+    expect(F.mock.calls == [], F.mock.calls)
+    line = run("--json", "trust", "legacy", "bob@mac", "allow", "--yes", "--name", "bob").lines()[0]
+    expect(line["choice"] == "allow" and line["fingerprint"] == "", line)
+    expect([(c[1], c[2][1:]) for c in F.called("Set")] == [(BOB, ("LegacyAllowed", True)), (BOB, ("Petname", "bob"))], F.mock.calls)
+    run("trust", "legacy", "bob", "refuse")
+    expect(F.called("Set")[-1][2][1:] == ("LegacyAllowed", False), F.mock.calls)
+    F.mock.failures["Set"] = [Failure("PeerInsecure", "its name has used a key: forget it first")]
+    result = run("trust", "legacy", "bob", "allow", "--yes", code=7)
+    expect("forget it first" in result.err, result)
+
+
+@test("/legacy/two-of-one-address-are-never-guessed")
+def _():
+    add_legacy(request=False)
+    F.mock.do(lambda: F.mock.change(GHOST, "Contact", ClaimedAddress="bob@mac"))
+    for verb in (("trust", "legacy", "bob@mac", "allow", "--yes"), ("block", "bob@mac"), ("trust", "forget", "bob@mac", "--yes")):
+        expect(run(*verb, code=4 if verb[1] == "legacy" else 2).out == "", verb)
+    expect(F.mock.calls == [], F.mock.calls)
+
+
+@test("/legacy/the-question-is-answered-as-any-other")
+def _():
+    add_legacy()
+    result = run("trust", "accept", "bob@mac", code=2)
+    expect("trust legacy 'bob@mac' allow --yes" in result.err and F.mock.calls == [], result)
+    run("trust", "accept", "bob@mac", "--fingerprint", KEY_ROMEO, code=7)
+    expect(F.mock.calls == [], F.mock.calls)
+    run("trust", "reject", "bob@mac")
+    run("block", "bob@mac")
+    expect([c[0] for c in F.mock.calls] == ["Resolve", "Set"], F.mock.calls)
+    expect(F.mock.calls[0][1:] == (ROOT + "/request/3", ("refuse", {})), F.mock.calls)
+
+
+@test("/legacy/allow-on-a-terminal-shows-and-asks")
+def _():
+    add_legacy(Endpoints=[("wlan0", "fe80::9%wlan0", 5298, False, 0)])
+    terminal = Terminal("trust", "accept", "bob@mac", "--name", "bob")
+    text = terminal.read_until("[y/N]")
+    expect("fe80::9%wlan0" in text and "Anybody on the link" in text, text)
+    terminal.type("n\n")
+    expect(terminal.finish()[0] == 1 and F.mock.calls == [], F.mock.calls)
+    terminal = Terminal("trust", "accept", "bob@mac", "--name", "bob")
+    terminal.read_until("[y/N]")
+    terminal.type("y\n")
+    expect(terminal.finish()[0] == 0, "yes")
+    expect(F.mock.calls == [("Resolve", ROOT + "/request/3", ("allow", {"petname": "bob"}))], F.mock.calls)
+
+
+@test("/legacy/send-warns-log-marks-show-says")
+def _():
+    add_legacy(request=False, Petname="bob", Connected=True, LegacyAllowed=True, LastError="",
+               Session={"tls": mock_variant("s", "none"), "direction": mock_variant("s", "in")})
+    result = run("send", "bob", "hi")
+    expect("WITHOUT ENCRYPTION: bob" in result.err and "WITHOUT" not in result.out, result)
+    expect("WITHOUT" not in run("send", "juliet", "hi").err, "to juliet")
+    F.mock.failures["Send"] = [Failure("PeerInsecure", "speaks in clear only, and verified is required")]
+    run("send", "--require", "verified", "bob", "hi", code=7)
+    F.mock.do(lambda: F.mock.append("message", BOB, "c1", announce=False, direction="in", from_=BOB, body="verified  hello", trust="none",
+                                    insecure=True))
+    F.mock.do(lambda: F.mock.append("message", BOB, "c2", announce=False, direction="out", body="well", state="sent", reason="unconfirmed",
+                                    insecure=True))
+    rows = run("log", "bob").out.splitlines()
+    expect(len([row for row in rows if row.startswith("insecure ")]) == 2, rows)
+    expect(not [row for row in rows if row.startswith("verified")], rows)
+    lines = [l for l in run("log", "bob", "--json").lines() if l["type"] == "message"]
+    expect(lines[-1]["insecure"] and lines[-2]["insecure"] and lines[-2]["peer"] == {"petname": "bob", "fingerprint": "", "trust": "none"}, lines)
+    text = run("show", "bob").out
+    expect("legacy: no encryption, allowed by you" in text and "tls none" in text, text)
+    line = run("show", "bob", "--json").lines()[0]
+    expect(line["kind"] == "legacy" and line["trust"] == "none" and line["legacy_allowed"] and line["session"]["tls"] == "none", line)
+    row = [row for row in run("peers").out.splitlines() if "bob" in row]
+    expect(row and row[0].startswith("none "), row)
 
 
 @test("/trust/name-conflict-takes-no-plain-yes")

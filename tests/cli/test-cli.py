@@ -543,13 +543,15 @@ def _():
 @test("/config/ls-get-set")
 def _():
     expect("trust-mode    = ask" in run("config").out, "ls")
+    expect("legacy-policy = refuse" in run("config").out and run("config", "get", "legacy-policy").out == "refuse\n", "legacy")
     expect("dnd" in run("config", "ls", "--describe").out, "describe")
     expect(run("config", "get", "show").out == "available\n", "get")
     run("config", "set", "show", "dnd")
     run("config", "set", "max-strangers", "64")
+    run("config", "set", "legacy-policy", "ask")
     run("config", "set", "share-jid", "yes")
     values = [call[2][1:] for call in F.called("Set")]
-    expect(values == [("Show", "dnd"), ("MaxStrangers", 64), ("ShareJid", True)], values)
+    expect(values == [("Show", "dnd"), ("MaxStrangers", 64), ("LegacyPolicy", "ask"), ("ShareJid", True)], values)
     F.mock.failures["Set"] = [Failure("InvalidArgument")]
     expect("available, away, dnd" in run("config", "set", "show", "grumpy", code=2).err, "hint")
     run("config", "get", "bogus", code=3)
