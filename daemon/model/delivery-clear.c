@@ -11,12 +11,6 @@
 
 #define NS_XHTML "http://www.w3.org/1999/xhtml"
 
-gboolean
-delivery_is_clear (const Session *session)
-{
-  return session_get_key (session) == NULL;
-}
-
 /* Line by line; \r\n is one break. */
 static void
 add_lines (Stanza *font, const char *body)

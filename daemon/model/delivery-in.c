@@ -236,13 +236,13 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   incoming->delivery = delivery;
   incoming->session = session_get_id (session);
   incoming->contact = contact_get_id (contact);
-  incoming->clear = delivery_is_clear (session);
+  incoming->clear = session_is_clear (session);
   if (!incoming->clear)
     incoming->key = *key_get_fingerprint (key);
   /* Without an id nobody can repeat it knowingly: it gets one of ours. */
   incoming->id = id != NULL && *id != '\0' && strlen (id) <= ID_MAX ? g_strdup (id) : g_uuid_string_random ();
   incoming->wants_receipt = !incoming->clear && id != NULL && *id != '\0' && stanza_get_child (message, "request", NS_RECEIPTS) != NULL;
-  incoming->aside = !session_is_trusted (session);
+  incoming->aside = !incoming->clear && !session_is_trusted (session);
   incoming->ticket = session_defer (session);
   g_free (entry->kind);
   entry->kind = g_strdup ("message");
@@ -301,7 +301,7 @@ on_clear (Delivery *delivery, Session *session, const Stanza *message, const Sta
   if (body == NULL || g_strcmp0 (type, "error") == 0 || g_strcmp0 (type, "groupchat") == 0)
     return;
   /* It showed a key this moment, or people said no: the stream is about to end. */
-  if (!trust_still_admits_clear (delivery->config.trust, session_get_contact (session)))
+  if (!session_is_trusted (session) || !trust_still_admits_clear (delivery->config.trust, session_get_contact (session)))
     return;
   store_message (delivery, session, message, stanza_dup_text (body));
 }
@@ -333,7 +333,7 @@ delivery_on_message (Delivery *delivery, Session *session, const Stanza *message
 
   if (contact == NULL)
     return;
-  if (delivery_is_clear (session))
+  if (session_is_clear (session))
     {
       on_clear (delivery, session, message, body);
       return;

@@ -193,7 +193,7 @@ make_message (const OutboxItem *row)
 static gboolean
 write_item (Conv *conv, Session *session, Item *item)
 {
-  g_autoptr (Stanza) message = delivery_is_clear (session) ? delivery_clear_message (item->row) : make_message (item->row);
+  g_autoptr (Stanza) message = session_is_clear (session) ? delivery_clear_message (item->row) : make_message (item->row);
 
   if (!session_send_tagged (session, message, item->row->id))
     return FALSE;
@@ -286,7 +286,7 @@ static void settle (Conv *conv, const char *id, const char *state, const char *r
 static void
 pump_clear (Conv *conv, Contact *contact, Session *session)
 {
-  if (!trust_still_admits_clear (conv->delivery->config.trust, contact))
+  if (!session_is_trusted (session) || !trust_still_admits_clear (conv->delivery->config.trust, contact))
     return;
   while (conv->cursor != NULL && !session_is_congested (session))
     {
@@ -343,10 +343,10 @@ conv_pump (Conv *conv)
   if (conv->queued > 0)
     {
       load_more (conv);
-      if (!session_is_trusted (session))
-        conv_hold (conv, HELD_APPROVAL);
-      else if (delivery_is_clear (session))
+      if (session_is_clear (session))
         pump_clear (conv, contact, session);
+      else if (!session_is_trusted (session))
+        conv_hold (conv, HELD_APPROVAL);
       else if (session_is_restricted (session))
         pump_restricted (conv, session);
       else

@@ -71,9 +71,7 @@ void delivery_schedule_expiry (Delivery *delivery, gint64 at);
 /* Frees the conversation of a contact that is no more, when nothing is under way for it. */
 void delivery_reap_conv (Delivery *delivery, guint32 contact);
 
-/* In clear (docs/protocol.md 3.9): nobody's key, no receipts, no errors, no chat states. */
-gboolean delivery_is_clear (const Session *session);
-/* What leaves there (8.3). */
+/* What leaves in clear (docs/protocol.md 8.3). */
 Stanza *delivery_clear_message (const OutboxItem *row);
 
 /* delivery-out.c */

@@ -500,7 +500,7 @@ learn_receipts (Delivery *delivery, Session *session, Conv *conv)
   const Presence *presence = contact_get_presence (session_get_contact (session));
 
   /* In clear nobody is asked, and nothing is confirmed. */
-  conv->no_receipts = delivery_is_clear (session);
+  conv->no_receipts = session_is_clear (session);
   if (conv->no_receipts)
     conv->chat_states = FALSE;
   else if (disco != NULL)
@@ -523,7 +523,7 @@ release_what_may_go (Delivery *delivery, Session *session, Conv *conv)
   conv_release (conv, HELD_APPROVAL);
   if (!session_is_restricted (session))
     conv_release (conv, HELD_WAITING);
-  if (!delivery_is_clear (session))
+  if (!session_is_clear (session))
     conv_release (conv, HELD_INSECURE);
 }
 

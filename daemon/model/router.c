@@ -74,7 +74,7 @@ router_bounce (Session *session, const Stanza *stanza, const char *type, const c
   if (g_strcmp0 (stanza_get_attr (stanza, "type"), "error") == 0)
     return;
   /* In clear an error is shown as speech (docs/protocol.md 8.3). */
-  if (session_get_key (session) == NULL)
+  if (session_is_clear (session))
     return;
   reply = stanza_new (stanza_get_name (stanza), NS_CLIENT);
   stanza_set_attr (reply, "type", "error");
@@ -126,7 +126,7 @@ on_request (Router *router, Session *session, const Stanza *iq, const char *type
     answer_result (session, id, NULL);
   else if (get && stanza_is (payload, "query", NS_DISCO_INFO))
     answer_disco (session, iq, payload, id);
-  else if (!get && stanza_is (payload, "granted", NS_LL_TRUST) && session_get_key (session) != NULL)
+  else if (!get && stanza_is (payload, "granted", NS_LL_TRUST) && !session_is_clear (session))
     {
       answer_result (session, id, NULL);
       router->callbacks.granted (router->user, session);
