@@ -593,6 +593,60 @@ def peer_with(host, daemon, lower, name):
             return peer
 
 
+class Legacy(Peer):
+    """A peer that knows no TLS, announced by the avahi-daemon of its host, with the manners of one of those that exist (docs/protocol.md
+    8.2): "purple" and "ichat" know no version, id or features; "salut" has a version and sends features, all of them empty."""
+
+    MANNERS = ("purple", "ichat", "salut")
+
+    def __init__(self, host, manners, daemon, name="romeo"):
+        self.host, self.manners, self.daemon, self.streams = host, manners, daemon, []
+        self.addr = "%s@%s" % (name, host.hostname)
+        self.listener, self.publisher = self.listen(), None
+
+    def announce(self, *txt):
+        port = self.listener.endpoint.rsplit(":", 1)[1]
+        self.publisher = self.host.spawn(["avahi-publish-service", self.addr, "_presence._tcp", port, "txtvers=1", "status=avail", *txt], "publish-" + self.addr,
+                                         env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.host.system_bus_address))
+        return self
+
+    def dial(self, source=None, port=PORT):
+        return super().dial(source or self.host.address, port)
+
+    def _header(self, stream, sender):
+        names = {"purple": 'xmlns="{0}" xmlns:stream="{1}" from="{2}" to="{3}"', "ichat": 'to="{3}" from="{2}" xmlns:stream="{1}" xmlns="{0}"',
+                 "salut": 'xmlns="{0}" xmlns:stream="{1}" from="{2}" to="{3}" version="1.0"'}[self.manners]
+        names = names.format(CLIENT, STREAM, sender, self.daemon_addr)
+        stream.send('<?xml version="1.0" encoding="UTF-8" ?>\n<stream:stream %s>' % names)
+
+    def hail(self, stream, more=""):
+        """Its header as a caller; Salut's features and what it has to say wait for the answer."""
+        self._header(stream, self.addr)
+        if self.manners == "salut":
+            stream.header()
+            stream.send("<stream:features/>")
+        stream.send(more)
+
+    def call(self, more=""):
+        stream = self.dial()
+        self.hail(stream, more)
+        if self.manners != "salut":
+            stream.header()
+        return stream
+
+    def answer(self, timeout=20):
+        """The daemon's next call, answered as it would."""
+        stream = self.listener.accept(timeout)
+        stream.header()
+        self._header(stream, "" if self.manners == "salut" else self.addr)
+        return stream
+
+    def text(self, body, id=None):
+        """A message as it writes them: libpurple's have no id."""
+        return '<message to="%s" from="%s" type="chat"%s><body>%s %s</body></message>' % (
+            self.daemon_addr, self.addr, ' id="%s"' % id if id else "", CANARY, escape(body))
+
+
 # --- the daemon's side ---------------------------------------------------------------------------
 
 def start(lan, host="pronto", name="juliet", **options):
