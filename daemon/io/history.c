@@ -348,6 +348,13 @@ work_receive (sqlite3 *handle, gpointer data, GError **error)
   entry->seq = 0;
   if (!find_duplicate (handle, entry->contact, entry->id, entry->body, &job->received, &entry->seq, error))
     return FALSE;
+  /* In clear an id is what a program counted to: another text under it is another message (docs/protocol.md 4.1). */
+  if (job->received == RECEIVED_CONFLICT && entry->insecure)
+    {
+      g_free (entry->id);
+      entry->id = g_uuid_string_random ();
+      job->received = RECEIVED_NEW;
+    }
   return job->received != RECEIVED_NEW || history_append_in_job (handle, entry, error);
 }
 

@@ -51,7 +51,8 @@ gboolean history_state_in_job (sqlite3 *handle, guint32 contact, const char *id,
                                gint64 time, guint64 *seq, GError **error);
 
 /* Stores one received message unless (contact, id) was seen in the last 30 days or is among its last 10 000: then
- * `duplicate`, nothing stored. `seq` is the entry's (the first one's). `conflict`: same id, another body: nothing stored.
+ * `duplicate`, nothing stored. `seq` is the entry's (the first one's). `conflict`: same id, another body: nothing stored, but
+ * that an insecure one is stored under an id of its own, which the entry then has.
  * What the log still holds counts as seen whatever its age. An empty id is never a duplicate. */
 typedef enum { RECEIVED_NEW, RECEIVED_DUPLICATE, RECEIVED_CONFLICT } ReceivedResult;
 typedef void (*HistoryReceived) (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error);

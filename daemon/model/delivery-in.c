@@ -88,32 +88,6 @@ bounce_id (Session *session, const char *id, const char *type, const char *condi
   router_bounce (session, original, type, condition, app);
 }
 
-/* In clear an id is what a program counted to: another text under it is another message (docs/protocol.md 4.1). */
-static LogEntry *
-renamed (const LogEntry *entry, Incoming *incoming)
-{
-  LogEntry *copy = log_entry_new ();
-
-  g_free (incoming->id);
-  incoming->id = g_uuid_string_random ();
-  g_free (copy->kind);
-  g_free (copy->id);
-  g_free (copy->body);
-  g_free (copy->trust);
-  g_free (copy->thread);
-  copy->kind = g_strdup (entry->kind);
-  copy->time = entry->time;
-  copy->contact = entry->contact;
-  copy->id = g_strdup (incoming->id);
-  copy->direction = DIRECTION_IN;
-  copy->body = g_strdup (entry->body);
-  copy->sent_time = entry->sent_time;
-  copy->trust = g_strdup (entry->trust);
-  copy->insecure = entry->insecure;
-  copy->thread = g_strdup (entry->thread);
-  return copy;
-}
-
 static void
 on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error)
 {
@@ -122,11 +96,6 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
   Conv *conv = delivery_conv (delivery, incoming->contact);
   Session *session = incoming_session (incoming);
 
-  if (error == NULL && result == RECEIVED_CONFLICT && incoming->clear)
-    {
-      history_receive (delivery->config.history, renamed (entry, incoming), on_received, incoming);
-      return;
-    }
   count_storing (conv, session, -incoming->weight);
   if (error != NULL)
     {

@@ -145,6 +145,11 @@ tests_unit_test_delivery_hard_SOURCES = tests/unit/test-delivery-hard.c $(talk_h
 tests_unit_test_delivery_hard_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_delivery_hard_LDADD = $(model_libs)
 
+unit_tests += tests/unit/test-delivery-clear
+tests_unit_test_delivery_clear_SOURCES = tests/unit/test-delivery-clear.c $(talk_helpers)
+tests_unit_test_delivery_clear_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_delivery_clear_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-router
 tests_unit_test_router_SOURCES = tests/unit/test-router.c $(talk_helpers)
 tests_unit_test_router_CPPFLAGS = $(unit_cppflags)
