@@ -76,20 +76,34 @@ trust_clear_on_removed (Trust *trust, Contact *contact)
     trust_drop_request (trust, request);
 }
 
+static void
+withdraw (Trust *trust, Request *request)
+{
+  TrustChange *change = trust_change_new ();
+
+  trust_change_delete_request (change, request->row.id);
+  trust_store_apply (trust->store, change, NULL, NULL);
+  trust_drop_request (trust, request);
+}
+
 void
 trust_clear_on_key (Trust *trust, Contact *contact)
 {
   Request *request = trust_find_legacy_request (trust, contact);
 
   if (request != NULL && !request->resolving)
-    {
-      TrustChange *change = trust_change_new ();
-
-      trust_change_delete_request (change, request->row.id);
-      trust_store_apply (trust->store, change, NULL, NULL);
-      trust_drop_request (trust, request);
-    }
+    withdraw (trust, request);
   trust_review_clear (trust);
+}
+
+void
+trust_reopen_request (Trust *trust, Request *request)
+{
+  Contact *contact = request->row.keyless ? request_get_contact (request) : NULL;
+
+  request->resolving = FALSE;
+  if (request->row.keyless && (contact == NULL || contact_get_keys (contact)->len > 0))
+    withdraw (trust, request);
 }
 
 /* Once a contact, however often it knocks. */

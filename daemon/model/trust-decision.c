@@ -172,7 +172,7 @@ on_decided (gpointer user, const GError *error)
     {
       log_warn ("trust", "a decision was not stored: %s", error->message);
       if (request != NULL)
-        request->resolving = FALSE;
+        trust_reopen_request (trust, request);
       if (decision->replaces != 0)
         WATCHERS_CALL (&trust->watchers, TrustWatch, replacing, decision->replaces, FALSE);
     }

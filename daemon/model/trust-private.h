@@ -58,6 +58,8 @@ void trust_open_request (Trust *trust, Request *request_take);
 Request *trust_find_legacy_request (Trust *trust, const Contact *contact);
 /* A key belongs to the contact now: nothing is asked about clear text any more, and streams in clear are reviewed. */
 void trust_clear_on_key (Trust *trust, Contact *contact);
+/* Its answer did not get to the disk: it is open again, unless a key came meanwhile and there is nothing left to ask. */
+void trust_reopen_request (Trust *trust, Request *request);
 void trust_clear_on_removed (Trust *trust, Contact *contact);
 /* From the loop, once: clear_changed. */
 void trust_review_clear (Trust *trust);

@@ -408,6 +408,8 @@ test_key_while_asked (People *people, gconstpointer answer)
   if (answer != NULL)
     outcome_wait (&outcome); /* what was said first may be stored; it means nothing any more */
   people_settle (people);
+  g_assert_cmpuint (count_requests (people), ==, 0);
+  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM request"), ==, 0);
   g_assert_cmpint (contact_get_legacy_choice (contact), ==, LEGACY_CHOICE_NONE);
   expect_never (people, contact, "bob@mac");
   reopen (people);
