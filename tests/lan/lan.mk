@@ -4,6 +4,7 @@ lan_tests = \
 	tests/lan/test-attack.py \
 	tests/lan/test-bad-link.py \
 	tests/lan/test-clear.py \
+	tests/lan/test-clear-people.py \
 	tests/lan/test-conversation.py \
 	tests/lan/test-crash.py \
 	tests/lan/test-discovery.py \
