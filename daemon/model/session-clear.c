@@ -12,6 +12,8 @@
 #include "daemon/model/session-private.h"
 
 #define SETTLED_US (3 * G_USEC_PER_SEC) /* docs/protocol.md 8.2: what comes from a name it does not know yet ends Salut's process */
+#define SAME_MOMENT_US (10 * G_USEC_PER_SEC) /* as docs/protocol.md 2.8 has it */
+#define WEIGH_MS 50                     /* until our own call was answered; the clock of the negotiation bounds it */
 #define CLEAR_MAX 32                    /* open at once: names cost nothing */
 
 static Contact *
@@ -115,6 +117,61 @@ is_at (GInetSocketAddress *caller, GPtrArray *targets)
   return FALSE;
 }
 
+/* Our call to the same contact, if it got so far that our header is on its way to it or arrived. */
+static Session *
+find_ours (const Session *theirs)
+{
+  const GPtrArray *all = theirs->sessions->all;
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      Session *session = g_ptr_array_index (all, i);
+
+      if (session->inbound || session->ended || session->direct || session->tls != NULL || !session->connected)
+        continue;
+      if (session->clear ? session->contact == theirs->contact
+                         : session->dial != NULL && dial_get_contact_id (session->dial) == theirs->contact)
+        return session;
+    }
+  return NULL;
+}
+
+static gboolean on_weigh (gpointer user);
+
+/* docs/protocol.md 8.2: libpurple keeps the stream that came last, and drops what waits on the other. Both called at once, and our
+ * header is on its way to it: so it keeps ours, and what we said on theirs would be lost. While it has not answered that, it
+ * may hang up on us just as well. `contact` of ours is set once it answered. */
+static void
+weigh (Session *session)
+{
+  Session *ours = find_ours (session);
+
+  if (ours != NULL && ours->open && g_get_monotonic_time () - ours->opened_at > SAME_MOMENT_US)
+    ours = NULL; /* it comes back: ours is dead */
+  if (ours != NULL && ours->contact != session->contact)
+    {
+      session->clear_source = g_timeout_add (WEIGH_MS, on_weigh, session);
+      return;
+    }
+  session_hold_reading (session, FALSE);
+  if (ours != NULL)
+    refuse (session, "legacy-crossed", "both called, and it keeps our stream");
+  else if (!session_admits_clear (session))
+    refuse (session, "legacy-changed", "what people allow changed meanwhile");
+  else
+    answer (session, TRUE);
+}
+
+static gboolean
+on_weigh (gpointer user)
+{
+  g_autoptr (Session) session = session_ref (user);
+
+  session->clear_source = 0;
+  weigh (session);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 on_located (gpointer user, GPtrArray *targets, const GError *error)
 {
@@ -124,13 +181,19 @@ on_located (gpointer user, GPtrArray *targets, const GError *error)
   Contact *contact = find_announced (sessions, session->claimed, &domain);
 
   session->query = NULL;
+  if (contact != NULL && contact_get_id (contact) == session->contact && is_at (link_get_remote (session->link), targets)
+      && is_admitted (session, contact))
+    {
+      weigh (session);
+      return;
+    }
   session_hold_reading (session, FALSE);
   if (contact == NULL || contact_get_id (contact) != session->contact)
     refuse (session, "legacy-unannounced", "it vanished");
   else if (!is_at (link_get_remote (session->link), targets))
     refuse (session, "legacy-address", "that name does not live where it calls from");
   else
-    answer (session, is_admitted (session, contact));
+    answer (session, FALSE);
 }
 
 static void
