@@ -865,10 +865,9 @@ stream_deadline (Stream *s)
     case STATE_RESUME:
       s->step_ticks++;
       s->whole_ticks++;
-      /* Who wants no stream management says nothing, and would be waited for in vain. Whose state is kept wants it: its
-       * <resume/> may have been lost, and going on without it would throw the state away. */
-      if (s->state == STATE_AGREE && s->step_ticks >= AGREE_TICKS
-          && (s->step_ticks >= STEP_TICKS || !s->manage->expects (s->user)))
+      /* Who wants no stream management says nothing, and would be waited for in vain. Whose state we have wants it: its <resume/> is
+       * late, or the link is dead again, and to go on without it would throw the state away. */
+      if (s->state == STATE_AGREE && s->step_ticks >= AGREE_TICKS && !s->manage->expects (s->user))
         stream_become_open (s);
       else if (s->step_ticks >= STEP_TICKS || s->whole_ticks >= WHOLE_TICKS)
         stream_reproach (s, "connection-timeout", NULL); /* S-23 */

@@ -64,7 +64,7 @@ typedef struct {
   /* Initiator, step 9: a state of this very key that could be resumed, lent for the call; NULL = begin anew. May fail
    * the stream instead. */
   const Sm *(*wish) (gpointer user);
-  /* Responder, step 9: is there a state of this very key? Then its owner is worth waiting for. */
+  /* Responder, step 9: is there a state of this very key? Then its owner is waited for as in any other step. */
   gboolean (*expects) (gpointer user);
   /* Hands over the state of that id and of this very key; NULL = there is none (any more). May fail the stream instead. */
   Sm *(*take) (gpointer user, const char *id);

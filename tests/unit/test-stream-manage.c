@@ -740,7 +740,7 @@ test_late_resume (void)
   g_assert_true (stream_is_resumed (q.i.stream, &resent) && stream_is_resumed (q.r.stream, &resent));
   g_assert_cmpstr (q.i.got->str, ==, "xyz");
 
-  /* Not for ever: who is silent for a whole step gets a stream without. */
+  /* Not for ever: who is silent for a whole step is cut, as in any other, and the state waits on. */
   {
     End e = { 0 };
 
@@ -749,6 +749,19 @@ test_late_resume (void)
     for (guint second = 0; second < 9; second++)
       stream_deadline (e.stream);
     g_assert_cmpuint (e.n_opened + e.n_ended, ==, 0);
+    stream_deadline (e.stream);
+    g_assert_cmpuint (e.n_opened, ==, 0);
+    g_assert_cmpstr (e.how.condition, ==, "connection-timeout");
+    g_assert_nonnull (e.kept);
+    end_clear (&e);
+
+    /* Once it is gone, silence says what it says of anybody. */
+    e = (End) { 0 };
+    responder (&e, 3);
+    e.kept = sm_new ();
+    for (guint second = 0; second < 5; second++)
+      stream_deadline (e.stream);
+    g_clear_pointer (&e.kept, sm_free);
     stream_deadline (e.stream);
     g_assert_cmpuint (e.n_opened, ==, 1);
     end_clear (&e);
