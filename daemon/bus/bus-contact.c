@@ -175,6 +175,12 @@ ping (BusCall *call, GVariant *args)
       bus_call_fail (call, EARSHOT_ERROR_NOT_REACHABLE, "there is no open stream");
       return;
     }
+  if (session_is_clear (session))
+    {
+      /* docs/protocol.md 8.2: they answer no IQ that they do not know. */
+      bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED, "a peer without TLS answers no ping");
+      return;
+    }
   call->data = g_new (gint64, 1);
   call->data_free = g_free;
   *(gint64 *) call->data = g_get_monotonic_time ();

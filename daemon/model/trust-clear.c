@@ -163,13 +163,6 @@ trust_still_admits_clear (Trust *trust, Contact *contact)
   return trust_policy_judge_clear (&question).action == LEGACY_ACTION_ADMIT;
 }
 
-static void
-on_kept (gpointer user, const GError *error)
-{
-  if (error != NULL)
-    log_warn ("trust", "a contact that speaks in clear could not be stored: %s", error->message);
-}
-
 gboolean
 trust_admits_clear (Trust *trust, Contact *contact, const char *addr, const char *link, gboolean inbound)
 {
@@ -197,7 +190,7 @@ trust_admits_clear (Trust *trust, Contact *contact, const char *addr, const char
     ask (trust, contact, addr, link);
   /* The policy is the decision, and on disk: that the contact is kept with what it says may follow. */
   else if (verdict.action == LEGACY_ACTION_ADMIT && !contact_is_stored (contact))
-    trust_keep (trust, contact, on_kept, NULL);
+    trust_keep_clear (trust, contact, addr);
   return verdict.action == LEGACY_ACTION_ADMIT;
 }
 

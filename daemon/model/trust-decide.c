@@ -138,6 +138,24 @@ decide_about_clear (Decision *decision, const char *event, const char *word, con
   decide (decision, event, verdict, caller);
 }
 
+static void
+on_kept_clear (gpointer user, const GError *error)
+{
+  if (error != NULL)
+    log_warn ("trust", "a contact that speaks in clear could not be stored: %s", error->message);
+}
+
+void
+trust_keep_clear (Trust *trust, Contact *contact, const char *addr)
+{
+  Decision *decision = decision_new (trust, on_kept_clear, NULL);
+
+  decision->subject_contact = contact_get_id (contact);
+  decide_legacy (decision, contact, LEGACY_CHOICE_NONE, addr != NULL && *addr != '\0' ? addr : contact_get_claimed_addr (contact), NULL);
+  decide_contact (decision, contact)->stored = TRUE;
+  decide_about_clear (decision, "legacy", "admitted", contact, "policy");
+}
+
 /* There is no key to name: the question is about a contact. */
 static void
 resolve_legacy (Trust *trust, Request *request, const char *choice, const char *petname, const char *caller, DoneFunc done,

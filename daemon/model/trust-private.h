@@ -65,7 +65,9 @@ void trust_clear_on_removed (Trust *trust, Contact *contact);
 void trust_review_clear (Trust *trust);
 /* Does anything stand against allowing this one? Error: PEER_INSECURE, with words. */
 gboolean trust_check_legacy (Trust *trust, const Contact *contact, GError **error);
-/* trust-decide.c: a person's word in a decision. */
+/* trust-decide.c: keeps a contact that the policy let speak in clear. */
+void trust_keep_clear (Trust *trust, Contact *contact, const char *addr);
+/* A person's word in a decision. */
 void decide_legacy (Decision *decision, Contact *contact, LegacyChoice choice, const char *addr, const char *petname);
 void trust_drop_request (Trust *trust, Request *request);
 /* Reports from the loop, never from inside the verb; a negative `code` is success. */

@@ -681,6 +681,7 @@ const char *discovery_get_instance (const Discovery *discovery) { return "me@pro
 void discovery_rescan (Discovery *discovery) { note ("rescan"); }
 guint16 sessions_get_port (Sessions *sessions) { return 5298; }
 void sessions_disconnect (Sessions *sessions, Contact *contact) { note ("disconnect %u", contact->id); }
+gboolean session_is_clear (const Session *session) { return fake.session_clear; }
 Session *sessions_find (Sessions *sessions, Contact *contact) { return fake.session_open ? (gpointer) &fake : NULL; }
 GVariant *session_describe (const Session *session) { return g_variant_new_parsed ("{'tls': <'1.3'>}"); }
 Stanza *stanza_new (const char *name, const char *ns) { return NULL; }

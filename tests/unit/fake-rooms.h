@@ -52,7 +52,7 @@ typedef struct {
   GPtrArray *entries;      /* LogEntry*: what reading the log gives */
   GPtrArray *preview;      /* LogEntry* */
   char *selector_matches;  /* "0", "1", "2": how many contacts a selector finds */
-  gboolean session_open;
+  gboolean session_open, session_clear;
 } Fake;
 
 extern Fake fake;

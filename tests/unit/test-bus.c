@@ -341,7 +341,7 @@ test_set (Fixture *f, gconstpointer data)
 static void
 test_legacy (Fixture *f, gconstpointer data)
 {
-  g_autofree char *printed = NULL, *mismatch = NULL, *accept = NULL, *mode = NULL;
+  g_autofree char *printed = NULL, *mismatch = NULL, *accept = NULL, *mode = NULL, *ping = NULL;
   g_autoptr (GVariant) kind = NULL, trust = NULL, key = NULL, details = NULL, done = NULL;
   g_autoptr (GVariant) value = NULL;
   static const char r9[] = ROOT "/request/9";
@@ -376,6 +376,10 @@ test_legacy (Fixture *f, gconstpointer data)
   g_assert_cmpstr (fake.calls->str, ==, "");
   done = call_ok (f, r9, I ("Request"), "Resolve", g_variant_new_parsed ("('allow', {'petname': <'bob'>})"));
   g_assert_nonnull (strstr (fake.calls->str, "resolve 9 allow - bob 0\n"));
+  /* Nobody there would answer. */
+  fake.session_open = fake.session_clear = TRUE;
+  g_assert_null (call (f, ROOT "/contact/9", I ("Contact"), "Ping", g_variant_new ("(u)", 100), &ping));
+  g_assert_cmpstr (ping, ==, "Unsupported");
   /* What could not be stored is not in force. */
   fake.error = EARSHOT_ERROR_STORE_FULL;
   g_assert_null (call (f, ROOT, PROPS, "Set", g_variant_new_parsed ("(%s, 'LegacyPolicy', <'allow'>)", I ("Manager")), &mode));

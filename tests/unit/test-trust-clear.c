@@ -111,6 +111,8 @@ test_allow (People *people, gconstpointer unused)
   g_assert_true (trust_still_admits_clear (people->trust, contact));
   /* Kept with its name, since what it says is kept. */
   reopen (people);
+  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM audit WHERE event = 'legacy' AND caller = 'policy'"
+                                                     " AND verdict LIKE 'admitted in clear%bob@mac'"), ==, 1);
   contact = see (people, "Bob@Mac");
   g_assert_cmpuint (contact_get_id (contact), ==, id);
   g_assert_true (contact_is_stored (contact));
