@@ -221,7 +221,8 @@ on_stanza (gpointer user, Stanza *stanza)
 
   g_assert (t->opened && !t->ended);
   g_assert_cmpstr (stanza_get_ns (stanza), ==, NS_CLIENT);
-  g_assert (from == NULL || jid_same (from, stream_get_peer_addr (t->stream)));
+  /* docs/protocol.md 8.2: empty is absent, in clear. */
+  g_assert (from == NULL || (*from == '\0' && stream_is_clear (t->stream)) || jid_same (from, stream_get_peer_addr (t->stream)));
   stanza_serialize (stanza, NS_CLIENT, t->delivered);
   act (t, IN_STANZA);
 }
