@@ -6,7 +6,7 @@ import socket
 
 import rig
 from gi.repository import GLib
-from people import contacts, error_of, queued, received, requests, send, state_of, wait_received, wait_sight, wait_state
+from people import contacts, error_of, queued, received, requests, send, state_of, wait_received, wait_sight
 from peer import CANARY, STREAM, Closed, Legacy, Peer, connect, said
 
 
