@@ -69,6 +69,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/delivery-hold.c \
 	daemon/model/delivery-ask.c \
 	daemon/model/delivery-clear.c \
+	daemon/model/probe.c \
 	daemon/model/router.c daemon/model/router.h \
 	daemon/model/self.c daemon/model/self.h \
 	daemon/model/dialer.c \

@@ -127,4 +127,11 @@ void dialer_on_decided (Sessions *sessions, Contact *contact);
 guint32 dial_get_contact_id (const Dial *dial);
 void dialer_init (Sessions *sessions);
 void dialer_clear (Sessions *sessions);
+
+/* probe.c */
+void probes_init (Sessions *sessions);
+/* Whoever waits is told. */
+void probes_clear (Sessions *sessions, const GError *error);
 void probe_on_session (Probe *probe, Session *session, const char *word);
+/* Reports every address of a host name or literal, with its scope; not when cancelled. */
+void dialer_look_up (const char *host, guint16 port, GCancellable *cancellable, DiscoveryResolved done, gpointer user);
