@@ -114,12 +114,13 @@ entry_print (Ctl *ctl, const Entry *entry)
   printf ("  %s  %s%s", when, message && entry->outgoing ? "-> " : "", safe);
   if (message && entry->outgoing && *entry->state != '\0')
     {
-      g_autofree char *safe_state = escape_text (entry->state);
+      g_autofree char *words = g_strconcat (entry->state, *entry->reason != '\0' ? ", " : "", entry->reason, NULL);
+      g_autofree char *safe_state = escape_text (words);
 
       printf (" [%s]", safe_state);
     }
   /* A body that needs more than the rest of this line starts on its own, so that no wrapped line begins in column 0. */
-  guint used = indent + (guint) strlen (when) + 2 + escape_columns (safe) + 4 + (*entry->state != '\0' ? 14 : 0);
+  guint used = indent + (guint) strlen (when) + 2 + escape_columns (safe) + 4 + (*entry->state != '\0' ? 5 + strlen (entry->state) + strlen (entry->reason) : 0);
   g_autofree char *first = escape_text (text);
   gboolean fits = strpbrk (text, "\n\t") == NULL && (terminal == 0 || used + escape_columns (first) < terminal);
 

@@ -141,12 +141,19 @@ add_text (GVariantBuilder *builder, const char *key, const char *text)
 static void
 add_state (Window *window, const LogEntry *entry, GVariantBuilder *builder)
 {
-  const char *live = NULL;
+  const char *live = NULL, *reason = entry->reason;
 
   if (g_str_equal (entry->kind, "message") && g_strcmp0 (entry->state, "queued") == 0)
-    live = delivery_get_live_state (window->rooms.delivery, entry->id);
+    {
+      Contact *contact = contacts_get (window->rooms.contacts, entry->contact);
+
+      live = delivery_get_live_state (window->rooms.delivery, entry->id);
+      /* What it waits for is known now, not when it was stored. */
+      if (live == NULL && contact != NULL && (reason == NULL || *reason == '\0'))
+        reason = contact_get_last_error (contact);
+    }
   add_text (builder, "state", live != NULL ? live : entry->state);
-  add_text (builder, "reason", entry->reason);
+  add_text (builder, "reason", reason);
 }
 
 static void

@@ -188,6 +188,16 @@ schedule_retry (Dial *dial, guint ms)
   dial->retry_source = g_timeout_add (ms / 2 + g_random_int_range (0, ms / 2 + 1), on_retry, dial);
 }
 
+/* A peer that has no TLS and never had. Each call is a header of ours, into which libpurple says in clear whatever its user has written
+ * until we hang up (docs/protocol.md 8.2): it is not called again and again, only after a while and when people or announcements say
+ * that something changed. Whoever has a key is: otherwise one stripped offer of STARTTLS would keep two friends apart. */
+static gboolean
+is_known_insecure (Dial *dial, Contact *contact)
+{
+  return g_strcmp0 (dial->word, "PeerInsecure") == 0 && contact_get_keys (contact)->len == 0
+         && !contacts_announce_tls (dial->sessions->config.contacts, contact, NULL);
+}
+
 static void
 attempt_failed (Dial *dial, const char *word)
 {
@@ -204,7 +214,8 @@ attempt_failed (Dial *dial, const char *word)
   if (dial->wanted && contact != NULL && contact_get_reach (contact) != REACH_OFFLINE)
     {
       gboolean refused = strcmp (word, "Refused") == 0 || strcmp (word, "NotTrusted") == 0
-                         || strcmp (word, "NameConflict") == 0 || strcmp (word, "Blocked") == 0;
+                         || strcmp (word, "NameConflict") == 0 || strcmp (word, "Blocked") == 0
+                         || is_known_insecure (dial, contact);
 
       schedule_retry (dial, refused ? DELAY_REFUSED_MS : dial->delay_ms);
       dial->delay_ms = MIN (dial->delay_ms * 2, DELAY_MAX_MS);
@@ -594,8 +605,11 @@ on_sighted (gpointer user, Contact *contact)
   Sessions *sessions = user;
   const GArray *contested = contact_get_contests (contact);
 
+  Dial *dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
+
   session_review_later (sessions);
-  kick (sessions, contact_get_id (contact));
+  if (dial != NULL && !is_known_insecure (dial, contact))
+    kick (sessions, contact_get_id (contact));
   for (guint i = 0; i < contested->len; i++)
     kick (sessions, g_array_index (contested, guint32, i));
 }

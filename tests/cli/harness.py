@@ -135,8 +135,8 @@ class Fixture:
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *arguments, **more):
-        return subprocess.Popen(self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env, text=True,
-                                **{"stdin": subprocess.DEVNULL, **more})
+        more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **more}
+        return subprocess.Popen(self.command(*arguments), stderr=subprocess.PIPE, env=self.env, text=True, **more)
 
     def called(self, method):
         return [call for call in self.mock.calls if call[0] == method]

@@ -425,8 +425,11 @@ def _():
 @test("/receive/a-closed-pipe-acknowledges-nothing")
 def _():
     F.mock.consumers["cli"] = 0
-    process = F.start("receive")
-    process.stdout.close()
+    # Closed before it starts: what it wrote while somebody could still read would rightly be acknowledged.
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = F.start("receive", stdout=writer)
+    os.close(writer)
     process.wait(PATIENCE)
     process.stderr.close()
     expect(process.returncode != 0 and F.mock.consumers["cli"] == 0, process.returncode, F.mock.consumers)

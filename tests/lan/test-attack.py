@@ -204,7 +204,7 @@ def trusted_peer_turns(lan):
         stream.send(lie % owed)
     stream.send("".join("<message id='b%d'><received xmlns='urn:xmpp:receipts' id='bogus-%d'/></message>" % (i, i) for i in range(2000)))
     stream.ping()
-    assert state_of(juliet, owed) in (("queued", ""), ("sent", "")), state_of(juliet, owed)
+    assert state_of(juliet, owed)[0] in ("queued", "sent"), state_of(juliet, owed)
     # Its answer under the id of a message of ours does not hide that message.
     mine = send(juliet, tybalt, "to tybalt")[0]
     stream.until(b"to tybalt</body>")

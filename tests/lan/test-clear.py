@@ -99,6 +99,24 @@ def refused_salut(lan):
     refused(lan, "salut")
 
 
+@rig.test
+def called_once(lan):
+    """8.2: each call is a header into which libpurple speaks in clear: who has no TLS is called again when people decide, not by the clock"""
+    juliet, romeo, contact = people(lan, "purple")
+    message = send(juliet, contact, said("in due time"))[0]
+    hear_out(romeo, romeo.listener.accept(20))
+    juliet.wait_for(lambda: state_of(juliet, message) == ("queued", "PeerInsecure"), 20, "the reason")
+    romeo.publisher.stop()
+    romeo.announce("msg=anew")
+    juliet.wait_for(lambda: contacts(juliet)[contact]["StatusText"] == "anew", 20, "another announcement")
+    rig.settle(4)
+    with open(juliet.process.log) as log:
+        assert log.read().count("not connected: PeerInsecure") == 1
+    juliet.set_prop(contact, "Contact", "LegacyAllowed", GLib.Variant("b", True))
+    hear(romeo, romeo.answer(), "in due time")
+    juliet.wait_for(lambda: state_of(juliet, message) == ("sent", "unconfirmed"), 15, "sent")
+
+
 # --- allowed ---------------------------------------------------------------------------------------
 
 

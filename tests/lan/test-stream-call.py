@@ -127,7 +127,7 @@ def no_starttls_offered(lan):
         error, _ = listener.play(connect(juliet, contact), part)
         assert error == "PeerInsecure", (what, error)
         assert contacts(juliet)[contact]["LastError"] == "PeerInsecure"
-    assert state_of(juliet, message) == ("queued", ""), state_of(juliet, message)
+    assert state_of(juliet, message) == ("queued", "PeerInsecure"), state_of(juliet, message)
     # And it still goes out to whom it was for.
     connect(juliet, contact)
     stream = listener.accept().open()
