@@ -19,7 +19,7 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/stream.c daemon/proto/stream.h daemon/proto/stream-private.h \
 	daemon/proto/stream-clear.c \
 	daemon/proto/stream-in.c daemon/proto/stream-in.h \
-	daemon/proto/stream-manage.c \
+	daemon/proto/stream-manage.c daemon/proto/stream-negotiate.c \
 	daemon/proto/stream-out.c daemon/proto/stream-out.h \
 	daemon/proto/stream-words.c daemon/proto/stream-words.h \
 	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
@@ -74,7 +74,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/self.c daemon/model/self.h \
 	daemon/model/dialer.c \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
-	daemon/model/session-alive.c \
+	daemon/model/session-alive.c daemon/model/session-open.c \
 	daemon/model/session-clear.c \
 	daemon/model/session-resume.c \
 	daemon/model/sessions.c \

@@ -88,6 +88,14 @@ void session_end (Session *session, const char *word);
 /* Writes what is there within this turn of the loop. */
 void session_flush_later (Session *session);
 
+/* Hands a stanza up. Who needs the disk for it claims the ticket by session_defer(); for others it is dealt with on return. */
+void session_hear (Session *session, Stanza *stanza, guint64 ticket);
+void session_early_free (gpointer early);
+
+/* session-open.c */
+/* StreamCallbacks.opened. */
+void session_on_opened (gpointer user);
+
 /* session-resume.c */
 extern const StreamManagement session_management;
 void session_kept_init (Sessions *sessions);

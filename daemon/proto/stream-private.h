@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What stream.c, stream-manage.c (step 9 and XEP-0198) and stream-clear.c (peers without TLS) share. Nobody else includes it.
+ * What stream.c, stream-negotiate.c (all before OPEN), stream-manage.c (step 9 and XEP-0198) and stream-clear.c (peers without TLS) share. Nobody else includes it.
  */
 #pragma once
 
@@ -92,12 +92,27 @@ void stream_end (Stream *stream, gboolean by_peer, gboolean clean, const char *c
 void stream_reproach (Stream *stream, const char *condition, const char *app_error);
 void stream_step (Stream *stream, State state);
 void stream_become_open (Stream *stream);
+void stream_send_header (Stream *stream);
+void stream_send_auth (Stream *stream);
+/* RFC 6120 section 6.4.5; one attempt a connection (docs/protocol.md 2.4). */
+void stream_fail_auth (Stream *stream, const char *condition);
+/* The parser stops behind this element; `then` follows. */
+void stream_stop_and (Stream *stream, Then then);
 
 void stream_in_open (Stream *stream, Stanza *e);
 
 /* An attribute that is not empty: Salut writes from="" (docs/protocol.md 8.2). */
 const char *stream_get_filled (const Stanza *s, const char *name);
 void stream_on_closed (Stream *stream);
+
+/* stream-negotiate.c */
+gboolean stream_is_address (const char *text);
+void stream_on_opened (gpointer user, const Stanza *header, const char *default_ns);
+void stream_in_features (Stream *stream, const Stanza *e);
+void stream_in_starttls (Stream *stream, Stanza *e);
+void stream_in_proceed (Stream *stream, const Stanza *e);
+void stream_in_auth (Stream *stream, const Stanza *e);
+void stream_in_success (Stream *stream, const Stanza *e);
 
 /* stream-clear.c */
 /* Its header has no version, or no id. */

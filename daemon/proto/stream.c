@@ -19,7 +19,6 @@
 #define AGREE_TICKS 2
 #define CLOSE_MS 5000 /* docs/protocol.md 2.9 */
 
-static void on_opened (gpointer user, const Stanza *header, const char *default_ns);
 static void on_element (gpointer user, Stanza *element);
 static void on_closed (gpointer user);
 
@@ -139,8 +138,8 @@ stream_send_built (Stream *s, GString *text_take)
   stream_send_text (s, text->str);
 }
 
-static void
-send_header (Stream *s)
+void
+stream_send_header (Stream *s)
 {
   const char *from = s->withhold_addr && s->section == SECTION_CLEAR ? NULL : s->local_addr;
 
@@ -161,7 +160,7 @@ stream_reproach (Stream *s, const char *condition, const char *app_error)
   if (s->state != STATE_NEW && s->state != STATE_TLS && !stream_clear_is_mute (s))
     {
       if (!s->header_sent)
-        send_header (s);
+        stream_send_header (s);
       stream_manage_last_ack (s);
       if (known != NULL)
         stream_send_built (s, stream_build_error (known, app_error));
@@ -171,20 +170,12 @@ stream_reproach (Stream *s, const char *condition, const char *app_error)
 }
 
 /* RFC 6120 section 6.4.5; one attempt a connection (docs/protocol.md 2.4). */
-static void
-fail_auth (Stream *s, const char *condition)
+void
+stream_fail_auth (Stream *s, const char *condition)
 {
   stream_send_built (s, stream_build_auth_failure (condition));
   stream_send_closing_tag (s);
   stream_end (s, FALSE, FALSE, sasl_error_word (condition));
-}
-
-static void
-fail_tls (Stream *s)
-{
-  stream_send_text (s, "<failure xmlns='" NS_TLS "'/>");
-  stream_send_closing_tag (s);
-  stream_end (s, FALSE, FALSE, "tls");
 }
 
 /* Leaves without a reproach: what the other is missing is not an error of XMPP. */
@@ -206,8 +197,8 @@ stream_step (Stream *s, State state)
   s->step_ticks = 0;
 }
 
-static void
-send_auth (Stream *s)
+void
+stream_send_auth (Stream *s)
 {
   stream_send_built (s, stream_build_auth (s->self_addr_in_cert ? NULL : s->local_addr)); /* S-11 */
 }
@@ -216,7 +207,7 @@ send_auth (Stream *s)
 static void
 begin_section (Stream *s, StreamSection section)
 {
-  static const XmlStreamHandlers handlers = { on_opened, on_element, on_closed };
+  static const XmlStreamHandlers handlers = { stream_on_opened, on_element, on_closed };
 
   if (s->state == STATE_ENDED)
     return;
@@ -229,14 +220,14 @@ begin_section (Stream *s, StreamSection section)
   stream_step (s, STATE_HEADER);
   if (s->role != STREAM_INITIATOR)
     return;
-  send_header (s);
+  stream_send_header (s);
   /* docs/protocol.md 2.2: who takes direct TLS has said what its features can only repeat; a round trip less. */
   if (s->direct && section == SECTION_PROTECTED)
-    send_auth (s);
+    stream_send_auth (s);
 }
 
-static void
-stop_and (Stream *s, Then then)
+void
+stream_stop_and (Stream *s, Then then)
 {
   s->then = then;
   xml_stream_stop (s->xml);
@@ -253,257 +244,7 @@ stream_become_open (Stream *s)
   s->callbacks.opened (s->user);
 }
 
-/* --- headers ----------------------------------------------------------------- */
-
-/* Salut writes from="" (docs/protocol.md 8.2): empty is absent. */
-const char *
-stream_get_filled (const Stanza *s, const char *name)
-{
-  const char *value = stanza_get_attr (s, name);
-
-  return value != NULL && *value != '\0' ? value : NULL;
-}
-
-static gboolean
-is_address (const char *text)
-{
-  g_autofree char *prepared = jid_prepare (text);
-
-  return prepared != NULL;
-}
-
-/* What both roles demand of a header, in the order that keeps 8.2: a caller without a version must not see ours. */
-static gboolean
-check_header (Stream *s, const Stanza *header, const char *default_ns)
-{
-  const char *version = stream_get_filled (header, "version");
-
-  if (strcmp (stanza_get_name (header), "stream") != 0)
-    stream_reproach (s, "bad-format", NULL);
-  else if (version == NULL && s->section == SECTION_CLEAR)
-    stream_clear_on_header (s, header, default_ns);
-  else if (strcmp (stanza_get_ns (header), NS_STREAM) != 0 || g_strcmp0 (default_ns, NS_CLIENT) != 0)
-    stream_reproach (s, "invalid-namespace", NULL);
-  else if (version == NULL || stream_version_is_low (version))
-    stream_reproach (s, "unsupported-version", NULL);
-  return s->state == STATE_HEADER;
-}
-
-/* `from` of a header. In the clear it may be missing (docs/protocol.md 0.2); under TLS it is what the stream is
- * bound to, and the section after that must not say otherwise. */
-static gboolean
-take_from (Stream *s, const char *from)
-{
-  if (from != NULL && !is_address (from))
-    {
-      stream_reproach (s, "improper-addressing", NULL);
-      return FALSE;
-    }
-  s->claimed_from = g_strdup (from);
-  if (s->section == SECTION_FINAL && from != NULL && !jid_same (from, s->peer_addr))
-    {
-      stream_reproach (s, "invalid-from", NULL);
-      return FALSE;
-    }
-  if (s->section == SECTION_PROTECTED)
-    {
-      if (from == NULL && s->role == STREAM_INITIATOR)
-        from = s->remote_addr;
-      if (from == NULL)
-        {
-          stream_reproach (s, "improper-addressing", NULL);
-          return FALSE;
-        }
-      s->peer_addr = g_strdup (from);
-    }
-  return TRUE;
-}
-
-static void
-respond_to_header (Stream *s, const Stanza *header)
-{
-  const char *to = stream_get_filled (header, "to");
-
-  if (to != NULL && !s->callbacks.is_ours (s->user, to))
-    {
-      stream_reproach (s, "host-unknown", NULL);
-      return;
-    }
-  if (s->state == STATE_ENDED)
-    return;
-  send_header (s);
-  stream_send_built (s, stream_build_features (s->section, s->disco_info, s->restricted, stream_manage_offers (s)));
-  switch (s->section)
-    {
-    case SECTION_CLEAR:
-      stream_step (s, STATE_STARTTLS);
-      break;
-    case SECTION_PROTECTED:
-      stream_step (s, STATE_AUTH);
-      break;
-    case SECTION_FINAL: /* step 9: without <sm/> on offer there is nothing to wait for */
-      if (stream_manage_offers (s))
-        stream_step (s, STATE_AGREE);
-      else if (s->state != STATE_ENDED)
-        stream_become_open (s);
-      break;
-    }
-}
-
-static void
-on_opened (gpointer user, const Stanza *header, const char *default_ns)
-{
-  Stream *s = user;
-
-  if (s->state != STATE_HEADER || !check_header (s, header, default_ns))
-    return;
-  if (s->role == STREAM_INITIATOR && stream_get_filled (header, "id") == NULL)
-    {
-      /* docs/protocol.md 8.2: a legacy peer; it will not offer TLS either. */
-      if (s->section == SECTION_CLEAR)
-        stream_clear_on_header (s, header, default_ns);
-      else
-        stream_reproach (s, "bad-format", NULL);
-      return;
-    }
-  if (!take_from (s, stream_get_filled (header, "from")))
-    return;
-  if (s->role == STREAM_RESPONDER)
-    respond_to_header (s, header);
-  else
-    stream_step (s, STATE_FEATURES);
-}
-
-/* --- elements, a function a state --------------------------------------------- */
-
-static void
-in_features_clear (Stream *s, const Stanza *features)
-{
-  /* docs/protocol.md 2.7, S-03: stripping the offer ends in a closed stream, unless people allowed this peer clear text. */
-  if (stanza_get_child (features, "starttls", NS_TLS) == NULL)
-    {
-      stream_clear_on_features (s);
-      return;
-    }
-  stream_step (s, STATE_PROCEED);
-  stream_send_text (s, "<starttls xmlns='" NS_TLS "'/>");
-}
-
-static void
-in_features_protected (Stream *s, const Stanza *features)
-{
-  if (!stream_offers_external (features))
-    {
-      stream_reproach (s, "unsupported-feature", NULL);
-      return;
-    }
-  stream_step (s, STATE_SUCCESS);
-  if (!s->direct)
-    send_auth (s);
-}
-
-static void
-in_features_final (Stream *s, const Stanza *features)
-{
-  const Stanza *disco = stanza_get_child (features, "query", NS_DISCO_INFO);
-
-  s->restricted = stanza_get_child (features, "restricted", NS_LL_TRUST) != NULL;
-  if (disco != NULL)
-    s->peer_disco = stanza_ref ((Stanza *) disco);
-  s->max_stanza = stream_read_limit (features);
-  if (!stream_manage_begin (s, features) && s->state != STATE_ENDED) /* step 9 */
-    stream_become_open (s);
-}
-
-static void
-in_features (Stream *s, const Stanza *e)
-{
-  if (!stanza_is (e, "features", NS_STREAM))
-    {
-      stream_reproach (s, "not-authorized", NULL);
-      return;
-    }
-  switch (s->section)
-    {
-    case SECTION_CLEAR:
-      in_features_clear (s, e);
-      break;
-    case SECTION_PROTECTED:
-      in_features_protected (s, e);
-      break;
-    case SECTION_FINAL:
-      in_features_final (s, e);
-      break;
-    }
-}
-
-static void
-in_starttls (Stream *s, Stanza *e)
-{
-  if (stanza_is (e, "starttls", NS_TLS))
-    stop_and (s, THEN_OFFER_TLS); /* unknown children (XEP-0250) say nothing to us */
-  else if (strcmp (stanza_get_ns (e), NS_SASL) == 0)
-    fail_auth (s, "encryption-required");
-  else if (stanza_is (e, "features", NS_STREAM)) /* an initiator's own are ignored, as Salut sends them */
-    s->own_features = stanza_get_child (e, "starttls", NS_TLS) == NULL;
-  else if (s->own_features && stream_is_stanza (e))
-    stream_clear_on_stanza (s, e);
-  else
-    stream_reproach (s, "not-authorized", NULL);
-}
-
-static void
-in_proceed (Stream *s, const Stanza *e)
-{
-  if (stanza_is (e, "proceed", NS_TLS))
-    stop_and (s, THEN_START_TLS);
-  else if (stanza_is (e, "failure", NS_TLS))
-    {
-      stream_send_closing_tag (s);
-      stream_end (s, TRUE, FALSE, "tls");
-    }
-  else
-    stream_reproach (s, "not-authorized", NULL);
-}
-
-static void
-in_auth (Stream *s, const Stanza *e)
-{
-  if (stanza_is (e, "auth", NS_SASL))
-    {
-      const char *failure = stream_check_auth (e, s->claimed_from);
-
-      if (failure != NULL)
-        fail_auth (s, failure);
-      else
-        stop_and (s, THEN_JUDGE);
-    }
-  else if (stanza_is (e, "abort", NS_SASL))
-    fail_auth (s, "aborted");
-  else if (strcmp (stanza_get_ns (e), NS_SASL) == 0)
-    fail_auth (s, "malformed-request");
-  else if (stanza_is (e, "starttls", NS_TLS))
-    fail_tls (s); /* the channel is protected already */
-  else if (!stanza_is (e, "features", NS_STREAM))
-    stream_reproach (s, "not-authorized", NULL); /* S-17 */
-}
-
-static void
-in_success (Stream *s, const Stanza *e)
-{
-  if (stanza_is (e, "success", NS_SASL))
-    stop_and (s, THEN_RESTART);
-  else if (stanza_is (e, "failure", NS_SASL))
-    {
-      const Stanza *child = stanza_get_child (e, NULL, NS_SASL);
-      const char *word = child != NULL ? sasl_error_word (stanza_get_name (child)) : NULL;
-
-      stream_send_closing_tag (s);
-      stream_end (s, TRUE, FALSE, word != NULL ? word : "undefined-condition");
-    }
-  else
-    stream_reproach (s, "not-authorized", NULL);
-}
+/* --- elements ---------------------------------------------------------------- */
 
 void
 stream_in_open (Stream *s, Stanza *e)
@@ -530,7 +271,7 @@ stream_in_open (Stream *s, Stanza *e)
     }
   /* docs/protocol.md 2.6, S-18: absent means the peer, another is a lie. The sender is stamped above, by the key. */
   from = s->clear ? stream_get_filled (e, "from") : stanza_get_attr (e, "from");
-  if (from != NULL && !is_address (from))
+  if (from != NULL && !stream_is_address (from))
     stream_reproach (s, "improper-addressing", NULL);
   else if (from != NULL && !jid_same (from, s->peer_addr))
     stream_reproach (s, "invalid-from", NULL);
@@ -565,22 +306,22 @@ on_element (gpointer user, Stanza *e)
   switch (s->state)
     {
     case STATE_FEATURES:
-      in_features (s, e);
+      stream_in_features (s, e);
       break;
     case STATE_CLEAR:
       stream_in_clear (s, e);
       break;
     case STATE_STARTTLS:
-      in_starttls (s, e);
+      stream_in_starttls (s, e);
       break;
     case STATE_PROCEED:
-      in_proceed (s, e);
+      stream_in_proceed (s, e);
       break;
     case STATE_AUTH:
-      in_auth (s, e);
+      stream_in_auth (s, e);
       break;
     case STATE_SUCCESS:
-      in_success (s, e);
+      stream_in_success (s, e);
       break;
     case STATE_OPEN:
     case STATE_CLOSING: /* S-25 */
@@ -776,10 +517,10 @@ stream_judged (Stream *s, StreamVerdict verdict)
       begin_section (s, SECTION_FINAL);
       break;
     case STREAM_REFUSE: /* S-14: one answer, whatever the reason */
-      fail_auth (s, "not-authorized");
+      stream_fail_auth (s, "not-authorized");
       break;
     case STREAM_REFUSE_EXPIRED:
-      fail_auth (s, "credentials-expired");
+      stream_fail_auth (s, "credentials-expired");
       break;
     }
   stream_leave (s);
