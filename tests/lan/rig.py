@@ -725,7 +725,7 @@ class Lan:
             raise Skip("tcpdump changes its user, which needs real root")
         path = path or os.path.join(self.dir, "capture.pcap")
         process = Process(["nsenter", "-t", str(self.ns.pid), "-n", "--", "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-n", "-i", host.port if host else self.bridge, "-w", path]
-                          + list(expression), os.path.join(self.dir, "tcpdump.log"))
+                          + list(expression), os.path.join(self.dir, "tcpdump-%d.log" % len(self._captures)))  # a log of its own: "listening" is read there
         process.path = path
         self._captures.append(process)
         def listening():

@@ -263,13 +263,17 @@ def setup(lan):
 
     def measured(word, host, port, play, *args, tries=TRIES):
         costs = []
-        for _ in range(tries):
-            capture = lan.tcpdump(os.path.join(lan.dir, "%s-%d.pcap" % (word, len(costs))), "tcp port %d" % port, host=host)
+        # A machine that stops in the middle splits what leaves in one go, and then there is nothing to count: again.
+        for attempt in range(4 * tries):
+            if len(costs) == tries:
+                break
+            capture = lan.tcpdump(os.path.join(lan.dir, "%s-%d.pcap" % (word, attempt)), "tcp port %d" % port, host=host)
             play(*args)
             capture.stop()
             found = [one for one in map(cost, segments(capture.path).values()) if one]
-            assert len(found) == 1, found
+            assert len(found) <= 1, found
             costs += found
+        assert costs, "%s: never a message in one go" % word
         rig.note("%s: %s round trips, %s ms" % (word, [waited for waited, _ in costs], [round(1000 * took) for _, took in costs]))
         return [waited for waited, _ in costs], min(took for _, took in costs)
 
@@ -277,9 +281,15 @@ def setup(lan):
     link.set(delay=0.05)
     floor, floor_took = measured("bare", juliet.host, 7000, bare, lan, juliet.host, romeo.host)
     direct, direct_took = measured("direct", juliet.host, 5298, message, juliet, romeo)
-    resumed = min(waited for _ in range(TRIES) for waited, _ in broken_message(juliet, romeo))
+    resumed = []
+    for _ in range(4 * TRIES):
+        if len(resumed) < TRIES:
+            resumed += [waited for waited, _ in broken_message(juliet, romeo)]
+    resumed = min(resumed)
     rig.note("resumed: %d round trips" % resumed)
-    clear, _ = measured("starttls", paris.host, 5299, waiting_message, paris, tybalt, tries=1)
+    waiting_message(paris, tybalt)
+    paris.call(with_key(paris, fingerprint(tybalt)), "Contact", "Disconnect")
+    clear, _ = measured("starttls", paris.host, 5299, message, paris, tybalt)
     assert set(floor) == {2}, "SYN and ClientHello are what a bare handshake waits for"
     # Of several tries the best: a machine that stops in the middle splits what leaves in one go.
     assert min(direct) <= 2 + 2 and resumed <= 2 + 3 and min(clear) <= 2 + 5, (direct, resumed, clear)

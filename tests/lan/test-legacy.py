@@ -128,7 +128,7 @@ def our_words_do_not_leave(lan):
     juliet.wait_for(lambda: contacts(juliet)[contact]["LastError"] == "PeerInsecure", 20, "PeerInsecure")
     assert error_of(juliet.call, contact, "Contact", "Connect", GLib.Variant("(a{sv})", ({},))) == "PeerInsecure"
     juliet.call("", "Messages", "Retry", GLib.Variant("(s)", (message,)))
-    wait_said(juliet, "stream ended: peer-insecure", 3, 30)
+    wait_said(juliet, "stream ended: peer-insecure", 2, 30)
     assert state_of(juliet, message)[0] == "queued" and queued(juliet) == 1
     assert not contacts(juliet)[contact]["Connected"] and juliet.running()
     assert "PeerInsecure" in juliet.ctl("show", "romeo@forza")
