@@ -23,6 +23,7 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/stream-out.c daemon/proto/stream-out.h \
 	daemon/proto/stream-words.c daemon/proto/stream-words.h \
 	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
+	daemon/proto/trust-uri.c daemon/proto/trust-uri.h \
 	daemon/proto/xml-stream.c daemon/proto/xml-stream.h
 daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)
 

@@ -31,5 +31,6 @@
 #define NS_SID "urn:xmpp:sid:0"
 #define NS_DELAY "urn:xmpp:delay"
 #define NS_CHATSTATES "http://jabber.org/protocol/chatstates"
+#define NS_LL_TLS "im.earshot:tls:0"
 #define NS_LL_TRUST "im.earshot:trust:0"
 #define NS_LL_OUTBOX "im.earshot:outbox:0"

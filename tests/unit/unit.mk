@@ -70,6 +70,11 @@ tests_unit_test_trust_policy_SOURCES = tests/unit/test-trust-policy.c
 tests_unit_test_trust_policy_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_policy_LDADD = $(proto_libs)
 
+unit_tests += tests/unit/test-trust-uri
+tests_unit_test_trust_uri_SOURCES = tests/unit/test-trust-uri.c
+tests_unit_test_trust_uri_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_uri_LDADD = $(proto_libs)
+
 unit_tests += tests/unit/test-xml-stream
 tests_unit_test_xml_stream_SOURCES = tests/unit/test-xml-stream.c
 tests_unit_test_xml_stream_CPPFLAGS = $(unit_cppflags)
