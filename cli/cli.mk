@@ -13,6 +13,7 @@ cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 
 bin_PROGRAMS += xmppctl
 xmppctl_SOURCES = \
+	cli/cmd-audit.c \
 	cli/cmd-block.c \
 	cli/cmd-chat.c \
 	cli/cmd-completion.c \
@@ -36,10 +37,12 @@ xmppctl_SOURCES = \
 	cli/main.c \
 	cli/out.c cli/out.h \
 	cli/peer.c cli/peer.h \
+	cli/qr-draw.c cli/qr-draw.h \
+	cli/trust-link.c cli/trust-link.h \
 	cli/trust-requests.c cli/trust-requests.h
 nodist_xmppctl_SOURCES = cli/completion-bash.h
-xmppctl_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JSON_CFLAGS)
-xmppctl_LDADD = cli/libcli.a dbus/libearshot-dbus.a $(JSON_LIBS) $(GLIB_LIBS)
+xmppctl_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JSON_CFLAGS) $(QRENCODE_CFLAGS)
+xmppctl_LDADD = cli/libcli.a dbus/libearshot-dbus.a $(JSON_LIBS) $(QRENCODE_LIBS) $(GLIB_LIBS)
 
 # The completion script as a C string: the binary prints what data/ installs.
 cli/completion-bash.h: data/xmppctl.bash

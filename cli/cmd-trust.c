@@ -5,14 +5,17 @@
  */
 #include "earshot-config.h"
 
+#include <string.h>
+
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
+#include "cli/trust-link.h"
 #include "cli/trust-requests.h"
 
-static char *option_fingerprint, *option_name, *option_reason;
-static gboolean option_release, option_separate, option_yes;
+static char *option_fingerprint, *option_name, *option_reason, *option_link;
+static gboolean option_release, option_separate, option_yes, option_in_person;
 
 #define FINGERPRINT_ENTRY                                          \
   {                                                                \
@@ -228,15 +231,51 @@ accepting_choice (Ctl *ctl, const Decision *decision)
 }
 
 static gboolean
-accept_key (Ctl *ctl, const Decision *decision, GError **error)
+accept_key (Ctl *ctl, const Decision *decision, const TrustLink *link, GError **error)
 {
   g_autofree char *path = g_strconcat (EARSHOT_ROOT "/key/", decision->fingerprint, NULL);
   g_autoptr (EarshotKey) key = ctl_key (ctl, path, error);
 
-  return key != NULL && earshot_key_call_accept_sync (key, decision->fingerprint, ctl_no_options (), NULL, error)
+  return key != NULL && earshot_key_call_accept_sync (key, decision->fingerprint, trust_link_options (link), NULL, error)
          && (option_name == NULL
              || ctl_set_property (ctl, decision->contact, "Contact", "Petname", g_variant_new_string (option_name),
                                   error));
+}
+
+/* The key that is meant, by link or digits, is whose? -1: go on with `decision`. */
+static int
+find_accepted (Ctl *ctl, int argc, char **argv, TrustLink *link, Decision *decision)
+{
+  g_autoptr (GError) error = NULL;
+  const char *text = option_link != NULL ? option_link : option_fingerprint;
+  const char *fingerprint = option_fingerprint, *who;
+
+  if (option_link != NULL && option_fingerprint != NULL)
+    return ctl_usage (ctl, "a link has the fingerprint in it: give --link or --fingerprint");
+  if (!ctl_load (ctl, &error))
+    return ctl_fail (ctl, error);
+  if (text != NULL && (option_link != NULL || trust_link_is (text)))
+    {
+      if (!trust_link_read (ctl, text, link, &error))
+        return ctl_fail (ctl, error);
+      fingerprint = link->fingerprint;
+    }
+  who = argc == 0 && link->fingerprint != NULL ? link->fingerprint : named (ctl, argc, argv);
+  if (who == NULL)
+    return EXIT_USAGE;
+  if (!decision_find (ctl, who, fingerprint, decision, &error))
+    {
+      if (argc == 0 && link->fingerprint != NULL && g_error_matches (error, CLI_ERROR, CLI_ERROR_NOT_FOUND))
+        return trust_link_add (ctl, link, option_name);
+      return ctl_fail (ctl, error);
+    }
+  if (model_bool (ctl->model, decision->contact, "Contact", "Blocked"))
+    {
+      ctl_hint (ctl, "xmppctl unblock comes first, if that is what you want");
+      error = g_error_new_literal (CLI_ERROR, CLI_ERROR_NOT_TRUSTED, "this peer is blocked; nothing was changed");
+      return ctl_fail (ctl, error);
+    }
+  return -1;
 }
 
 static int
@@ -244,32 +283,33 @@ run_accept (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_auto (Decision) decision = { 0 };
-  const char *who = named (ctl, argc, argv);
+  g_auto (TrustLink) link = { .in_person = option_in_person, .yes = option_yes };
   const char *choice = "accept";
-  int code;
+  int code = find_accepted (ctl, argc, argv, &link, &decision);
 
-  if (who == NULL)
-    return EXIT_USAGE;
-  if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
-    return ctl_fail (ctl, error);
+  if (code >= 0)
+    return code;
   if (decision.request != NULL && (choice = accepting_choice (ctl, &decision)) == NULL)
     {
       ctl_hint (ctl, "xmppctl trust replace %s makes it the new key of that person; accept --separate keeps two people",
-                who);
+                argc > 0 ? argv[0] : decision.fingerprint);
       error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_TRUSTED, "this question takes no plain yes: %s",
                            model_string (ctl->model, decision.request, "Request", "Kind"));
       return ctl_fail (ctl, error);
     }
   if (decision.request == NULL && decision.fingerprint == NULL)
     {
-      ctl_hint (ctl, "a key is seen at the first handshake; see: xmppctl show %s", who);
+      ctl_hint (ctl, "a key is seen at the first handshake; see: xmppctl show %s", argc > 0 ? argv[0] : "PEER");
       error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of this peer is known yet");
       return ctl_fail (ctl, error);
     }
-  if ((code = confirm (ctl, &decision, "Accept")) != EXIT_DONE)
+  code = link.fingerprint != NULL ? trust_link_confirm (ctl, &link, decision.contact, option_name)
+                                  : confirm (ctl, &decision, "Accept");
+  if (code != EXIT_DONE)
     return code;
-  if (!(decision.request != NULL ? resolve (ctl, &decision, choice, TRUE, &error)
-                                 : accept_key (ctl, &decision, &error)))
+  /* Accept() answers the question, too, and takes what the word rests on. */
+  if (!(decision.request != NULL && !trust_link_is_evidence (&link) ? resolve (ctl, &decision, choice, TRUE, &error)
+                                                                   : accept_key (ctl, &decision, &link, &error)))
     return ctl_fail (ctl, error);
   report (ctl, &decision, choice);
   return EXIT_DONE;
@@ -428,6 +468,12 @@ run_legacy (Ctl *ctl, int argc, char **argv)
 /* --- the table ------------------------------------------------------------------------------------ */
 
 static const GOptionEntry accept_options[] = { FINGERPRINT_ENTRY,
+                                               { "link", 0, 0, G_OPTION_ARG_STRING, &option_link,
+                                                 "The key meant, as a link (xmpp:...); asks unless --yes", "URI" },
+                                               { "in-person", 0, 0, G_OPTION_ARG_NONE, &option_in_person,
+                                                 "You compared it face to face: it becomes verified", NULL },
+                                               { "yes", 0, 0, G_OPTION_ARG_NONE, &option_yes,
+                                                 "Follow a link without asking", NULL },
                                                { "name", 0, 0, G_OPTION_ARG_STRING, &option_name,
                                                  "Give it this petname at once", "PETNAME" },
                                                { "separate", 0, 0, G_OPTION_ARG_NONE, &option_separate,
@@ -470,9 +516,11 @@ static const Command command_trust_accept = {
   .summary = "Accept a key: it becomes pinned",
   .detail =
     "PEER is a petname or 16 digits of the fingerprint. Shows the whole fingerprint and asks; scripts bring it,\n"
-    "and then PEER may be left out.",
+    "and then PEER may be left out. A link (of: xmppctl id show) may bring the key of somebody who was never here;\n"
+    "it says what will change and asks. Nothing here lifts a block.",
   .examples = "xmppctl trust accept b1946ac92492d234\n"
-              "xmppctl trust accept --fingerprint b1946ac92492d2347c6235b4d2611184 --name romeo",
+              "xmppctl trust accept --fingerprint b1946ac92492d2347c6235b4d2611184 --name romeo\n"
+              "xmppctl trust accept --in-person --link 'xmpp:romeo@forza?trust-message;encryption=...;trust=...'",
   .options = accept_options,
   .max_args = 1,
   .run = run_accept,

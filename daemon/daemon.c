@@ -11,6 +11,7 @@
 #include "daemon/base/jid.h"
 #include "daemon/base/log.h"
 #include "daemon/bus/window.h"
+#include "daemon/io/trust-audit.h"
 #include "daemon/io/poller.h"
 
 #define PRUNE_EVERY_S (24 * 3600)
@@ -354,7 +355,8 @@ gboolean
 daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
 {
   Rooms rooms = { .config = daemon->config, .identity = daemon->identity, .contacts = daemon->contacts,
-                  .trust = daemon->trust, .sessions = daemon->sessions, .delivery = daemon->delivery,
+                  .trust = daemon->trust, .trust_store = daemon->trust_store, .sessions = daemon->sessions,
+                  .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
                   .self = daemon->self, .router = daemon->router };
   GHashTableIter iter;
@@ -383,6 +385,20 @@ on_prune_time (gpointer user)
   return G_SOURCE_CONTINUE;
 }
 
+/* Nobody may ever ask: so it is checked unasked, and said where people look. */
+static void
+on_audit_checked (gpointer user, const AuditCheck *check, const GError *error)
+{
+  g_autofree char *text = NULL;
+
+  if (error != NULL || check->reason == NULL)
+    return;
+  text = g_strdup_printf ("The log of trust decisions was changed by somebody else (record %" G_GUINT64_FORMAT ": %s). See: "
+                          "xmppctl audit --check", check->broken, check->reason);
+  log_warn ("trust", "%s", text);
+  warn (user, "audit-broken", text);
+}
+
 void
 daemon_go_public (Daemon *daemon)
 {
@@ -397,6 +413,7 @@ daemon_go_public (Daemon *daemon)
   self_start (daemon->self, daemon->discovery, sessions_get_port (daemon->sessions));
   daemon->prune_source = g_timeout_add_seconds (PRUNE_EVERY_S, on_prune_time, daemon);
   on_prune_time (daemon);
+  trust_store_check_audit (daemon->trust_store, NULL, on_audit_checked, daemon);
 }
 
 void

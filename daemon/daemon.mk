@@ -54,6 +54,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \
 	daemon/io/tls.c daemon/io/tls.h \
+	daemon/io/trust-audit.c daemon/io/trust-audit.h \
 	daemon/io/trust-store.c daemon/io/trust-store.h daemon/io/trust-store-load.c daemon/io/trust-store-private.h
 daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS)
 
@@ -82,6 +83,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/settings.c daemon/model/settings.h \
 	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \
 	daemon/model/trust-decide.c \
+	daemon/model/trust-record.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
 	daemon/model/watchers.h
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
@@ -89,10 +91,12 @@ daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQ
 daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-access.c daemon/bus/bus-access.h \
 	daemon/bus/bus-agents.c \
+	daemon/bus/bus-audit.c \
 	daemon/bus/bus-call.c \
 	daemon/bus/bus-contact.c \
 	daemon/bus/bus-conversation.c \
 	daemon/bus/bus-key.c \
+	daemon/bus/bus-link.c \
 	daemon/bus/bus-manager.c \
 	daemon/bus/bus-messages.c \
 	daemon/bus/bus-network.c \

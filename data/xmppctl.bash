@@ -33,12 +33,13 @@ _xmppctl_options() {
         wait) _xmppctl_words "--for $global" ;;
         watch) _xmppctl_words "--since --kinds $global" ;;
         chat) _xmppctl_words "--number -n $global" ;;
-        'trust accept') _xmppctl_words "--fingerprint --name --separate $global" ;;
+        'trust accept') _xmppctl_words "--fingerprint --link --in-person --yes --name --separate $global" ;;
         'trust reject') _xmppctl_words "--fingerprint $global" ;;
         'trust replace') _xmppctl_words "--fingerprint --release $global" ;;
         'trust revoke') _xmppctl_words "--fingerprint --reason $global" ;;
         'trust legacy') _xmppctl_words "--yes --name $global" ;;
         'trust forget') _xmppctl_words "--yes $global" ;;
+        audit) _xmppctl_words "--number --since --contact --event --check --head -n $global" ;;
         'config ls') _xmppctl_words "--describe $global" ;;
         *) _xmppctl_words "$global" ;;
     esac
@@ -53,17 +54,18 @@ _xmppctl_value() {
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message state read trust request reach' ;;
-        --from|--to) _xmppctl_peers ;;
-        --timeout|--expires|--token|--number|-n|--since|--consumer|--exec|--fingerprint|--name|--reason) ;;
+        --event) _xmppctl_words 'pin resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied' ;;
+        --from|--to|--contact) _xmppctl_peers ;;
+        --timeout|--expires|--token|--number|-n|--since|--consumer|--exec|--fingerprint|--name|--reason|--link|--head) ;;
         *) return 1 ;;
     esac
 }
 
 _xmppctl_arguments() {
     case $1 in
-        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust block unblock name id net config completion' ;;
+        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust block unblock name id audit net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
-        id) _xmppctl_words 'show' ;;
+        id) _xmppctl_words 'show qr' ;;
         net) _xmppctl_words 'links static probe rescan' ;;
         'net static') _xmppctl_words 'ls add rm' ;;
         config) _xmppctl_words 'ls get set' ;;

@@ -63,14 +63,15 @@ static void
 accept_key (BusCall *call, GVariant *args)
 {
   g_autoptr (GVariant) options = NULL;
+  TrustEvidence evidence;
   GError *error = NULL;
   const char *hex;
 
   g_variant_get (args, "(&s@a{sv})", &hex, &options);
-  if (!bus_options_none (options, &error))
+  if (!bus_evidence_parse (options, "user", &evidence, &error))
     bus_call_take_error (call, error);
   else if (names_this_key (call, hex))
-    trust_accept (call->window->rooms.trust, &call->id.key, "user", call->audit, bus_call_done, call);
+    trust_accept (call->window->rooms.trust, &call->id.key, &evidence, call->audit, bus_call_done, call);
 }
 
 static void

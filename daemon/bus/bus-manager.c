@@ -21,7 +21,7 @@
 
 static const char *const features[] = {
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
-  NULL,
+  "audit", "trust-links", NULL,
 };
 
 static gboolean
@@ -47,6 +47,7 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   const Fingerprint *own = identity_get_fingerprint (rooms->identity);
   g_autofree char *hex = fingerprint_to_hex (own);
   g_autofree char *display = fingerprint_to_display (own);
+  g_autofree char *link = bus_own_link (window);
   GVariantBuilder warnings;
 
   g_variant_builder_init (&warnings, G_VARIANT_TYPE ("a(ss)"));
@@ -57,6 +58,7 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   earshot_manager_set_fingerprint (manager, hex);
   earshot_manager_set_display_id (manager, display);
   earshot_manager_set_address (manager, window->instance != NULL ? window->instance : "");
+  earshot_manager_set_trust_link (manager, link);
   earshot_manager_set_start_time (manager, window->start_time);
   earshot_manager_set_pending_requests (manager, bus_objects_count (window->objects, BUS_REQUEST));
   earshot_manager_set_warnings (manager, g_variant_builder_end (&warnings));
@@ -154,11 +156,12 @@ add_contact (BusCall *call, GVariant *args)
   g_autoptr (GVariant) options = NULL;
   g_auto (GStrv) endpoints = NULL;
   const char *petname, *hex;
+  TrustEvidence evidence;
   GError *error = NULL;
   Fingerprint fp;
 
   g_variant_get (args, "(&s&s^as@a{sv})", &petname, &hex, &endpoints, &options);
-  if (!bus_options_none (options, &error) || !bus_check_line ("the petname", petname, PETNAME_MAX, &error)
+  if (!bus_evidence_parse (options, "fingerprint", &evidence, &error) || !bus_check_line ("the petname", petname, PETNAME_MAX, &error)
       || !bus_check_fingerprint (hex, &fp, &error))
     {
       bus_call_take_error (call, error);
@@ -182,7 +185,7 @@ add_contact (BusCall *call, GVariant *args)
     }
   call->data = g_steal_pointer (&endpoints);
   call->data_free = (GDestroyNotify) (GCallback) g_strfreev;
-  trust_add_contact (call->window->rooms.trust, petname, &fp, call->audit, on_contact_pinned, call);
+  trust_add_contact (call->window->rooms.trust, petname, &fp, &evidence, call->audit, on_contact_pinned, call);
 }
 
 /* --- profile --------------------------------------------------------------------------------------------------- */
@@ -348,10 +351,13 @@ on_trust_mode_kept (gpointer user, const GError *error)
   if (error == NULL && !call->window->closed)
     {
       TrustMode mode = (TrustMode) GPOINTER_TO_INT (call->data);
+      g_autofree char *inputs = NULL;
 
       log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, NULL, "mode %s becomes %s by %s",
                  trust_mode_to_string (trust_get_mode (call->window->rooms.trust)), trust_mode_to_string (mode),
                  call->audit);
+      inputs = g_strconcat ("trust-mode=", trust_mode_to_string (trust_get_mode (call->window->rooms.trust)), NULL);
+      trust_record (call->window->rooms.trust, "setting", inputs, trust_mode_to_string (mode), call->audit);
       trust_set_mode (call->window->rooms.trust, mode);
     }
   bus_call_done_root (call, error);
@@ -384,10 +390,13 @@ on_legacy_policy_kept (gpointer user, const GError *error)
   if (error == NULL && !call->window->closed)
     {
       LegacyPolicy policy = (LegacyPolicy) GPOINTER_TO_INT (call->data);
+      g_autofree char *inputs = NULL;
 
       log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, NULL, "legacy policy %s becomes %s by %s",
                  legacy_policy_to_string (trust_get_legacy_policy (call->window->rooms.trust)),
                  legacy_policy_to_string (policy), call->audit);
+      inputs = g_strconcat ("legacy-policy=", legacy_policy_to_string (trust_get_legacy_policy (call->window->rooms.trust)), NULL);
+      trust_record (call->window->rooms.trust, "setting", inputs, legacy_policy_to_string (policy), call->audit);
       trust_set_legacy_policy (call->window->rooms.trust, policy);
     }
   bus_call_done_root (call, error);
@@ -429,6 +438,9 @@ static const BusVerb methods[] = {
   { "SetProfile", set_profile },
   { "FindContact", find_contact },
   { "AddContact", add_contact },
+  { "ParseLink", bus_link_parse },
+  { "ListAudit", bus_audit_list },
+  { "CheckAudit", bus_audit_check },
   { "RegisterAgent", bus_agents_register },
   { "UnregisterAgent", bus_agents_unregister },
   { NULL, NULL },

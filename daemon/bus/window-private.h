@@ -171,6 +171,21 @@ GVariant *bus_request_get_details (Window *window, BusObject *object);
 
 void bus_messages_emit_appended (Window *window, guint64 seq, const char *kind, guint32 contact);
 
+/* --- bus-audit.c ----------------------------------------------------------------------------------------------- */
+
+/* Methods of the Manager. */
+void bus_audit_list (BusCall *call, GVariant *args);
+void bus_audit_check (BusCall *call, GVariant *args);
+
+/* --- bus-link.c ------------------------------------------------------------------------------------------------ */
+
+/* Method of the Manager. */
+void bus_link_parse (BusCall *call, GVariant *args);
+/* Manager.TrustLink: "" while we have no address. Caller frees. */
+char *bus_own_link (Window *window);
+/* Options `source` and `in_person` of what raises trust; `otherwise` is the source of who gives none. */
+gboolean bus_evidence_parse (GVariant *options, const char *otherwise, TrustEvidence *out, GError **error);
+
 /* --- bus-agents.c ---------------------------------------------------------------------------------------------- */
 
 BusAgents *bus_agents_new (Window *window);

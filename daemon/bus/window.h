@@ -23,6 +23,7 @@ typedef struct {
   Identity *identity;
   Contacts *contacts;
   Trust *trust;
+  TrustStore *trust_store; /* for the audit */
   Sessions *sessions;
   Router *router;          /* for Contact.Ping */
   Delivery *delivery;

@@ -4,12 +4,13 @@
  * who is trusted. What is out of range is left out or read as the least trusted value, and logged.
  *
  * contact, addr, key, request: what the rows in the header say; levels and kinds are words. tombstone: keys once forgotten.
- * audit is append-only but for its length. A request about a peer without a key has an empty fp.
+ * audit and audit_chain: daemon/io/trust-audit.h. A request about a peer without a key has an empty fp.
  */
 #include "earshot-config.h"
 
 #include "daemon/base/log.h"
 #include "daemon/io/db-values.h"
+#include "daemon/io/trust-audit.h"
 #include "daemon/io/trust-store-private.h"
 
 static const char step_1[] =
@@ -41,7 +42,16 @@ static const char step_2[] =
   "INSERT INTO addr (contact, position, addr) SELECT contact, 0, min(name) FROM request"
   " WHERE name <> '' AND contact NOT IN (SELECT contact FROM addr) GROUP BY contact;";
 
-static const char *const steps[] = { step_1, step_2 };
+/* The audit becomes a chain; hashes are not for SQL to compute: audit_begin() goes on where anchor_hash is empty. */
+static const char step_3[] =
+  "ALTER TABLE audit ADD COLUMN contact INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE audit ADD COLUMN inputs TEXT NOT NULL DEFAULT '';"
+  "ALTER TABLE audit ADD COLUMN hash BLOB NOT NULL DEFAULT x'';"
+  "CREATE TABLE audit_chain (id INTEGER PRIMARY KEY, anchor INTEGER NOT NULL, anchor_hash BLOB NOT NULL, head INTEGER NOT NULL,"
+  " head_hash BLOB NOT NULL) STRICT;"
+  "INSERT INTO audit_chain VALUES (1, 0, x'', 0, x'');";
+
+static const char *const steps[] = { step_1, step_2, step_3 };
 
 const DbSchema trust_schema = {
   .steps = steps,
@@ -319,7 +329,8 @@ trust_store_open (DbWorker *worker, const char *path, char **set_aside, GError *
   store->refs = 1;
   store->db = db;
   store->tombstones = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, g_free, NULL);
-  if (!db_run_now (db, work_tombstones, store->tombstones, error))
+  store->audit_max = AUDIT_MAX;
+  if (!db_run_now (db, work_tombstones, store->tombstones, error) || !db_run_now (db, audit_begin, NULL, error))
     {
       trust_store_close (store);
       return NULL;

@@ -15,4 +15,5 @@ struct _TrustStore
   guint refs; /* the owner's and one for each change on its way */
   Db *db;
   GHashTable *tombstones; /* Fingerprint*, a set */
+  guint audit_max;
 };

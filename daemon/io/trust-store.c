@@ -7,10 +7,12 @@
 
 #include "daemon/io/trust-store.h"
 
+#include <string.h>
+
 #include "daemon/io/db-values.h"
+#include "daemon/io/trust-audit.h"
 #include "daemon/io/trust-store-private.h"
 
-#define AUDIT_MAX 100000
 #define TOMBSTONES_MAX 65536 /* decisions of a person; the oldest go */
 
 typedef enum
@@ -33,8 +35,8 @@ typedef struct
   KeyRow key;
   RequestRow request;
   guint64 id;
-  gint64 time;
-  char *texts[4]; /* setting: name, value; audit: event, fp, verdict, caller */
+  AuditEntry audit; /* points into texts */
+  char *texts[5];   /* setting: name, value; audit: all of its own */
 } Step;
 
 struct _TrustChange
@@ -169,17 +171,31 @@ trust_change_put_setting (TrustChange *change, const char *key, const char *valu
   step->texts[1] = g_strdup (value);
 }
 
+/* At most so many bytes, and UTF-8. */
+static char *
+dup_cut (const char *text, gsize max)
+{
+  const char *end;
+  g_autofree char *valid = g_utf8_make_valid (text != NULL ? text : "", -1);
+
+  if (strlen (valid) <= max)
+    return g_steal_pointer (&valid);
+  end = g_utf8_find_prev_char (valid, valid + max + 1);
+  return g_strndup (valid, (gsize) (end - valid));
+}
+
 void
-trust_change_audit (TrustChange *change, gint64 time, const char *event, const char *fp_hex, const char *verdict,
-                    const char *caller)
+trust_change_audit (TrustChange *change, const AuditEntry *entry)
 {
   Step *step = add_step (change, AUDIT);
 
-  step->time = time;
-  step->texts[0] = dup_or_empty (event);
-  step->texts[1] = dup_or_empty (fp_hex);
-  step->texts[2] = dup_or_empty (verdict);
-  step->texts[3] = dup_or_empty (caller);
+  step->audit.time = entry->time != 0 ? entry->time : g_get_real_time ();
+  step->audit.contact = MIN (entry->contact, CONTACT_ID_MAX);
+  step->audit.event = step->texts[0] = dup_cut (entry->event, 32);
+  step->audit.fp = step->texts[1] = dup_cut (entry->fp, 64);
+  step->audit.inputs = step->texts[2] = dup_cut (entry->inputs, 2048);
+  step->audit.verdict = step->texts[3] = dup_cut (entry->verdict, 256);
+  step->audit.caller = step->texts[4] = dup_cut (entry->caller, 2048);
 }
 
 /* --- on the writer thread ------------------------------------------------- */
@@ -375,21 +391,6 @@ put_setting (sqlite3 *handle, const Step *step, GError **error)
 }
 
 static gboolean
-append_audit (sqlite3 *handle, const Step *step, GError **error)
-{
-  sqlite3_stmt *stmt = db_prepare (handle, "INSERT INTO audit (time, event, fp, verdict, caller) VALUES (?1, ?2, ?3, ?4, ?5)",
-                                   error);
-
-  if (stmt == NULL)
-    return FALSE;
-  sqlite3_bind_int64 (stmt, 1, step->time);
-  for (guint i = 0; i < G_N_ELEMENTS (step->texts); i++)
-    db_bind_text (stmt, (int) i + 2, step->texts[i]);
-  return db_step_done (handle, stmt, error)
-         && run_number (handle, "DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - ?1", AUDIT_MAX, error);
-}
-
-static gboolean
 do_step (sqlite3 *handle, TrustChange *change, const Step *step, GError **error)
 {
   switch (step->kind)
@@ -411,7 +412,7 @@ do_step (sqlite3 *handle, TrustChange *change, const Step *step, GError **error)
     case PUT_SETTING:
       return put_setting (handle, step, error);
     case AUDIT:
-      return append_audit (handle, step, error);
+      return audit_append (handle, &step->audit, change->store->audit_max, error);
     }
   g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "store: no such step");
   return FALSE;

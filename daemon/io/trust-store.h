@@ -81,8 +81,17 @@ void trust_change_delete_key (TrustChange *change, const Fingerprint *fp);
 void trust_change_put_request (TrustChange *change, const RequestRow *row);
 void trust_change_delete_request (TrustChange *change, guint64 id);
 void trust_change_put_setting (TrustChange *change, const char *key, const char *value); /* NULL deletes */
-/* Every trust change and refusal, appended: who, what, verdict. The last 100 000 are kept. */
-void trust_change_audit (TrustChange *change, gint64 time, const char *event, const char *fp_hex,
-                         const char *verdict, const char *caller);
+/* Every trust change and refusal, appended (daemon/io/trust-audit.h reads and checks them). The last 100 000 are kept. NULL is "";
+ * what is longer than its bound is cut. `inputs` and `caller` went through log_safe() where they hold a stranger's words. */
+typedef struct {
+  gint64 time;             /* 0 = now */
+  guint32 contact;         /* 0 = about none */
+  const char *event;       /* pin, resolve, accept, block, refused, … */
+  const char *fp;          /* 64 hex digits */
+  const char *inputs;      /* what the verdict was made of, as name=value words */
+  const char *verdict;
+  const char *caller;      /* whose word it was: a caller of the bus, "peer", "first-use", … */
+} AuditEntry;
+void trust_change_audit (TrustChange *change, const AuditEntry *entry);
 /* Takes the change. `done` may be NULL. */
 void trust_store_apply (TrustStore *store, TrustChange *change_take, DoneFunc done, gpointer user);

@@ -184,6 +184,8 @@ trust_admits_clear (Trust *trust, Contact *contact, const char *addr, const char
              question.blocked ? ", blocked" : "", question.tls_seen ? ", TLS seen before" : "",
              question.announces_tls ? ", TLS announced" : "", question.contested ? ", name contested" : "",
              verdict.action == LEGACY_ACTION_ADMIT ? "admitted in clear" : "refused", verdict.reason);
+  if (verdict.action == LEGACY_ACTION_REFUSE)
+    trust_record_clear_refusal (trust, contact, addr, link, &question, verdict.reason);
   if (!question.tls_seen && !question.announces_tls)
     contacts_note_clear (contact);
   if (verdict.action == LEGACY_ACTION_ASK)

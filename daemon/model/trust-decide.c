@@ -11,7 +11,27 @@
 
 #define REASON_MAX 200
 
-/* The key becomes `level` in its own contact, which is kept from now on. */
+/* Said no to, and written down: a caller wanted what must not be. */
+static void
+deny (Trust *trust, const char *event, const Fingerprint *fp, Contact *contact, const char *caller, GError *error_take)
+{
+  trust_record_denied (trust, event, fp, contact != NULL ? contact_get_id (contact) : 0, error_take, caller);
+  g_error_free (error_take);
+}
+
+static GError *
+blocked_error (void)
+{
+  return g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_BLOCKED, "The contact of this key is blocked: unblock it first");
+}
+
+static TrustLevel
+evidence_get_level (const TrustEvidence *evidence)
+{
+  return evidence->in_person ? TRUST_VERIFIED : TRUST_PINNED;
+}
+
+/* The key becomes `level`, or stays what is more, in its own contact, which is kept from now on. */
 static void
 decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname)
 {
@@ -36,7 +56,8 @@ decide_accept (Decision *decision, Key *key, TrustLevel level, const char *sourc
       g_free (contact_row->petname);
       contact_row->petname = g_strdup (petname);
     }
-  key_row_set_level (key_row, level, source);
+  if (key_row->level <= level)
+    key_row_set_level (key_row, level, source);
   key_row->refused = FALSE;
   key_row->grant_owed = TRUE;
 }
@@ -168,6 +189,7 @@ resolve_legacy (Trust *trust, Request *request, const char *choice, const char *
 
   if (allow && !trust_check_legacy (trust, contact, &error))
     {
+      deny (trust, "resolve-legacy", NULL, contact, caller, g_error_copy (error));
       trust_report (done, user, error->code, "%s", error->message);
       return;
     }
@@ -236,6 +258,8 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
     }
   if (fp != NULL && !fingerprint_equal (fp, &request->row.fp))
     {
+      deny (trust, choice, fp, contact, caller,
+            g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_MISMATCH, "not the key of the request"));
       trust_report (done, user, EARSHOT_ERROR_MISMATCH, "the fingerprint given is not the one this request is about");
       return;
     }
@@ -317,7 +341,8 @@ trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer us
 }
 
 void
-trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const char *caller, DoneFunc done, gpointer user)
+trust_accept (Trust *trust, const Fingerprint *fp, const TrustEvidence *evidence, const char *caller, DoneFunc done,
+              gpointer user)
 {
   Key *key = contacts_get_key (trust->contacts, fp);
   Decision *decision;
@@ -330,6 +355,7 @@ trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const cha
     }
   if (contact_is_blocked (key_get_contact (key)))
     {
+      deny (trust, "accept", fp, key_get_contact (key), caller, blocked_error ());
       trust_report (done, user, EARSHOT_ERROR_BLOCKED, "The contact of this key is blocked: unblock it first");
       return;
     }
@@ -343,8 +369,8 @@ trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const cha
   decide_subject (decision, fp);
   decision->subject_contact = contact_get_id (key_get_contact (key));
   decide_request (decision, request);
-  decide_accept (decision, key, MAX (key_get_level (key), TRUST_PINNED), source, NULL);
-  decide (decision, "accept", "pinned", caller);
+  decide_accept (decision, key, evidence_get_level (evidence), evidence->source, NULL);
+  decide (decision, "accept", trust_level_to_string (MAX (key_get_level (key), evidence_get_level (evidence))), caller);
 }
 
 void
@@ -383,6 +409,7 @@ trust_set_legacy_choice (Trust *trust, Contact *contact, LegacyChoice choice, co
 
   if (choice == LEGACY_CHOICE_ALLOWED && !trust_check_legacy (trust, contact, &error))
     {
+      deny (trust, "legacy", NULL, contact, caller, g_error_copy (error));
       trust_report (done, user, error->code, "%s", error->message);
       return;
     }
@@ -447,10 +474,11 @@ on_late_added (gpointer data)
 }
 
 void
-trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const char *caller, TrustAdded done,
-                   gpointer user)
+trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,
+                   const char *caller, TrustAdded done, gpointer user)
 {
   Key *key = contacts_get_key (trust->contacts, fp);
+  TrustLevel level = MAX (key != NULL ? key_get_level (key) : TRUST_UNKNOWN, evidence_get_level (evidence));
   Decision *decision;
   GError *error = NULL;
 
@@ -461,9 +489,8 @@ trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, con
 
       late->done = done;
       late->user = user;
-      late->error = error != NULL ? error
-                                  : g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_BLOCKED,
-                                                         "The contact of this key is blocked: unblock it first");
+      late->error = error != NULL ? error : blocked_error ();
+      deny (trust, "add-contact", fp, key != NULL ? key_get_contact (key) : NULL, caller, g_error_copy (late->error));
       g_idle_add_full (G_PRIORITY_DEFAULT, on_late_added, late, NULL);
       return;
     }
@@ -474,7 +501,7 @@ trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, con
     {
       decision->subject_contact = contact_get_id (key_get_contact (key));
       decide_request (decision, trust_find_request (trust, fp));
-      decide_accept (decision, key, MAX (key_get_level (key), TRUST_PINNED), "fingerprint", petname);
+      decide_accept (decision, key, evidence_get_level (evidence), evidence->source, petname);
     }
   else
     {
@@ -484,14 +511,14 @@ trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, con
       KeyRow key_row = { .fp = *fp, .contact = contact_row.id, .first_seen = contact_row.created, .grant_owed = TRUE };
       KeyRow no_key = { .contact = 0, .level = TRUST_UNKNOWN };
 
-      key_row_set_level (&key_row, TRUST_PINNED, "fingerprint");
+      key_row_set_level (&key_row, level, evidence->source);
       decision->subject_contact = contact_row.id;
       g_array_append_val (decision->contacts, contact_row);
       g_array_append_val (decision->contacts_before, no_contact);
       g_array_append_val (decision->keys, key_row);
       g_array_append_val (decision->keys_before, no_key);
     }
-  decide (decision, "add-contact", "pinned", caller);
+  decide (decision, "add-contact", trust_level_to_string (level), caller);
 }
 
 void

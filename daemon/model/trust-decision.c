@@ -302,6 +302,7 @@ on_turn (gpointer user)
   Decision *decision = user;
   Trust *trust = decision->trust;
   g_autofree char *hex = decision->has_subject ? fingerprint_to_hex (&decision->subject) : g_strdup ("");
+  g_autofree char *inputs = decision_dup_inputs (decision);
   g_autoptr (GError) error = NULL;
   gboolean good = still_open (decision, &error);
 
@@ -318,6 +319,8 @@ on_turn (gpointer user)
                       &g_array_index (decision->keys_before, KeyRow, i), &error);
   if (!good)
     {
+      trust_record_denied (trust, decision->event, decision->has_subject ? &decision->subject : NULL, decision->subject_contact,
+                           error, decision->caller);
       on_decided (decision, error);
       return;
     }
@@ -328,7 +331,9 @@ on_turn (gpointer user)
     trust_change_put_key (decision->change, &g_array_index (decision->keys, KeyRow, i));
   if (decision->emptied != 0)
     trust_change_drop_contact (decision->change, decision->emptied);
-  trust_change_audit (decision->change, g_get_real_time (), decision->event, hex, decision->verdict, decision->caller);
+  trust_change_audit (decision->change, &(AuditEntry){ .event = decision->event, .fp = hex, .contact = decision->subject_contact,
+                                                       .inputs = inputs, .verdict = decision->verdict,
+                                                       .caller = decision->caller });
   trust_store_apply (trust->store, g_steal_pointer (&decision->change), on_decided, decision);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/model/trust.h"
+#include "daemon/io/pace.h"
 #include "daemon/model/watchers.h"
 
 struct _Request {
@@ -13,6 +14,12 @@ struct _Request {
   gboolean resolving; /* the first Resolve is on its way to the disk */
   gboolean kept;      /* its row was committed */
 };
+
+/* Of peers, into the audit. */
+typedef struct {
+  Pace pace;
+  guint left_out;         /* since the last record */
+} Refusals;
 
 struct _Trust {
   Contacts *contacts;
@@ -23,6 +30,7 @@ struct _Trust {
   LegacyPolicy legacy;
   guint review_source;     /* clear_changed is due */
   guint refused_strict;
+  Refusals refusals, clear_refusals;
   gboolean first_use_full; /* people were told so */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
 };
@@ -72,6 +80,22 @@ void decide_legacy (Decision *decision, Contact *contact, LegacyChoice choice, c
 void trust_drop_request (Trust *trust, Request *request);
 /* Reports from the loop, never from inside the verb; a negative `code` is success. */
 void trust_report (DoneFunc done, gpointer user, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
+
+/* --- trust-record.c ---- */
+
+extern const Pace trust_refusal_pace, trust_clear_refusal_pace;
+/* A peer's key was refused. `contact` may be NULL. */
+void trust_record_refusal (Trust *trust, const TrustProof *proof, Contact *contact, TrustLevel level, const char *verdict);
+/* A peer without TLS was. */
+void trust_record_clear_refusal (Trust *trust, Contact *contact, const char *addr, const char *link,
+                                 const LegacyQuestion *question, const char *verdict);
+/* A caller's decision was: `event` is what it wanted. `fp` may be NULL, `contact` 0. */
+void trust_record_denied (Trust *trust, const char *event, const Fingerprint *fp, guint32 contact, const GError *error,
+                          const char *caller);
+/* What the decision changes, in words; before the rows are merged. Caller frees. */
+char *decision_dup_inputs (Decision *decision);
+
+/* --- trust-decision.c ---- */
 
 Decision *decision_new (Trust *trust, DoneFunc done, gpointer user);
 /* Rows of the decision, to be changed in place before decide(). Owned by it. */

@@ -303,22 +303,14 @@ on_judgement_idle (gpointer user)
 }
 
 static void
-count_strict_refusal (Trust *trust, const TrustProof *proof)
+count_strict_refusal (Trust *trust)
 {
-  g_autofree char *hex = fingerprint_to_hex (&proof->fp);
   g_autofree char *text = NULL;
-  TrustChange *change;
 
   trust->refused_strict++;
   text = g_strdup_printf ("%u attempts by unknown keys were refused because the trust mode is strict",
                           trust->refused_strict);
   WATCHERS_CALL (&trust->watchers, TrustWatch, warning, "strict-refused", text);
-  /* Bounded: a hostile caller may knock for ever; the connection caps limit how often. */
-  if (trust->refused_strict > 1000)
-    return;
-  change = trust_change_new ();
-  trust_change_audit (change, g_get_real_time (), "refused", hex, "strict", "peer");
-  trust_store_apply (trust->store, change, NULL, NULL);
 }
 
 static void
@@ -350,6 +342,8 @@ pin (Judgement *judgement, Key *key, const char *hex)
   Trust *trust = judgement->trust;
   TrustChange *change = trust_change_new ();
   ContactRow *row = &judgement->contact_row;
+  g_autofree char *name = NULL;
+  g_autofree char *inputs = NULL;
 
   contact_to_row (key_get_contact (key), row);
   key_to_row (key, &judgement->key_row);
@@ -366,7 +360,10 @@ pin (Judgement *judgement, Key *key, const char *hex)
   contacts_hold (trust->contacts, row->id, TRUE);
   trust_change_put_contact (change, row);
   trust_change_put_key (change, &judgement->key_row);
-  trust_change_audit (change, g_get_real_time (), "pin", hex, "pinned", "first-use");
+  name = log_safe (judgement->proof.addr);
+  inputs = g_strdup_printf ("direction=%s mode=tofu level=unknown name=%s", judgement->proof.inbound ? "in" : "out", name);
+  trust_change_audit (change, &(AuditEntry){ .event = "pin", .fp = hex, .contact = row->id, .inputs = inputs,
+                                             .verdict = "pinned", .caller = "first-use" });
   trust_store_apply (trust->store, change, on_pinned, judgement);
 }
 
@@ -449,8 +446,10 @@ judge (Judgement *judgement)
       if (judgement->verdict.ask != TRUST_ASK_NOTHING)
         raise_request (trust, judgement->verdict.ask == TRUST_ASK_NEW_KEY ? "new-key" : "name-conflict", key, proof,
                        contested);
+      if (judgement->verdict.action == TRUST_ACTION_REFUSE || judgement->verdict.action == TRUST_ACTION_REFUSE_EXPIRED)
+        trust_record_refusal (trust, proof, key_get_contact (key), question.level, judgement->verdict.reason);
       if (judgement->verdict.action == TRUST_ACTION_REFUSE && g_strcmp0 (judgement->verdict.reason, "strict") == 0)
-        count_strict_refusal (trust, proof);
+        count_strict_refusal (trust);
       if (judgement->verdict.action == TRUST_ACTION_PIN)
         {
           pin (judgement, key, hex);
@@ -458,7 +457,10 @@ judge (Judgement *judgement)
         }
     }
   else
-    log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, "max-strangers", "key %.16s as %s: refused, no room", hex, name);
+    {
+      log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, "max-strangers", "key %.16s as %s: refused, no room", hex, name);
+      trust_record_refusal (trust, proof, NULL, TRUST_UNKNOWN, "max-strangers");
+    }
   judgement->idle_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_judgement_idle, judgement, NULL);
   if (judgement->own_turn)
     contacts_end_turn (trust->contacts);
@@ -497,6 +499,7 @@ trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const 
     return TRUE;
   log_event (G_LOG_LEVEL_WARNING, "trust", contact_get_id (contact), 0, "name-conflict",
              "another key than the trusted one answered: %.16s; nothing was sent to it", hex);
+  trust_record_refusal (trust, &proof, contact, key != NULL ? key_get_level (key) : TRUST_UNKNOWN, "name-conflict");
   key = contacts_prove_key (trust->contacts, fp, addr, 0, &contested);
   if (key != NULL && !key_is_refused (key) && key_get_level (key) == TRUST_UNKNOWN
       && !contact_is_blocked (key_get_contact (key)))
@@ -518,6 +521,8 @@ trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *reques
   trust->mode = mode;
   trust->requests = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, request_free);
   trust->judgements = g_ptr_array_new ();
+  trust->refusals.pace = trust_refusal_pace;
+  trust->clear_refusals.pace = trust_clear_refusal_pace;
   watchers_init (&trust->watchers);
   for (guint i = 0; request_rows_take != NULL && i < request_rows_take->len; i++)
     {

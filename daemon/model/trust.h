@@ -90,16 +90,26 @@ void trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerpr
                     gboolean release, const char *caller, DoneFunc done, gpointer user);
 void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user);
 
-/* Decisions without a question. Errors: NOT_FOUND, BLOCKED (accept a blocked contact's key). */
-void trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const char *caller, DoneFunc done, gpointer user);
+/* How somebody came to trust a key. */
+typedef struct {
+  const char *source;      /* user, fingerprint, qr */
+  gboolean in_person;      /* compared face to face: `verified`, else `pinned` */
+} TrustEvidence;
+
+/* Decisions without a question. Errors: NOT_FOUND, BLOCKED (accept a blocked contact's key). A higher level stays. */
+void trust_accept (Trust *trust, const Fingerprint *fp, const TrustEvidence *evidence, const char *caller, DoneFunc done,
+                   gpointer user);
 void trust_revoke (Trust *trust, const Fingerprint *fp, const char *reason, const char *caller, DoneFunc done, gpointer user);
 void trust_set_blocked (Trust *trust, Contact *contact, gboolean blocked, const char *caller, DoneFunc done, gpointer user);
 /* Removes the contact, its keys and history; a tombstone of each key stays. */
 void trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done, gpointer user);
-/* A contact known by key before it was ever seen (source "fingerprint"). Reports the id. */
+/* A contact known by key before it was ever seen. Reports the id. */
 typedef void (*TrustAdded) (gpointer user, guint32 contact_id, const GError *error);
-void trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const char *caller, TrustAdded done, gpointer user);
+void trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,
+                        const char *caller, TrustAdded done, gpointer user);
 /* Keeps a contact (somebody wrote to it, named it): gives it a row. */
 void trust_keep (Trust *trust, Contact *contact, DoneFunc done, gpointer user);
+/* Into the audit: a change of trust that is about no key (a setting). */
+void trust_record (Trust *trust, const char *event, const char *inputs, const char *verdict, const char *caller);
 /* <granted/> reached the peer. */
 void trust_grant_done (Trust *trust, Key *key);

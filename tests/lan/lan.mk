@@ -2,6 +2,7 @@
 # tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
 lan_tests = \
 	tests/lan/test-attack.py \
+	tests/lan/test-audit.py \
 	tests/lan/test-bad-link.py \
 	tests/lan/test-clear.py \
 	tests/lan/test-clear-people.py \

@@ -3,12 +3,14 @@
 
 #include "tests/unit/fake-rooms.h"
 
+#include "daemon/io/trust-audit.h"
+
 #include <string.h>
 
 Fake fake;
 
 typedef struct {
-  enum { DONE, SENT, ADDED, ENTRIES, GOT, CURSOR, CONSUMERS, PROBED, PONG } kind;
+  enum { DONE, SENT, ADDED, ENTRIES, GOT, CURSOR, CONSUMERS, PROBED, PONG, LISTED, CHECKED } kind;
   gpointer func, user;
   GPtrArray *entries;
   int error;
@@ -36,6 +38,24 @@ answer_entries (Answer *answer, const GError *error)
   ((HistoryEntries) answer->func) (answer->user, error == NULL ? g_ptr_array_ref (entries) : NULL, FALSE, last, error);
 }
 
+static void
+answer_records (Answer *answer, const GError *error)
+{
+  g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) audit_record_free);
+  AuditRecord *record = g_new0 (AuditRecord, 1);
+
+  record->n = 9;
+  record->time = 1000;
+  record->contact = 7;
+  record->event = g_strdup ("accept");
+  record->fp = g_strdup ("01");
+  record->inputs = g_strdup ("name=\x1b[31m");
+  record->verdict = g_strdup ("pinned");
+  record->caller = g_strdup ("name=:1.7");
+  g_ptr_array_add (records, record);
+  ((AuditListed) answer->func) (answer->user, error == NULL ? g_ptr_array_ref (records) : NULL, TRUE, error);
+}
+
 static gboolean
 answer_now (gpointer data)
 {
@@ -54,6 +74,15 @@ answer_now (gpointer data)
   case ADDED:
     ((TrustAdded) answer->func) (answer->user, 7, error);
     break;
+  case LISTED:
+    answer_records (answer, error);
+    break;
+  case CHECKED: {
+    AuditCheck check = { .first = 3, .last = 9, .count = 4, .reason = "missing", .broken = 7, .found = TRUE, .noted = 5 };
+
+    ((AuditChecked) answer->func) (answer->user, error == NULL ? &check : NULL, error);
+    break;
+  }
   case ENTRIES:
     answer_entries (answer, error);
     break;
@@ -512,9 +541,44 @@ trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer us
 }
 
 void
-trust_accept (Trust *trust, const Fingerprint *fp, const char *source, const char *caller, DoneFunc done, gpointer user)
+trust_record (Trust *trust, const char *event, const char *inputs, const char *verdict, const char *caller)
 {
-  note ("accept %02x %s", fp->bytes[0], source);
+  note ("record %s %s %s", event, inputs, verdict);
+}
+
+void
+audit_record_free (AuditRecord *record)
+{
+  g_free (record->event);
+  g_free (record->fp);
+  g_free (record->inputs);
+  g_free (record->verdict);
+  g_free (record->caller);
+  g_free (record);
+}
+
+void
+trust_store_list_audit (TrustStore *store, const AuditFilter *filter, AuditListed done, gpointer user)
+{
+  g_autofree char *keys = filter->keys != NULL ? g_strjoinv (",", (char **) filter->keys) : g_strdup ("-");
+
+  note ("audit %" G_GUINT64_FORMAT " %u %u %.8s %s %s %" G_GINT64_FORMAT, filter->before, filter->limit, filter->contact, keys,
+        filter->fp != NULL ? filter->fp : "-", filter->event != NULL ? filter->event : "-", filter->since);
+  answer (LISTED, done, user);
+}
+
+void
+trust_store_check_audit (TrustStore *store, const char *hash, AuditChecked done, gpointer user)
+{
+  note ("check-audit %.4s", hash != NULL ? hash : "-");
+  answer (CHECKED, done, user);
+}
+
+void
+trust_accept (Trust *trust, const Fingerprint *fp, const TrustEvidence *evidence, const char *caller, DoneFunc done,
+              gpointer user)
+{
+  note ("accept %02x %s%s", fp->bytes[0], evidence->source, evidence->in_person ? " in-person" : "");
   answer (DONE, done, user);
 }
 
@@ -540,9 +604,10 @@ trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done,
 }
 
 void
-trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const char *caller, TrustAdded done, gpointer user)
+trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,
+                   const char *caller, TrustAdded done, gpointer user)
 {
-  note ("add-contact %s %02x", petname, fp->bytes[0]);
+  note ("add-contact %s %02x %s%s", petname, fp->bytes[0], evidence->source, evidence->in_person ? " in-person" : "");
   answer (ADDED, done, user);
 }
 

@@ -212,7 +212,7 @@ add_person (People *people, const char *petname, const Fingerprint *fp)
 {
   Added added = { 0 };
 
-  trust_add_contact (people->trust, petname, fp, "test", people_on_contact_added, &added);
+  trust_add_contact (people->trust, petname, fp, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &added);
   store_wait (&added.done);
   g_assert_cmpint (added.code, ==, -1);
   return contacts_get (people->contacts, added.id);

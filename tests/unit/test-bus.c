@@ -60,7 +60,16 @@ static const Case good[] = {
   { ROOT, I ("Manager"), "SetProfile", "({'first': <'Ann'>},)", "profile first Ann" },
   { ROOT, I ("Manager"), "FindContact", "('ann',)", "select ann" },
   { ROOT, I ("Manager"), "AddContact", "('ann', '" HEX2 "', ['[fe80::1%wlan0]:5298', 'host.local:1'], @a{sv} {})",
-    "add-contact ann 02" },
+    "add-contact ann 02 fingerprint" },
+  { ROOT, I ("Manager"), "AddContact", "('ann', '" HEX2 "', @as [], {'source': <'qr'>, 'in_person': <true>})",
+    "add-contact ann 02 qr in-person" },
+  { ROOT, I ("Manager"), "ParseLink", "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 "',)", "" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 10, @a{sv} {})", "audit 0 10 0 - - - 0" },
+  { ROOT, I ("Manager"), "ListAudit",
+    "(uint64 9, uint32 0, {'contact': <objectpath '" C7 "'>, 'fingerprint': <'ABCDEF01'>, 'event': <'pin'>, 'since': <int64 5>})",
+    "audit 9 0 7 01010101 abcdef01 pin 5" },
+  { ROOT, I ("Manager"), "CheckAudit", "(@a{sv} {},)", "check-audit -" },
+  { ROOT, I ("Manager"), "CheckAudit", "({'hash': <'" HEX2 "'>},)", "check-audit 0202" },
   { ROOT, I ("Network"), "Rescan", "()", "rescan" },
   { ROOT, I ("Network"), "AddStatic", "('192.0.2.7:5298',)", "add-static 192.0.2.7:5298" },
   { ROOT, I ("Network"), "RemoveStatic", "('192.0.2.7:5298',)", "remove-static 192.0.2.7:5298" },
@@ -72,6 +81,8 @@ static const Case good[] = {
   { C7, I ("Conversation"), "MarkRead", "(uint64 100,)", "read 7 100" },
   { C7, I ("Conversation"), "SetTyping", "(true,)", "typing 7 1" },
   { K1, I ("Key"), "Accept", "('" HEX1 "', @a{sv} {})", "accept 01 user" },
+  { K1, I ("Key"), "Accept", "('" HEX1 "', {'source': <'fingerprint'>})", "accept 01 fingerprint" },
+  { K1, I ("Key"), "Accept", "('" HEX1 "', {'source': <'qr'>, 'in_person': <true>})", "accept 01 qr in-person" },
   { K1, I ("Key"), "Revoke", "('" HEX1 "', 'lost')", "revoke 01 lost" },
   { R3, I ("Request"), "Resolve", "('accept', {'fingerprint': <'" HEX1 "'>, 'petname': <'ann'>, 'release': <true>})",
     "resolve 3 accept fp ann 1" },
@@ -131,6 +142,18 @@ static const Case bad[] = {
   { ROOT, I ("Manager"), "AddContact", "('ann', '" HEX2 "', @as [], {'verified': <true>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "AddContact",
     "('me', 'ee00000000000000000000000000000000000000000000000000000000000000', @as [], @a{sv} {})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "AddContact", "('ann', '" HEX2 "', @as [], {'source': <'code'>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ParseLink", "('',)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ParseLink", "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 ";trust=" HEX1 "',)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'contact': <objectpath '" ROOT "/contact/9'>})", "NotFound" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'contact': <'" C7 "'>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'fingerprint': <'0101'>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'fingerprint': <'" HEX1 "0'>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'fingerprint': <'%%%%%%%%'>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'event': <''>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'verdict': <'pinned'>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CheckAudit", "({'hash': <'0202'>},)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CheckAudit", "({'head': <'" HEX2 "'>},)", "InvalidArgument" },
   { ROOT, I ("Manager"), "RegisterAgent", "(objectpath '/a', 'silent', @a{sv} {})", "InvalidArgument" },
   { ROOT, I ("Manager"), "RegisterAgent", "(objectpath '/a', 'interactive', {'x': <1>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "UnregisterAgent", "(objectpath '/a',)", "NotFound" },
@@ -152,6 +175,9 @@ static const Case bad[] = {
   { K1, I ("Key"), "Accept", "('" HEX2 "', @a{sv} {})", "Mismatch" },
   { K1, I ("Key"), "Accept", "('', @a{sv} {})", "InvalidArgument" },
   { K1, I ("Key"), "Accept", "('" HEX1 "', {'level': <'verified'>})", "InvalidArgument" },
+  { K1, I ("Key"), "Accept", "('" HEX1 "', {'source': <'first-use'>})", "InvalidArgument" },
+  { K1, I ("Key"), "Accept", "('" HEX1 "', {'in_person': <'yes'>})", "InvalidArgument" },
+  { K1, I ("Key"), "Accept", "('" HEX2 "', {'in_person': <true>})", "Mismatch" },
   { K1, I ("Key"), "Revoke", "('" HEX2 "', '')", "Mismatch" },
   { K1, I ("Key"), "Revoke", "('" HEX1 "', 'a\\u001bb')", "InvalidArgument" },
   { R3, I ("Request"), "Resolve", "('trust-me', @a{sv} {})", "InvalidArgument" },
@@ -250,6 +276,59 @@ test_audit_names_caller (Fixture *f, gconstpointer data)
   g_assert_nonnull (strstr (fake.calls->str, expected));
   g_assert_nonnull (program);
   g_assert_nonnull (strstr (fake.calls->str, strrchr (program, '/') + 1));
+}
+
+static void
+test_audit_answers (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GVariant) page = call_ok (f, ROOT, I ("Manager"), "ListAudit", g_variant_new ("(tua{sv})", (guint64) 0, 0, NULL));
+  g_autoptr (GVariant) check = call_ok (f, ROOT, I ("Manager"), "CheckAudit", g_variant_new ("(a{sv})", NULL));
+  g_autofree char *text = g_variant_print (page, FALSE);
+  g_autofree char *result = g_variant_print (check, FALSE);
+
+  g_assert_nonnull (strstr (text, "([(9, 1000, 'accept', '01', 'pinned', {"));
+  g_assert_nonnull (strstr (text, "'contact': <objectpath '" C7 "'>"));
+  g_assert_nonnull (strstr (text, "'caller': <'name=:1.7'>"));
+  g_assert_true (g_str_has_suffix (text, "})], true)"));
+  g_assert_nonnull (strstr (result, "'sound': <false>"));
+  g_assert_nonnull (strstr (result, "'reason': <'missing'>"));
+  g_assert_nonnull (strstr (result, "'broken': <uint64 7>"));
+  g_assert_nonnull (strstr (result, "'noted': <uint64 5>"));
+}
+
+/* Reading a link tells what it says, and nothing else happens. */
+static void
+test_link_answer (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GVariant) reply = call_ok (f, ROOT, I ("Manager"), "ParseLink",
+                                        g_variant_new ("(s)", "xmpp:ann%5C20b@host?trust-message;encryption=im.earshot%3Atls%3A0;"
+                                                              "trust=" HEX2));
+  g_autofree char *text = g_variant_print (reply, FALSE);
+
+  g_assert_cmpstr (text, ==, "('ann\\\\20b@host', '" HEX2 "', {})");
+  g_assert_cmpstr (fake.calls->str, ==, "");
+}
+
+static void
+test_own_link (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GVariant) none = call_ok (f, ROOT, PROPS, "Get", g_variant_new ("(ss)", I ("Manager"), "TrustLink"));
+  g_autoptr (GVariant) some = NULL;
+  g_autofree char *text = g_variant_print (none, FALSE);
+  g_autofree char *link = NULL;
+
+  g_assert_true (g_str_has_prefix (text, "(<'xmpp:me@pronto?trust-message;"));
+  window_set_address (f->window, "");
+  g_clear_pointer (&none, g_variant_unref);
+  g_clear_pointer (&text, g_free);
+  none = call_ok (f, ROOT, PROPS, "Get", g_variant_new ("(ss)", I ("Manager"), "TrustLink"));
+  text = g_variant_print (none, FALSE);
+  g_assert_cmpstr (text, ==, "(<''>,)");
+  window_set_address (f->window, "m\xc3\xa9@host");
+  some = call_ok (f, ROOT, PROPS, "Get", g_variant_new ("(ss)", I ("Manager"), "TrustLink"));
+  link = g_variant_print (some, FALSE);
+  g_assert_cmpstr (link, ==, "(<'xmpp:m%C3%A9@host?trust-message;encryption=im.earshot%3Atls%3A0;"
+                             "trust=ee00000000000000000000000000000000000000000000000000000000000000'>,)");
 }
 
 static void
@@ -451,6 +530,9 @@ main (int argc, char **argv)
   ADD ("/bus/ambiguous", test_ambiguous);
   ADD ("/bus/default-require", test_default_require);
   ADD ("/bus/audit-names-caller", test_audit_names_caller);
+  ADD ("/bus/audit-answers", test_audit_answers);
+  ADD ("/bus/T-17-link-is-only-read", test_link_answer);
+  ADD ("/bus/own-link", test_own_link);
   ADD ("/bus/reply-limit", test_reply_limit);
   ADD ("/bus/set", test_set);
   ADD ("/bus/legacy", test_legacy);

@@ -292,7 +292,7 @@ test_forget_static (People *people, gconstpointer unused)
   Outcome outcome = { 0 };
 
   prove (people, &fp, NULL, contact_get_id (contact), NULL);
-  trust_accept (people->trust, &fp, "user", "test", outcome_set, &outcome);
+  trust_accept (people->trust, &fp, &(TrustEvidence){ .source = "user" }, "test", outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_cmpint (forget (people, contact), ==, -1);
   stranger = contacts_add_static (people->contacts, "[fe80::1%eth0]:5298", NULL);

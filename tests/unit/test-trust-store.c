@@ -175,7 +175,7 @@ test_round_trip (Fixture *f, gconstpointer unused)
   trust_change_put_setting (change, "mode", "tofu");
   trust_change_put_setting (change, "gone", "x");
   trust_change_put_setting (change, "gone", NULL);
-  trust_change_audit (change, 5, "accept", "aa", "pinned", ":1.7 pid 12");
+  trust_change_audit (change, &(AuditEntry){ .time = 5, .event = "accept", .fp = "aa", .verdict = "pinned", .caller = ":1.7 pid 12" });
   g_assert_cmpint (apply (f, change), ==, -1);
   restart (f);
   l = load (f);
@@ -527,7 +527,7 @@ test_first_release (Fixture *f, gconstpointer replaced)
       g_assert_cmpint (g_array_index (l.contacts, ContactRow, 2).tls_seen, ==, replaced != NULL);
       g_assert_true (g_array_index (l.contacts, ContactRow, 2).blocked);
       g_assert_cmpint (g_array_index (l.contacts, ContactRow, 2).legacy, ==, LEGACY_CHOICE_NONE);
-      g_assert_cmpint (sql (f, "PRAGMA user_version"), ==, 2);
+      g_assert_cmpint (sql (f, "PRAGMA user_version"), ==, 3);
       loaded_clear (&l);
       if (i == 0)
         trust_store_close (f->trust);
@@ -540,9 +540,10 @@ test_audit_bound (Fixture *f, gconstpointer unused)
   TrustChange *change = trust_change_new ();
 
   sql (f, "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)"
-          " INSERT INTO audit SELECT x, 1, 'e', '', 'v', 'c' FROM c");
-  trust_change_audit (change, 5, "accept", NULL, "pinned", NULL);
-  trust_change_audit (change, 6, "accept", NULL, "pinned", NULL);
+          " INSERT INTO audit (n, time, event, fp, verdict, caller) SELECT x, 1, 'e', '', 'v', 'c' FROM c;"
+          "UPDATE audit_chain SET head = 100000");
+  trust_change_audit (change, &(AuditEntry){ .time = 5, .event = "accept", .verdict = "pinned" });
+  trust_change_audit (change, &(AuditEntry){ .time = 6, .event = "accept", .verdict = "pinned" });
   g_assert_cmpint (apply (f, change), ==, -1);
   g_assert_cmpint (sql (f, "SELECT count(*) FROM audit"), ==, 100000);
   g_assert_cmpint (sql (f, "SELECT min(n) FROM audit"), ==, 3);

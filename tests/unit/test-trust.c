@@ -218,7 +218,7 @@ test_reject (People *people, gconstpointer unused)
   g_assert_cmpint (judge (people, &fp, "other@name").verdict.action, ==, TRUST_ACTION_REFUSE);
   g_assert_cmpuint (count_requests (people), ==, 0);
   /* Until it is accepted by hand. */
-  trust_accept (people->trust, &fp, "user", "test", outcome_set, &outcome);
+  trust_accept (people->trust, &fp, &(TrustEvidence){ .source = "user" }, "test", outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_cmpint (judge (people, &fp, "romeo@forza").verdict.action, ==, TRUST_ACTION_ADMIT);
 }
@@ -239,12 +239,12 @@ test_block (People *people, gconstpointer unused)
   g_assert_cmpstr (judged.verdict.reason, ==, "blocked");
   g_assert_cmpuint (count_requests (people), ==, 0);
   /* A block is not lifted by anything but lifting it. */
-  trust_accept (people->trust, &fp, "user", "test", outcome_set, &outcome);
+  trust_accept (people->trust, &fp, &(TrustEvidence){ .source = "user" }, "test", outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_BLOCKED);
   {
     Added added = { 0 };
 
-    trust_add_contact (people->trust, "romeo", &fp, "test", people_on_contact_added, &added);
+    trust_add_contact (people->trust, "romeo", &fp, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &added);
     store_wait (&added.done);
     g_assert_cmpint (added.code, ==, EARSHOT_ERROR_BLOCKED);
   }
@@ -263,7 +263,7 @@ test_accept_and_block (People *people, gconstpointer unused)
   Outcome block = { 0 }, accept = { 0 };
 
   trust_set_blocked (people->trust, contact, TRUE, "test", outcome_set, &block);
-  trust_accept (people->trust, &fp, "user", "test", outcome_set, &accept);
+  trust_accept (people->trust, &fp, &(TrustEvidence){ .source = "user" }, "test", outcome_set, &accept);
   g_assert_cmpint (outcome_wait (&accept), ==, EARSHOT_ERROR_ALREADY_RESOLVED);
   g_assert_cmpint (outcome_wait (&block), ==, -1);
   people_reopen (people);
@@ -285,7 +285,7 @@ test_first_wins (People *people, gconstpointer unused)
   id = request_get_id (only_request (people));
   trust_resolve (people->trust, id, "reject", &fp, NULL, FALSE, "one", outcome_set, &first);
   trust_resolve (people->trust, id, "accept", &fp, NULL, FALSE, "two", outcome_set, &second);
-  trust_accept (people->trust, &fp, "user", "three", outcome_set, &third);
+  trust_accept (people->trust, &fp, &(TrustEvidence){ .source = "user" }, "three", outcome_set, &third);
   g_assert_cmpint (outcome_wait (&first), ==, -1);
   g_assert_cmpint (outcome_wait (&second), ==, EARSHOT_ERROR_ALREADY_RESOLVED);
   g_assert_cmpint (outcome_wait (&third), ==, EARSHOT_ERROR_ALREADY_RESOLVED);
@@ -311,7 +311,10 @@ test_full_fingerprint (People *people, gconstpointer unused)
                    EARSHOT_ERROR_INVALID_ARGUMENT);
   g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &fp)), ==, TRUST_UNKNOWN);
   g_assert_cmpuint (people->levels, ==, 0);
-  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM audit"), ==, 0);
+  people_settle (people);
+  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM audit WHERE event <> 'denied'"), ==, 0);
+  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM audit WHERE event = 'denied' AND verdict = 'Mismatch'"
+                                                     " AND caller = 'tester pid 1'"), ==, 2);
   g_assert_cmpint (resolve (people, "accept", &fp), ==, -1);
 }
 
@@ -615,15 +618,15 @@ test_add_contact (People *people, gconstpointer unused)
   g_assert_cmpint (contact_get_reach (romeo), ==, REACH_SIGHTED);
   g_assert_cmpuint (count_contacts (people->contacts), ==, 2);
   /* The same new key twice, the same petname twice, in one moment. */
-  trust_add_contact (people->trust, "nurse", &(Fingerprint){ { 7 } }, "test", people_on_contact_added, &one);
-  trust_add_contact (people->trust, "nurse", &(Fingerprint){ { 8 } }, "test", people_on_contact_added, &two);
+  trust_add_contact (people->trust, "nurse", &(Fingerprint){ { 7 } }, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &one);
+  trust_add_contact (people->trust, "nurse", &(Fingerprint){ { 8 } }, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &two);
   store_wait (&one.done);
   store_wait (&two.done);
   g_assert_cmpint (one.code, ==, -1);
   g_assert_cmpint (two.code, ==, EARSHOT_ERROR_INVALID_ARGUMENT);
   one.done = two.done = FALSE;
-  trust_add_contact (people->trust, "", &(Fingerprint){ { 9 } }, "test", people_on_contact_added, &one);
-  trust_add_contact (people->trust, "", &(Fingerprint){ { 9 } }, "test", people_on_contact_added, &two);
+  trust_add_contact (people->trust, "", &(Fingerprint){ { 9 } }, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &one);
+  trust_add_contact (people->trust, "", &(Fingerprint){ { 9 } }, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &two);
   store_wait (&one.done);
   store_wait (&two.done);
   g_assert_cmpint (one.code, ==, -1);
@@ -673,7 +676,7 @@ test_disk_full (People *people, gconstpointer unused)
   codes[4] = outcome_wait (&outcome);
   trust_snooze (people->trust, request_get_id (only_request (people)), 99, outcome_set, &outcome);
   codes[5] = outcome_wait (&outcome);
-  trust_add_contact (people->trust, "nurse", &(Fingerprint){ { 9 } }, "test", people_on_contact_added, &added);
+  trust_add_contact (people->trust, "nurse", &(Fingerprint){ { 9 } }, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &added);
   store_wait (&added.done);
   disk_free ();
   for (guint i = 0; i < G_N_ELEMENTS (codes); i++)

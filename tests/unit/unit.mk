@@ -125,6 +125,11 @@ tests_unit_test_tls_SOURCES = tests/unit/test-tls.c tests/unit/test-certs.h
 tests_unit_test_tls_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tls_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-trust-audit
+tests_unit_test_trust_audit_SOURCES = tests/unit/test-trust-audit.c tests/unit/store-helper.h
+tests_unit_test_trust_audit_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_audit_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-trust-store
 tests_unit_test_trust_store_SOURCES = tests/unit/test-trust-store.c tests/unit/store-helper.h
 tests_unit_test_trust_store_CPPFLAGS = $(unit_cppflags)
@@ -188,6 +193,11 @@ unit_tests += tests/unit/test-trust
 tests_unit_test_trust_SOURCES = tests/unit/test-trust.c tests/unit/people-helper.h tests/unit/store-helper.h
 tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-trust-record
+tests_unit_test_trust_record_SOURCES = tests/unit/test-trust-record.c tests/unit/people-helper.h tests/unit/store-helper.h
+tests_unit_test_trust_record_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_record_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-trust-clear
 tests_unit_test_trust_clear_SOURCES = tests/unit/test-trust-clear.c tests/unit/people-helper.h tests/unit/store-helper.h
