@@ -27,6 +27,7 @@ xmppctl_SOURCES = \
 	cli/cmd-show.c \
 	cli/cmd-status.c \
 	cli/cmd-trust.c \
+	cli/cmd-verify.c \
 	cli/cmd-wait.c \
 	cli/cmd-watch.c \
 	cli/commands.h \

@@ -77,15 +77,46 @@ run_ls (Ctl *ctl, int argc, char **argv)
   return EXIT_DONE;
 }
 
+/* Codes that are being compared; the code itself stands on `verify` only, where the other one is asked for. */
+static void
+print_run (Ctl *ctl, const char *path)
+{
+  const char *contact = model_string (ctl->model, path, "Verification", "Contact");
+  const char *state = model_string (ctl->model, path, "Verification", "State");
+  gboolean theirs = g_str_equal (model_string (ctl->model, path, "Verification", "Role"), "responder");
+  const char *fingerprint = model_string (ctl->model, model_string (ctl->model, path, "Verification", "Key"), "Key", "Fingerprint");
+
+  if (ctl->json)
+    {
+      JsonObject *object = json_line_new ("verification");
+
+      json_object_set_string_member (object, "state", state);
+      json_object_set_string_member (object, "role", theirs ? "responder" : "initiator");
+      json_object_set_string_member (object, "fingerprint", fingerprint);
+      json_set_time (object, "expires", model_number (ctl->model, path, "Verification", "Expires"));
+      json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, contact, NULL));
+      json_line_print (stdout, object);
+    }
+  else
+    {
+      g_autofree char *label = peer_dup_label (ctl, contact);
+      g_autofree char *digits = g_strndup (fingerprint, SELECTOR_PREFIX_MIN_TRUST);
+
+      out_trust (ctl, peer_get_trust (ctl, contact));
+      out_line (ctl, "  %s %s: xmppctl verify %s", label, theirs ? "wants to compare codes" : "is being verified", digits);
+    }
+}
+
 static int
 run_pending (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) requests = NULL;
+  g_autoptr (GPtrArray) requests = NULL, runs = NULL;
 
   if (!ctl_load (ctl, &error))
     return ctl_fail (ctl, error);
   requests = model_list (ctl->model, "Request");
+  runs = model_list (ctl->model, "Verification");
   for (guint i = 0; i < requests->len; i++)
     {
       if (ctl->json)
@@ -93,7 +124,9 @@ run_pending (Ctl *ctl, int argc, char **argv)
       else
         request_print (ctl, g_ptr_array_index (requests, i));
     }
-  if (requests->len == 0)
+  for (guint i = 0; i < runs->len; i++)
+    print_run (ctl, runs->pdata[i]);
+  if (requests->len + runs->len == 0)
     ctl_note (ctl, "nothing waits for a decision");
   return EXIT_DONE;
 }

@@ -142,6 +142,19 @@ on_changed (Ctl *ctl, const char *path, const char *interface, gpointer user)
                 model_string (ctl->model, path, "Request", "Kind"), label);
       out_flush ();
     }
+  /* Once, when there is a code: somebody over there waits for ours. */
+  if (g_str_equal (interface, "Verification") && !ctl->json && is_wanted (user, "request")
+      && g_str_equal (model_string (ctl->model, path, "Verification", "Role"), "responder")
+      && g_str_equal (model_string (ctl->model, path, "Verification", "State"), "comparing"))
+    {
+      const char *contact = model_string (ctl->model, path, "Verification", "Contact");
+      g_autofree char *label = peer_dup_label (ctl, contact);
+      g_autofree char *selector = peer_dup_selector (ctl, contact);
+
+      out_trust (ctl, "request");
+      out_line (ctl, "  %s wants to compare codes with you: xmppctl verify %s", label, selector);
+      out_flush ();
+    }
 }
 
 static void

@@ -164,6 +164,7 @@ DEFINE_PROXY (Contact, contact)
 DEFINE_PROXY (Conversation, conversation)
 DEFINE_PROXY (Key, key)
 DEFINE_PROXY (Request, request)
+DEFINE_PROXY (Verification, verification)
 
 EarshotManager *
 ctl_manager (Ctl *ctl, GError **error)
@@ -205,6 +206,12 @@ EarshotRequest *
 ctl_request (Ctl *ctl, const char *path, GError **error)
 {
   return new_request (ctl, path, error);
+}
+
+EarshotVerification *
+ctl_verification (Ctl *ctl, const char *path, GError **error)
+{
+  return new_verification (ctl, path, error);
 }
 
 gboolean

@@ -64,6 +64,7 @@ EarshotContact *ctl_contact (Ctl *ctl, const char *path, GError **error);
 EarshotConversation *ctl_conversation (Ctl *ctl, const char *path, GError **error);
 EarshotKey *ctl_key (Ctl *ctl, const char *path, GError **error);
 EarshotRequest *ctl_request (Ctl *ctl, const char *path, GError **error);
+EarshotVerification *ctl_verification (Ctl *ctl, const char *path, GError **error);
 /* Writes a property; `interface` without prefix. Consumes a floating `value`. */
 gboolean ctl_set_property (Ctl *ctl, const char *path, const char *interface, const char *property, GVariant *value,
                            GError **error);

@@ -29,6 +29,7 @@ struct _Daemon {
   Contacts *contacts;
   Trust *trust;
   Router *router;
+  Verifications *verifications;
   Delivery *delivery;
   Discovery *discovery;
   Sessions *sessions;
@@ -107,6 +108,7 @@ on_closed (gpointer user, Session *session)
   Daemon *daemon = user;
 
   router_on_closed (daemon->router, session);
+  verifications_on_closed (daemon->verifications, session);
   delivery_on_closed (daemon->delivery, session);
 }
 
@@ -161,7 +163,13 @@ on_granted (gpointer user, Session *session)
   delivery_on_granted (((Daemon *) user)->delivery, session);
 }
 
-static const RouterCallbacks router_callbacks = { on_message, on_granted };
+static void
+on_sas (gpointer user, Session *session, const Stanza *iq, const Stanza *payload)
+{
+  verifications_on_iq (((Daemon *) user)->verifications, session, iq, payload);
+}
+
+static const RouterCallbacks router_callbacks = { on_message, on_granted, on_sas };
 
 static void
 on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
@@ -260,6 +268,7 @@ build_people (Daemon *daemon, GError **error)
   LegacyPolicy legacy = daemon->config->legacy_policy;
   const char *stored_mode, *stored_legacy;
   DeliveryConfig delivery_config;
+  VerificationsConfig verifications_config;
 
   if (!trust_store_load (daemon->trust_store, &contact_rows, &key_rows, &request_rows, &words, error))
     return FALSE;
@@ -274,6 +283,9 @@ build_people (Daemon *daemon, GError **error)
     legacy = LEGACY_REFUSE;
   trust_set_legacy_policy (daemon->trust, legacy);
   daemon->router = router_new (&router_callbacks, daemon);
+  verifications_config = (VerificationsConfig) { .identity = daemon->identity, .contacts = daemon->contacts,
+                                                 .trust = daemon->trust, .router = daemon->router };
+  daemon->verifications = verifications_new (&verifications_config);
   delivery_config = (DeliveryConfig) { .history = daemon->history, .outbox = daemon->outbox,
                                        .contacts = daemon->contacts, .trust = daemon->trust };
   daemon->delivery = delivery_new (&delivery_config, error);
@@ -358,7 +370,8 @@ daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
                   .trust = daemon->trust, .trust_store = daemon->trust_store, .sessions = daemon->sessions,
                   .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
-                  .self = daemon->self, .router = daemon->router };
+                  .self = daemon->self, .router = daemon->router,
+                  .verifications = daemon->verifications };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
@@ -446,6 +459,7 @@ daemon_free (Daemon *daemon)
   if (daemon->trust != NULL && daemon->sessions != NULL)
     trust_unwatch (daemon->trust, daemon);
   delivery_free (daemon->delivery);
+  verifications_free (daemon->verifications);
   router_free (daemon->router);
   self_free (daemon->self);
   trust_free (daemon->trust);

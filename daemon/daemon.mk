@@ -14,6 +14,7 @@ daemon_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 daemon_libproto_a_SOURCES = \
 	daemon/proto/caps.c daemon/proto/caps.h \
 	daemon/proto/presence-txt.c daemon/proto/presence-txt.h \
+	daemon/proto/sas.c daemon/proto/sas.h \
 	daemon/proto/sm.c daemon/proto/sm.h \
 	daemon/proto/stanza.c daemon/proto/stanza.h \
 	daemon/proto/stream.c daemon/proto/stream.h daemon/proto/stream-private.h \
@@ -85,6 +86,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/trust-decide.c \
 	daemon/model/trust-record.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
+	daemon/model/verification.c daemon/model/verification.h \
 	daemon/model/watchers.h
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 
@@ -103,6 +105,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-objects.c \
 	daemon/bus/bus-options.c daemon/bus/bus-options.h \
 	daemon/bus/bus-request.c \
+	daemon/bus/bus-verification.c \
 	daemon/bus/window.c daemon/bus/window.h \
 	daemon/bus/window-private.h
 daemon_libbus_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)

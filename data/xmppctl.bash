@@ -33,6 +33,7 @@ _xmppctl_options() {
         wait) _xmppctl_words "--for $global" ;;
         watch) _xmppctl_words "--since --kinds $global" ;;
         chat) _xmppctl_words "--number -n $global" ;;
+        verify) _xmppctl_words "--enter --cancel $global" ;;
         'trust accept') _xmppctl_words "--fingerprint --link --in-person --yes --name --separate $global" ;;
         'trust reject') _xmppctl_words "--fingerprint $global" ;;
         'trust replace') _xmppctl_words "--fingerprint --release $global" ;;
@@ -54,16 +55,16 @@ _xmppctl_value() {
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message state read trust request reach' ;;
-        --event) _xmppctl_words 'pin resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied' ;;
+        --event) _xmppctl_words 'pin resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify' ;;
         --from|--to|--contact) _xmppctl_peers ;;
-        --timeout|--expires|--token|--number|-n|--since|--consumer|--exec|--fingerprint|--name|--reason|--link|--head) ;;
+        --timeout|--expires|--token|--number|-n|--since|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
         *) return 1 ;;
     esac
 }
 
 _xmppctl_arguments() {
     case $1 in
-        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust block unblock name id audit net config completion' ;;
+        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify block unblock name id audit net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
         id) _xmppctl_words 'show qr' ;;
         net) _xmppctl_words 'links static probe rescan' ;;
@@ -72,7 +73,7 @@ _xmppctl_arguments() {
         'config get'|'config set')
             _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email' ;;
         completion) _xmppctl_words 'bash peers' ;;
-        show|send|log|wait|chat|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget')
+        show|send|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget')
             _xmppctl_peers ;;
     esac
 }

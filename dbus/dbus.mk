@@ -5,6 +5,7 @@ dbus_xml = \
 	dbus/im.earshot.Earshot1.Contact.xml \
 	dbus/im.earshot.Earshot1.Key.xml \
 	dbus/im.earshot.Earshot1.Request.xml \
+	dbus/im.earshot.Earshot1.Verification.xml \
 	dbus/im.earshot.Earshot1.Agent.xml \
 	dbus/im.earshot.Earshot1.Messages.xml \
 	dbus/im.earshot.Earshot1.Conversation.xml \

@@ -34,3 +34,4 @@
 #define NS_LL_TLS "im.earshot:tls:0"
 #define NS_LL_TRUST "im.earshot:trust:0"
 #define NS_LL_OUTBOX "im.earshot:outbox:0"
+#define NS_LL_SAS "im.earshot:sas:0"

@@ -16,7 +16,7 @@
 typedef struct {
   char *name, *path;
   guint watch;
-  GHashTable *shown; /* set of guint64: questions it was given */
+  GHashTable *shown; /* set of object paths: what it was given */
 } Agent;
 
 struct _BusAgents {
@@ -33,11 +33,9 @@ agent_call (BusAgents *agents, const Agent *agent, const char *method, GVariant 
 }
 
 static void
-agent_withdraw (BusAgents *agents, Agent *agent, guint64 id, const char *reason)
+agent_withdraw (BusAgents *agents, Agent *agent, const char *path, const char *reason)
 {
-  g_autofree char *path = bus_path_request (id);
-
-  if (g_hash_table_remove (agent->shown, &id))
+  if (g_hash_table_remove (agent->shown, path))
     agent_call (agents, agent, "Withdraw", g_variant_new ("(os)", path, reason));
 }
 
@@ -129,6 +127,21 @@ agents_wake_at (BusAgents *agents, gint64 until)
     agents->snooze_source = g_timeout_add_seconds ((guint) CLAMP (seconds, 1, 3600), on_snooze_over, agents);
 }
 
+/* Once; `details` floating. */
+static void
+agent_present (BusAgents *agents, Agent *agent, const char *path, const char *kind, GVariant *details)
+{
+  Showing *showing = g_new0 (Showing, 1);
+
+  g_hash_table_add (agent->shown, g_strdup (path));
+  showing->window = window_ref (agents->window);
+  showing->name = g_strdup (agent->name);
+  showing->path = g_strdup (agent->path);
+  g_dbus_connection_call (agents->window->connection, agent->name, agent->path, AGENT_INTERFACE, "Present",
+                          g_variant_new ("(os@a{sv})", path, kind, details), NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START,
+                          G_MAXINT, NULL, on_presented, showing);
+}
+
 void
 bus_agents_request (BusAgents *agents, guint64 id)
 {
@@ -136,46 +149,66 @@ bus_agents_request (BusAgents *agents, guint64 id)
   Request *request = trust_get_request (window->rooms.trust, id);
   BusObject *object = bus_objects_get_request (window->objects, id);
   Agent *agent = g_queue_peek_head (&agents->stack);
-  Showing *showing;
 
   if (agent == NULL || request == NULL || object == NULL || !object->announced)
     return;
   if (request_get_snoozed (request) > g_get_real_time ())
     {
-      agent_withdraw (agents, agent, id, "snoozed");
+      agent_withdraw (agents, agent, object->path, "snoozed");
       agents_wake_at (agents, request_get_snoozed (request));
       return;
     }
-  if (g_hash_table_contains (agent->shown, &id))
-    return;
-  g_hash_table_add (agent->shown, g_memdup2 (&id, sizeof id));
-  showing = g_new0 (Showing, 1);
-  showing->window = window_ref (window);
-  showing->name = g_strdup (agent->name);
-  showing->path = g_strdup (agent->path);
-  g_dbus_connection_call (
-    window->connection, agent->name, agent->path, AGENT_INTERFACE, "Present",
-    g_variant_new ("(os@a{sv})", object->path, request_get_kind (request), bus_request_get_details (window, object)),
-    NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, on_presented, showing);
+  if (!g_hash_table_contains (agent->shown, object->path))
+    agent_present (agents, agent, object->path, request_get_kind (request), bus_request_get_details (window, object));
+}
+
+/* Only what the peer began: who began it here has it on the screen already. And only when there is something to compare: who knocks and
+ * goes no further bothers nobody. */
+void
+bus_agents_verification (BusAgents *agents, guint32 id)
+{
+  Window *window = agents->window;
+  Verification *run = verifications_get (window->rooms.verifications, id);
+  g_autofree char *path = bus_path_verification (id);
+  Agent *agent = g_queue_peek_head (&agents->stack);
+
+  if (agent != NULL && run != NULL && !verification_is_ours (run)
+      && verification_get_state (run) == VERIFICATION_COMPARING && !g_hash_table_contains (agent->shown, path))
+    agent_present (agents, agent, path, "verification", bus_verification_get_details (run));
 }
 
 static void
 show_one (BusObject *object, gpointer user)
 {
-  bus_agents_request (user, object->id.request);
+  if (object->id.kind == BUS_REQUEST)
+    bus_agents_request (user, object->id.request);
+  else if (object->announced)
+    bus_agents_verification (user, object->id.verification);
 }
 
 static void
 agents_show_all (BusAgents *agents)
 {
   bus_objects_foreach (agents->window->objects, BUS_REQUEST, show_one, agents);
+  bus_objects_foreach (agents->window->objects, BUS_VERIFICATION, show_one, agents);
 }
 
 void
 bus_agents_request_gone (BusAgents *agents, guint64 id)
 {
+  g_autofree char *path = bus_path_request (id);
+
   for (GList *l = agents->stack.head; l != NULL; l = l->next)
-    agent_withdraw (agents, l->data, id, "resolved");
+    agent_withdraw (agents, l->data, path, "resolved");
+}
+
+void
+bus_agents_verification_gone (BusAgents *agents, guint32 id)
+{
+  g_autofree char *path = bus_path_verification (id);
+
+  for (GList *l = agents->stack.head; l != NULL; l = l->next)
+    agent_withdraw (agents, l->data, path, "resolved");
 }
 
 /* --- coming and going ------------------------------------------------------------------------------------------ */
@@ -197,15 +230,15 @@ on_agent_vanished (GDBusConnection *connection, const char *name, gpointer user)
 static void
 agents_move_from (BusAgents *agents, Agent *agent)
 {
-  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
   GHashTableIter iter;
-  gpointer id;
+  gpointer path;
 
   g_hash_table_iter_init (&iter, agent->shown);
-  while (g_hash_table_iter_next (&iter, &id, NULL))
-    g_ptr_array_add (ids, g_memdup2 (id, sizeof (guint64)));
-  for (guint i = 0; i < ids->len; i++)
-    agent_withdraw (agents, agent, *(guint64 *) ids->pdata[i], "moved");
+  while (g_hash_table_iter_next (&iter, &path, NULL))
+    g_ptr_array_add (paths, g_strdup (path));
+  for (guint i = 0; i < paths->len; i++)
+    agent_withdraw (agents, agent, paths->pdata[i], "moved");
 }
 
 void
@@ -252,7 +285,7 @@ bus_agents_register (BusCall *call, GVariant *args)
       agent = g_new0 (Agent, 1);
       agent->name = g_strdup (sender);
       agent->path = g_strdup (path);
-      agent->shown = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+      agent->shown = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
       agent->watch = g_bus_watch_name_on_connection (call->window->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE,
                                                      NULL, on_agent_vanished, agents, NULL);
     }

@@ -377,6 +377,8 @@ kind_of_path (const char *path)
 {
   if (g_str_has_prefix (path, EARSHOT_BUS_ROOT "/contact"))
     return BUS_CONTACT;
+  if (g_str_has_prefix (path, EARSHOT_BUS_ROOT "/verification"))
+    return BUS_VERIFICATION;
   return g_str_has_prefix (path, EARSHOT_BUS_ROOT "/key") ? BUS_KEY : BUS_REQUEST;
 }
 
@@ -403,6 +405,7 @@ on_introspect (GDBusConnection *connection, const char *sender, const char *path
     {
     case BUS_KEY: infos[0] = g_dbus_interface_info_ref (earshot_key_interface_info ()); break;
     case BUS_REQUEST: infos[0] = g_dbus_interface_info_ref (earshot_request_interface_info ()); break;
+    case BUS_VERIFICATION: infos[0] = g_dbus_interface_info_ref (earshot_verification_interface_info ()); break;
     case BUS_CONTACT:
     case BUS_ROOT:
     case BUS_N_KINDS:
@@ -427,7 +430,7 @@ gboolean
 bus_calls_register (Window *window, GError **error)
 {
   static const char *const paths[] = { EARSHOT_BUS_ROOT "/contact", EARSHOT_BUS_ROOT "/key",
-                                       EARSHOT_BUS_ROOT "/request" };
+                                       EARSHOT_BUS_ROOT "/request", EARSHOT_BUS_ROOT "/verification" };
   g_autoptr (GDBusNodeInfo) node = g_dbus_node_info_new_for_xml (object_manager_xml, error);
 
   if (node == NULL)

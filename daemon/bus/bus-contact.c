@@ -198,6 +198,61 @@ forget (BusCall *call, GVariant *args)
 }
 
 static void
+begin_to_verify (BusCall *call, Session *session)
+{
+  GError *error = NULL;
+  Verification *run = verifications_start (call->window->rooms.verifications, session, call->audit, &error);
+  g_autofree char *path = NULL;
+
+  if (run == NULL)
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
+  path = bus_path_verification (verification_get_id (run));
+  bus_call_return (call, g_variant_new ("(o)", path));
+}
+
+static void
+on_connected_to_verify (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+  Contact *contact;
+  Session *session;
+
+  if (error != NULL)
+    {
+      bus_call_return_error (call, error);
+      return;
+    }
+  contact = bus_call_get_contact (call);
+  if (contact == NULL)
+    return;
+  session = sessions_find (call->window->rooms.sessions, contact);
+  if (session == NULL)
+    bus_call_fail (call, EARSHOT_ERROR_NOT_REACHABLE, "the stream closed again");
+  else
+    begin_to_verify (call, session);
+}
+
+static void
+verify (BusCall *call, GVariant *args)
+{
+  Contact *contact = no_options (call, args) ? bus_call_get_contact (call) : NULL;
+  Session *session;
+
+  if (contact == NULL)
+    return;
+  session = sessions_find (call->window->rooms.sessions, contact);
+  if (contact_is_blocked (contact))
+    bus_call_fail (call, EARSHOT_ERROR_BLOCKED, "the contact is blocked: unblock it first");
+  else if (session != NULL)
+    begin_to_verify (call, session);
+  else
+    sessions_connect (call->window->rooms.sessions, contact, on_connected_to_verify, call);
+}
+
+static void
 set_petname (BusCall *call, GVariant *value)
 {
   const char *petname = g_variant_get_string (value, NULL);
@@ -241,6 +296,7 @@ static const BusVerb methods[] = {
   { "Disconnect", disconnect_contact },
   { "Ping", ping },
   { "Forget", forget },
+  { "Verify", verify },
   { NULL, NULL },
 };
 

@@ -17,11 +17,11 @@
 #define STRANGERS_MIN 1
 #define STRANGERS_MAX 1024
 #define CANDIDATES_MAX 8
-#define EARSHOT_API_MINOR 1
+#define EARSHOT_API_MINOR 2
 
 static const char *const features[] = {
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
-  "audit", "trust-links", NULL,
+  "audit", "trust-links", "verification", NULL,
 };
 
 static gboolean

@@ -28,10 +28,11 @@ typedef struct {
 } Bucket;
 
 struct _BusObjects {
-  Window *window;       /* borrowed */
-  GHashTable *contacts; /* guint32 -> BusObject, owns */
-  GHashTable *keys;     /* Fingerprint -> BusObject, owns */
-  GHashTable *requests; /* guint64 -> BusObject, owns */
+  Window *window;            /* borrowed */
+  GHashTable *contacts;      /* guint32 -> BusObject, owns */
+  GHashTable *keys;          /* Fingerprint -> BusObject, owns */
+  GHashTable *requests;      /* guint64 -> BusObject, owns */
+  GHashTable *verifications; /* guint32 -> BusObject, owns */
   BusObject *root;
   GQueue waiting; /* objects with news, in order of arrival; borrowed */
   guint waiting_source;
@@ -56,6 +57,12 @@ char *
 bus_path_request (guint64 id)
 {
   return g_strdup_printf (EARSHOT_BUS_ROOT "/request/%" G_GUINT64_FORMAT, id);
+}
+
+char *
+bus_path_verification (guint32 id)
+{
+  return g_strdup_printf (EARSHOT_BUS_ROOT "/verification/%u", id);
 }
 
 /* --- one object ------------------------------------------------------------------------------------------------ */
@@ -88,6 +95,10 @@ object_new (const BusId *id)
     case BUS_KEY:
       object->path = bus_path_key (&id->key);
       object_add_interface (object, &bus_key);
+      break;
+    case BUS_VERIFICATION:
+      object->path = bus_path_verification (id->verification);
+      object_add_interface (object, &bus_verification);
       break;
     case BUS_REQUEST:
     case BUS_N_KINDS:
@@ -215,6 +226,7 @@ objects_init (Window *window)
   objects->contacts = g_hash_table_new_full (g_direct_hash, g_direct_equal, NULL, object_free);
   objects->keys = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, NULL, object_free);
   objects->requests = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, object_free);
+  objects->verifications = g_hash_table_new_full (g_direct_hash, g_direct_equal, NULL, object_free);
   objects->strangers.tokens = objects->strangers.max = STRANGERS_A_MINUTE;
   objects->news.tokens = objects->news.max = STRANGER_NEWS_A_MINUTE;
   objects->strangers.at = objects->news.at = g_get_monotonic_time ();
@@ -233,6 +245,7 @@ bus_objects_free (BusObjects *objects)
 {
   g_clear_handle_id (&objects->waiting_source, g_source_remove);
   g_queue_clear (&objects->waiting);
+  g_hash_table_unref (objects->verifications);
   g_hash_table_unref (objects->requests);
   g_hash_table_unref (objects->keys);
   g_hash_table_unref (objects->contacts);
@@ -261,6 +274,7 @@ bus_objects_get (BusObjects *objects, const BusId *id)
     case BUS_CONTACT: return bus_objects_get_contact (objects, id->contact);
     case BUS_KEY: return g_hash_table_lookup (objects->keys, &id->key);
     case BUS_REQUEST: return bus_objects_get_request (objects, id->request);
+    case BUS_VERIFICATION: return g_hash_table_lookup (objects->verifications, GUINT_TO_POINTER (id->verification));
     case BUS_N_KINDS: break;
     }
   return NULL;
@@ -271,6 +285,8 @@ table_of (BusObjects *objects, BusKind kind)
 {
   if (kind == BUS_CONTACT)
     return objects->contacts;
+  if (kind == BUS_VERIFICATION)
+    return objects->verifications;
   return kind == BUS_KEY ? objects->keys : objects->requests;
 }
 
@@ -307,6 +323,8 @@ bus_objects_add (BusObjects *objects, const BusId *id)
     g_hash_table_insert (objects->contacts, GUINT_TO_POINTER (id->contact), object);
   else if (id->kind == BUS_KEY)
     g_hash_table_insert (objects->keys, &object->id.key, object);
+  else if (id->kind == BUS_VERIFICATION)
+    g_hash_table_insert (objects->verifications, GUINT_TO_POINTER (id->verification), object);
   else
     g_hash_table_insert (objects->requests, &object->id.request, object);
   if (!object_export (objects->window, object, &error))
@@ -343,6 +361,8 @@ bus_objects_remove (BusObjects *objects, const BusId *id)
     g_hash_table_remove (objects->contacts, GUINT_TO_POINTER (id->contact));
   else if (id->kind == BUS_KEY)
     g_hash_table_remove (objects->keys, &object->id.key);
+  else if (id->kind == BUS_VERIFICATION)
+    g_hash_table_remove (objects->verifications, GUINT_TO_POINTER (id->verification));
   else
     g_hash_table_remove (objects->requests, &object->id.request);
 }
@@ -394,6 +414,7 @@ static Contact *
 object_get_contact (Window *window, BusObject *object)
 {
   Request *request;
+  Verification *run;
   Key *key;
 
   switch (object->id.kind)
@@ -405,6 +426,10 @@ object_get_contact (Window *window, BusObject *object)
     case BUS_REQUEST:
       request = trust_get_request (window->rooms.trust, object->id.request);
       return request != NULL ? request_get_contact (request) : NULL;
+    case BUS_VERIFICATION:
+      run = verifications_get (window->rooms.verifications, object->id.verification);
+      /* What our own user began is no stranger's news. */
+      return run != NULL && !verification_is_ours (run) ? verification_get_contact (run) : NULL;
     case BUS_ROOT:
     case BUS_N_KINDS: break;
     }
@@ -429,17 +454,19 @@ object_may_speak (BusObjects *objects, BusObject *object)
 static void
 object_speak (BusObjects *objects, BusObject *object)
 {
-  if (object->announced)
-    {
-      bus_object_emit (object, NULL);
-      return;
-    }
+  gboolean announced = object->announced;
+
   object->announced = TRUE;
-  g_dbus_connection_emit_signal (
-    objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
-    g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE)), NULL);
-  if (object->id.kind == BUS_REQUEST)
+  if (announced)
+    bus_object_emit (object, NULL);
+  else
+    g_dbus_connection_emit_signal (
+      objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
+      g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE)), NULL);
+  if (object->id.kind == BUS_REQUEST && !announced)
     bus_agents_request (objects->window->agents, object->id.request);
+  if (object->id.kind == BUS_VERIFICATION)
+    bus_agents_verification (objects->window->agents, object->id.verification);
 }
 
 static gboolean

@@ -13,13 +13,14 @@
 #include "daemon/bus/bus-options.h"
 #include "dbus/earshot-dbus.h"
 
-typedef enum { BUS_ROOT, BUS_CONTACT, BUS_KEY, BUS_REQUEST, BUS_N_KINDS } BusKind;
+typedef enum { BUS_ROOT, BUS_CONTACT, BUS_KEY, BUS_REQUEST, BUS_VERIFICATION, BUS_N_KINDS } BusKind;
 
 typedef struct {
   BusKind kind;
   guint32 contact;
   Fingerprint key;
   guint64 request;
+  guint32 verification;
 } BusId;
 
 typedef struct _BusCall BusCall;
@@ -46,7 +47,8 @@ typedef struct {
   GVariant *(*read) (Window *window, BusObject *object, const char *name);
 } BusInterface;
 
-extern const BusInterface bus_manager, bus_messages, bus_network, bus_contact, bus_conversation, bus_key, bus_request;
+extern const BusInterface bus_manager, bus_messages, bus_network, bus_contact, bus_conversation, bus_key, bus_request,
+  bus_verification;
 
 struct _BusObject {
   BusId id;
@@ -82,7 +84,7 @@ struct _Window {
   gboolean counted_all;
   gint64 counted_at;       /* monotonic: last announcement of counters */
   guint turn_source, count_source, late_source;
-  guint registrations[4];
+  guint registrations[5];
   gboolean objects_dirty;  /* one of them besides the root */
   gboolean watching;
 };
@@ -160,12 +162,20 @@ GVariant *bus_objects_describe (BusObjects *objects);
 char *bus_path_contact (guint32 id);
 char *bus_path_key (const Fingerprint *fp);
 char *bus_path_request (guint64 id);
+char *bus_path_verification (guint32 id);
 
 /* --- bus-request.c --------------------------------------------------------------------------------------------- */
 
 /* Looks at the messages aside again. */
 void bus_request_load_preview (Window *window, guint64 id);
 GVariant *bus_request_get_details (Window *window, BusObject *object);
+
+/* --- bus-verification.c ---------------------------------------------------------------------------------------- */
+
+/* What an agent is told. Floating. */
+GVariant *bus_verification_get_details (Verification *verification);
+/* Writes how it ended into the properties: the room does not list it any more. */
+void bus_verification_finish (BusObject *object, const Verification *verification);
 
 /* --- bus-messages.c -------------------------------------------------------------------------------------------- */
 
@@ -197,3 +207,6 @@ void bus_agents_unregister (BusCall *call, GVariant *args);
 /* A question became visible, was snoozed, or its details changed; and it is gone. */
 void bus_agents_request (BusAgents *agents, guint64 id);
 void bus_agents_request_gone (BusAgents *agents, guint64 id);
+/* A run that the peer began has a code to compare; and it is over. */
+void bus_agents_verification (BusAgents *agents, guint32 id);
+void bus_agents_verification_gone (BusAgents *agents, guint32 id);

@@ -177,6 +177,12 @@ id_of_key (const Fingerprint *fp)
 }
 
 static BusId
+id_of_verification (const Verification *run)
+{
+  return (BusId){ .kind = BUS_VERIFICATION, .verification = verification_get_id (run) };
+}
+
+static BusId
 id_of_request (guint64 id)
 {
   return (BusId){ .kind = BUS_REQUEST, .request = id };
@@ -303,6 +309,48 @@ static const TrustWatch trust_callbacks = {
   .warning = on_trust_warning,
 };
 
+/* --- codes to compare ------------------------------------------------------------------------------------------ */
+
+static void
+on_verification_added (gpointer user, Verification *run)
+{
+  Window *window = user;
+  BusId id = id_of_verification (run);
+
+  window_touch (window, bus_objects_add (window->objects, &id));
+}
+
+static void
+on_verification_changed (gpointer user, Verification *run)
+{
+  Window *window = user;
+  BusId id = id_of_verification (run);
+
+  window_touch (window, bus_objects_get (window->objects, &id));
+}
+
+static void
+on_verification_removed (gpointer user, Verification *run)
+{
+  Window *window = user;
+  BusId id = id_of_verification (run);
+  BusObject *object = bus_objects_get (window->objects, &id);
+
+  bus_agents_verification_gone (window->agents, id.verification);
+  if (object == NULL)
+    return;
+  /* How it ended is told before it goes; who was not told that it is there is not told that it went. */
+  bus_verification_finish (object, run);
+  bus_object_emit (object, &bus_verification);
+  bus_objects_remove (window->objects, &id);
+}
+
+static const VerificationWatch verification_callbacks = {
+  .added = on_verification_added,
+  .changed = on_verification_changed,
+  .removed = on_verification_removed,
+};
+
 /* --- messages -------------------------------------------------------------------------------------------------- */
 
 static void
@@ -422,6 +470,7 @@ export_present (Window *window)
 {
   g_autoptr (GPtrArray) people = contacts_list (window->rooms.contacts);
   g_autoptr (GPtrArray) requests = trust_list_requests (window->rooms.trust);
+  g_autoptr (GPtrArray) runs = verifications_list (window->rooms.verifications);
 
   for (guint i = 0; i < people->len; i++)
     {
@@ -442,6 +491,12 @@ export_present (Window *window)
 
       if (bus_objects_add (window->objects, &id) != NULL)
         bus_request_load_preview (window, id.request);
+    }
+  for (guint i = 0; i < runs->len; i++)
+    {
+      BusId id = id_of_verification (runs->pdata[i]);
+
+      bus_objects_add (window->objects, &id);
     }
   for (BusKind kind = BUS_CONTACT; kind < BUS_N_KINDS; kind++)
     bus_objects_foreach (window->objects, kind, announced_from_birth, window);
@@ -488,6 +543,7 @@ window_new (GDBusConnection *connection, const Rooms *rooms, GError **error)
   contacts_watch (rooms->contacts, &contacts_callbacks, window);
   trust_watch (rooms->trust, &trust_callbacks, window);
   delivery_watch (rooms->delivery, &delivery_callbacks, window);
+  verifications_watch (rooms->verifications, &verification_callbacks, window);
   window->watching = TRUE;
   return window;
 }
@@ -500,6 +556,7 @@ window_free (Window *window)
   window->closed = TRUE;
   if (window->watching)
     {
+      verifications_unwatch (window->rooms.verifications, window);
       delivery_unwatch (window->rooms.delivery, window);
       trust_unwatch (window->rooms.trust, window);
       contacts_unwatch (window->rooms.contacts, window);

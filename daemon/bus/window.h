@@ -16,6 +16,7 @@
 #include "daemon/model/session.h"
 #include "daemon/model/settings.h"
 #include "daemon/model/trust.h"
+#include "daemon/model/verification.h"
 
 /* All borrowed; they outlive the window. */
 typedef struct {
@@ -31,6 +32,7 @@ typedef struct {
   History *history;
   Settings *settings;
   Self *self;
+  Verifications *verifications;
 } Rooms;
 
 typedef struct _Window Window;

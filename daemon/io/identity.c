@@ -310,6 +310,15 @@ create_key (const char *path, gnutls_x509_privkey_t key, GError **error)
   return ok;
 }
 
+void
+identity_random (guint8 *out, gsize len)
+{
+  int ret = gnutls_rnd (GNUTLS_RND_KEY, out, len);
+
+  if (ret < 0)
+    g_error ("GnuTLS: %s", gnutls_strerror (ret));
+}
+
 /* Everything the certificate says, from docs/protocol.md 3.2 line by line. */
 static int
 fill_certificate (gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *addr)

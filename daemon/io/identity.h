@@ -22,6 +22,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Identity, identity_free)
 const Fingerprint *identity_get_fingerprint (const Identity *identity);
 /* The certificate's only xmppAddr; NULL when it has none or several (a CA-issued one may). */
 const char *identity_get_xmpp_addr (const Identity *identity);
+/* Unpredictable bytes. Ends the program when there are none: nothing it does is safe then. */
+void identity_random (guint8 *out, gsize len);
 /* For tls.c: credentials that live as long as the identity. */
 gnutls_certificate_credentials_t identity_get_credentials (const Identity *identity);
 

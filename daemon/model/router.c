@@ -101,6 +101,12 @@ answer_result (Session *session, const char *id, Stanza *payload_take)
   session_send (session, reply);
 }
 
+void
+router_answer (Session *session, const Stanza *iq, Stanza *payload_take)
+{
+  answer_result (session, stanza_get_attr (iq, "id"), payload_take);
+}
+
 /* XEP-0030: without a node, or with the node our caps name. */
 static void
 answer_disco (Session *session, const Stanza *iq, const Stanza *query, const char *id)
@@ -131,6 +137,9 @@ on_request (Router *router, Session *session, const Stanza *iq, const char *type
       answer_result (session, id, NULL);
       router->callbacks.granted (router->user, session);
     }
+  else if (!get && router->callbacks.sas != NULL && strcmp (stanza_get_ns (payload), NS_LL_SAS) == 0)
+    router->callbacks.sas (router->user, session, iq,
+                           payload); /* docs/protocol.md 3.4: strangers may, that is what it is for */
   else if (!session_is_trusted (session))
     router_bounce (session, iq, "auth", "not-authorized", "untrusted");
   else

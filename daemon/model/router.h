@@ -14,6 +14,8 @@ typedef struct {
   /* A <message/> of any type from the session's contact. */
   void (*message) (gpointer user, Session *session, const Stanza *stanza);
   void (*granted) (gpointer user, Session *session);
+  /* An iq set of NS_LL_SAS, also on a restricted stream: to be answered with router_answer() or router_bounce(). May be NULL. */
+  void (*sas) (gpointer user, Session *session, const Stanza *iq, const Stanza *payload);
 } RouterCallbacks;
 
 Router *router_new (const RouterCallbacks *callbacks, gpointer user);
@@ -26,5 +28,7 @@ void router_on_closed (Router *router, Session *session);
 typedef void (*RouterReply) (gpointer user, const Stanza *reply, const GError *error);
 void router_query (Router *router, Session *session, const char *type, Stanza *payload_take, guint timeout_ms,
                    RouterReply done, gpointer user);
+/* The result for an iq that a callback was given. */
+void router_answer (Session *session, const Stanza *iq, Stanza *payload_take);
 /* A stanza error in answer to `stanza`; `app` is an element name in NS_LL_TRUST or NULL. Never answers an error. */
 void router_bounce (Session *session, const Stanza *stanza, const char *type, const char *condition, const char *app);

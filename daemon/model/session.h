@@ -77,6 +77,10 @@ void session_set_granted (Session *session);            /* it granted */
 /* Is `addr` an address of ours, present or former in this run? */
 gboolean session_is_ours (const Session *session, const char *addr);
 const Stanza *session_get_peer_disco (const Session *session);
+/* The RFC 9266 tls-exporter value: what only the two ends of this TLS session know. FALSE when it is closing. */
+gboolean session_get_exporter (const Session *session, guint8 out[32]);
+/* Ends it with a stream error, behind what was sent. */
+void session_fail (Session *session, const char *condition);
 /* Queued and written once a loop turn. FALSE when it is closing. */
 gboolean session_send (Session *session, const Stanza *stanza);
 /* The same; `tag` comes back through `acked` where session_is_managed(). */

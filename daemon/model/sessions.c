@@ -261,6 +261,21 @@ session_get_peer_disco (const Session *session)
 }
 
 gboolean
+session_get_exporter (const Session *session, guint8 out[32])
+{
+  return session->open && session->tls != NULL && tls_get_exporter (session->tls, out);
+}
+
+void
+session_fail (Session *session, const char *condition)
+{
+  g_autoptr (Session) held = session_ref (session);
+
+  if (session->open && session->stream != NULL)
+    stream_fail (session->stream, condition, NULL);
+}
+
+gboolean
 session_send (Session *session, const Stanza *stanza)
 {
   return session_send_tagged (session, stanza, NULL);

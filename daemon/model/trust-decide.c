@@ -10,6 +10,7 @@
 #include "daemon/model/trust-private.h"
 
 #define REASON_MAX 200
+#define PEER_MISMATCHES_MAX 1000 /* a run of the daemon; knocking is rationed, but for ever */
 
 /* Said no to, and written down: a caller wanted what must not be. */
 static void
@@ -340,37 +341,93 @@ trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer us
   trust_store_apply (trust->store, change, on_snoozed, snoozing);
 }
 
-void
-trust_accept (Trust *trust, const Fingerprint *fp, const TrustEvidence *evidence, const char *caller, DoneFunc done,
-              gpointer user)
+/* NULL after having reported why not. */
+static Decision *
+decide_about_key (Trust *trust, Key *key, const Fingerprint *fp, const char *event, const char *caller, DoneFunc done, gpointer user)
 {
-  Key *key = contacts_get_key (trust->contacts, fp);
   Decision *decision;
   Request *request;
 
   if (key == NULL)
     {
       trust_report (done, user, EARSHOT_ERROR_NOT_FOUND, "No such key has been seen");
-      return;
+      return NULL;
     }
   if (contact_is_blocked (key_get_contact (key)))
     {
-      deny (trust, "accept", fp, key_get_contact (key), caller, blocked_error ());
+      deny (trust, event, fp, key_get_contact (key), caller, blocked_error ());
       trust_report (done, user, EARSHOT_ERROR_BLOCKED, "The contact of this key is blocked: unblock it first");
-      return;
+      return NULL;
     }
   request = trust_find_request (trust, fp);
   if (request != NULL && request->resolving)
     {
       trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This key is being decided about right now");
-      return;
+      return NULL;
     }
   decision = decision_new (trust, done, user);
   decide_subject (decision, fp);
   decision->subject_contact = contact_get_id (key_get_contact (key));
   decide_request (decision, request);
+  return decision;
+}
+
+void
+trust_accept (Trust *trust, const Fingerprint *fp, const TrustEvidence *evidence, const char *caller, DoneFunc done,
+              gpointer user)
+{
+  Key *key = contacts_get_key (trust->contacts, fp);
+  Decision *decision = decide_about_key (trust, key, fp, "accept", caller, done, user);
+
+  if (decision == NULL)
+    return;
   decide_accept (decision, key, evidence_get_level (evidence), evidence->source, NULL);
   decide (decision, "accept", trust_level_to_string (MAX (key_get_level (key), evidence_get_level (evidence))), caller);
+}
+
+void
+trust_verify (Trust *trust, const Fingerprint *fp, const char *caller, DoneFunc done, gpointer user)
+{
+  Key *key = contacts_get_key (trust->contacts, fp);
+  Decision *decision;
+  KeyRow *row;
+
+  /* Comparing proves whose key it is, and not that a word against it was a mistake. */
+  if (key != NULL && key_get_level (key) == TRUST_REVOKED)
+    {
+      deny (trust, "verify", fp, key_get_contact (key), caller,
+            g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "revoked"));
+      trust_report (done, user, EARSHOT_ERROR_NOT_TRUSTED, "This key is revoked: accept it first if that was a mistake");
+      return;
+    }
+  decision = decide_about_key (trust, key, fp, "verify", caller, done, user);
+  if (decision == NULL)
+    return;
+  decide_accept (decision, key, TRUST_VERIFIED, "code", NULL);
+  row = &g_array_index (decision->keys, KeyRow, decision->keys->len - 1);
+  /* A peer whose messages were let in before has its <granted/>, or it is owed already. */
+  if (key_get_level (key) >= TRUST_PINNED)
+    row->grant_owed = key_is_grant_owed (key);
+  decision->unless_revoked = TRUE;
+  decide (decision, "verify", "verified", caller);
+}
+
+void
+trust_note_mismatch (Trust *trust, const Fingerprint *fp, const char *why, const char *caller)
+{
+  g_autofree char *hex = fingerprint_to_hex (fp);
+  g_autofree char *who = log_safe (caller);
+  g_autofree char *verdict = g_strconcat ("mismatch: ", why, NULL);
+  Key *key = contacts_get_key (trust->contacts, fp);
+  TrustChange *change;
+
+  log_event (G_LOG_LEVEL_WARNING, "trust", 0, 0, "code-mismatch", "the codes of key %.16s do not match: %s, by %s", hex, why, who);
+  if (strcmp (caller, "peer") == 0 && trust->mismatches++ >= PEER_MISMATCHES_MAX)
+    return;
+  change = trust_change_new ();
+  trust_change_audit (change, &(AuditEntry){ .event = "verify", .fp = hex, .verdict = verdict, .caller = caller,
+                                             .contact = key != NULL ? contact_get_id (key_get_contact (key)) : 0 });
+  trust_store_apply (trust->store, change, NULL, NULL);
 }
 
 void

@@ -295,6 +295,17 @@ still_open (Decision *decision, GError **error)
   return FALSE;
 }
 
+static gboolean
+still_wanted (Decision *decision, GError **error)
+{
+  Key *key = decision->unless_revoked ? contacts_get_key (decision->trust->contacts, &decision->subject) : NULL;
+
+  if (key == NULL || (key_get_level (key) != TRUST_REVOKED && !key_is_refused (key)))
+    return TRUE;
+  g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "This key was revoked meanwhile");
+  return FALSE;
+}
+
 /* Its turn has come: rows as they are now, with what was decided. */
 static void
 on_turn (gpointer user)
@@ -304,7 +315,7 @@ on_turn (gpointer user)
   g_autofree char *hex = decision->has_subject ? fingerprint_to_hex (&decision->subject) : g_strdup ("");
   g_autofree char *inputs = decision_dup_inputs (decision);
   g_autoptr (GError) error = NULL;
-  gboolean good = still_open (decision, &error);
+  gboolean good = still_open (decision, &error) && still_wanted (decision, &error);
 
   if (good && decision->forget != 0 && contacts_get (trust->contacts, decision->forget) == NULL)
     {

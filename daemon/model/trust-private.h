@@ -31,6 +31,7 @@ struct _Trust {
   guint review_source;     /* clear_changed is due */
   guint refused_strict;
   Refusals refusals, clear_refusals;
+  guint mismatches;        /* written to the audit at a peer's instance */
   gboolean first_use_full; /* people were told so */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
 };
@@ -50,6 +51,7 @@ typedef struct {
   guint32 moves_from;      /* kept contact whose key moves to the subject contact, 0 = none */
   gboolean resolves;       /* only if `request` is still open */
   gboolean release;
+  gboolean unless_revoked; /* whoever revoked the key meanwhile wins */
   gboolean has_subject;
   Fingerprint subject;     /* the key it is about */
   guint32 subject_contact; /* or the contact, when it is about no key */

@@ -99,6 +99,11 @@ typedef struct {
 /* Decisions without a question. Errors: NOT_FOUND, BLOCKED (accept a blocked contact's key). A higher level stays. */
 void trust_accept (Trust *trust, const Fingerprint *fp, const TrustEvidence *evidence, const char *caller, DoneFunc done,
                    gpointer user);
+/* The user has said that the code of this key is the one on the other screen (docs/protocol.md 3.6): `verified`, source "code". A key
+ * below pinned is accepted by it. Also NOT_TRUSTED: revoked, or revoked meanwhile. */
+void trust_verify (Trust *trust, const Fingerprint *fp, const char *caller, DoneFunc done, gpointer user);
+/* Two codes differed, or somebody cheated: nothing changes, but it is on record. `caller` "peer": bounded, strangers can cause it. */
+void trust_note_mismatch (Trust *trust, const Fingerprint *fp, const char *why, const char *caller);
 void trust_revoke (Trust *trust, const Fingerprint *fp, const char *reason, const char *caller, DoneFunc done, gpointer user);
 void trust_set_blocked (Trust *trust, Contact *contact, gboolean blocked, const char *caller, DoneFunc done, gpointer user);
 /* Removes the contact, its keys and history; a tombstone of each key stays. */

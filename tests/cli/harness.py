@@ -197,12 +197,12 @@ def full_name(interface):
 class Terminal:
     """xmppctl on a terminal of its own."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, term="dumb"):
         self.text = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             try:
-                os.execve(XMPPCTL, [XMPPCTL, *arguments], {**F.env, "TERM": "dumb", "NO_COLOR": "1"})
+                os.execve(XMPPCTL, [XMPPCTL, *arguments], {**F.env, "TERM": term, "NO_COLOR": "1"})
             finally:
                 os._exit(127)
 

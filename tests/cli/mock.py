@@ -247,7 +247,9 @@ class Mock:
             self.after_send(self.log[-1])
         return variant("(st)", (message_id, seq))
 
-    def do_Get(self, _path, message_id):
+    def do_Get(self, path, message_id, name=None):
+        if name is not None:  # of org.freedesktop.DBus.Properties
+            return variant("(v)", (self.objects[path][message_id[len(PREFIX):]][name],))
         for entry in self.log:
             if entry[4] == message_id and entry[2] == "message":
                 return variant("(a{sv})", ({**entry[5], "seq": variant("t", entry[0]), "id": variant("s", message_id)},))

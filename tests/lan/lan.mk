@@ -18,7 +18,8 @@ lan_tests = \
 	tests/lan/test-stream-answer.py \
 	tests/lan/test-stream-call.py \
 	tests/lan/test-stream-life.py \
-	tests/lan/test-stream-use.py
+	tests/lan/test-stream-use.py \
+	tests/lan/test-verify.py
 TESTS += $(lan_tests)
 EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
 	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py

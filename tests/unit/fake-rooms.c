@@ -177,7 +177,7 @@ void
 fake_setup (Rooms *rooms)
 {
   static Config config;
-  static char place[10];   /* the window hands these back and never looks inside */
+  static char place[11];   /* the window hands these back and never looks inside */
 
   memset (&fake, 0, sizeof fake);
   fake.calls = g_string_new (NULL);
@@ -185,6 +185,7 @@ fake_setup (Rooms *rooms)
   fake.contacts = g_ptr_array_new_with_free_func (contact_free);
   fake.keys = g_ptr_array_new_with_free_func (g_free);
   fake.requests = g_ptr_array_new_with_free_func (g_free);
+  fake.verifications = g_ptr_array_new_with_free_func (g_free);
   fake.entries = g_ptr_array_new_with_free_func (entry_free);
   fake.preview = g_ptr_array_new_with_free_func (entry_free);
   fake.settings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -197,7 +198,7 @@ fake_setup (Rooms *rooms)
     .config = &config, .identity = (gpointer) &place[0], .contacts = (gpointer) &place[1], .trust = (gpointer) &place[2],
     .sessions = (gpointer) &place[3], .router = (gpointer) &place[4], .delivery = (gpointer) &place[5],
     .discovery = (gpointer) &place[6], .history = (gpointer) &place[7], .settings = (gpointer) &place[8],
-    .self = (gpointer) &place[9],
+    .self = (gpointer) &place[9], .verifications = (gpointer) &place[10],
   };
 }
 
@@ -208,6 +209,7 @@ fake_teardown (void)
   g_ptr_array_unref (fake.contacts);
   g_ptr_array_unref (fake.keys);
   g_ptr_array_unref (fake.requests);
+  g_ptr_array_unref (fake.verifications);
   g_ptr_array_unref (fake.entries);
   g_ptr_array_unref (fake.preview);
   g_hash_table_unref (fake.settings);
@@ -841,4 +843,126 @@ self_set_profile (Self *self, const char *key, const char *value, DoneFunc done,
 {
   note ("profile %s %s", key, value);
   answer (DONE, done, user);
+}
+
+/* --- verifications --------------------------------------------------------------------------------------------- */
+
+Verification *
+fake_add_verification (guint32 id, Key *key, gboolean ours)
+{
+  Verification *run = g_new0 (Verification, 1);
+
+  run->id = id;
+  run->key = key;
+  run->ours = ours;
+  run->code = run->reason = "";
+  g_ptr_array_add (fake.verifications, run);
+  if (fake.verification_watch != NULL)
+    fake.verification_watch->added (fake.user, run);
+  return run;
+}
+
+void
+fake_show_code (Verification *run)
+{
+  run->state = VERIFICATION_COMPARING;
+  run->code = "4821 7305 1192";
+  fake.verification_watch->changed (fake.user, run);
+}
+
+void
+fake_end_verification (Verification *run, VerificationState state, const char *reason)
+{
+  g_ptr_array_steal_index (fake.verifications, 0);
+  run->state = state;
+  run->reason = reason;
+  fake.verification_watch->removed (fake.user, run);
+  g_free (run);
+}
+
+void
+verifications_watch (Verifications *verifications, const VerificationWatch *watch, gpointer user)
+{
+  fake.verification_watch = watch;
+}
+
+void
+verifications_unwatch (Verifications *verifications, gpointer user)
+{
+  fake.verification_watch = NULL;
+}
+
+Verification *
+verifications_start (Verifications *verifications, Session *session, const char *caller, GError **error)
+{
+  note ("verify");
+  if (fake.error < 0)
+    return fake.verifications->len > 0 ? fake.verifications->pdata[0] : fake_add_verification (5, fake.keys->pdata[0], TRUE);
+  g_set_error (error, EARSHOT_ERROR, fake.error, "the room says\x1b no");
+  return NULL;
+}
+
+Verification *
+verifications_get (Verifications *verifications, guint32 id)
+{
+  for (guint i = 0; i < fake.verifications->len; i++)
+    if (((Verification *) fake.verifications->pdata[i])->id == id)
+      return fake.verifications->pdata[i];
+  return NULL;
+}
+
+GPtrArray *
+verifications_list (Verifications *verifications)
+{
+  GPtrArray *list = g_ptr_array_new ();
+
+  for (guint i = 0; i < fake.verifications->len; i++)
+    g_ptr_array_add (list, fake.verifications->pdata[i]);
+  return list;
+}
+
+guint32 verification_get_id (const Verification *run) { return run->id; }
+Contact *verification_get_contact (const Verification *run) { return run->key->contact; }
+const Fingerprint *verification_get_fingerprint (const Verification *run) { return &run->key->fp; }
+VerificationState verification_get_state (const Verification *run) { return run->state; }
+gboolean verification_is_ours (const Verification *run) { return run->ours; }
+const char *verification_get_code (const Verification *run) { return run->code; }
+gint64 verification_get_expires (const Verification *run) { return 99; }
+const char *verification_get_reason (const Verification *run) { return run->reason; }
+
+const char *
+verification_state_to_string (VerificationState state)
+{
+  static const char *const words[] = { "waiting-peer", "comparing", "confirmed-here", "done", "mismatch", "cancelled", "expired" };
+
+  return words[state];
+}
+
+static void
+answer_word (gboolean matches, VerificationAnswered done, gpointer user)
+{
+  g_autoptr (GError) error = fake.error >= 0 ? g_error_new (EARSHOT_ERROR, fake.error, "the room says\x1b no") : NULL;
+
+  done (user, matches, error);
+}
+
+void
+verification_enter_code (Verification *run, const char *code, const char *caller, VerificationAnswered done, gpointer user)
+{
+  note ("enter %u %s", run->id, code);
+  answer_word (g_str_equal (code, run->code), done, user);
+}
+
+void
+verification_confirm (Verification *run, gboolean matches, const char *caller, VerificationAnswered done, gpointer user)
+{
+  note ("confirm %u %d", run->id, matches);
+  answer_word (matches, done, user);
+}
+
+gboolean
+verification_cancel (Verification *run, const char *caller, GError **error)
+{
+  note ("cancel-run %u", run->id);
+  return TRUE;
 }

@@ -33,14 +33,23 @@ struct _Request {
   gint64 snoozed;
 };
 
+struct _Verification {
+  guint32 id;
+  Key *key;
+  VerificationState state;
+  const char *code, *reason;
+  gboolean ours;
+};
+
 typedef struct {
   GString *calls;          /* what was asked of the rooms, one line each */
   int error;               /* next answers fail with this code; -1 = succeed */
   gboolean mute;           /* answers are kept until fake_release() */
-  GPtrArray *contacts, *keys, *requests;
+  GPtrArray *contacts, *keys, *requests, *verifications;
   const ContactsWatch *contacts_watch;
   const TrustWatch *trust_watch;
   const DeliveryWatch *delivery_watch;
+  const VerificationWatch *verification_watch;
   gpointer user;
   guint64 head;
   guint queued, max_strangers;
@@ -68,4 +77,8 @@ Request *fake_add_request (guint64 id, Key *key, const char *kind);
 Request *fake_add_legacy_request (guint64 id, Contact *contact);
 void fake_remove_request (guint64 id);
 void fake_remove_contact (guint32 id);
+Verification *fake_add_verification (guint32 id, Key *key, gboolean ours);
+/* It has the code "4821 7305 1192" now. */
+void fake_show_code (Verification *run);
+void fake_end_verification (Verification *run, VerificationState state, const char *reason);
 LogEntry *fake_entry (guint64 seq, guint32 contact, const char *id, gsize body);

@@ -9,6 +9,7 @@
 
 #include "daemon/base/names.h"
 #include "daemon/model/delivery.h"
+#include "daemon/model/verification.h"
 #include "tests/unit/fake-discovery.h"
 #include "tests/unit/people-helper.h"
 
@@ -26,8 +27,10 @@ typedef struct
   Outbox *outbox;
   Router *router;
   Delivery *delivery;
+  Verifications *verifications;
   /* settings before host_start() */
   guint idle_close_s;
+  const VerificationLimits *limits;
   /* what was reported */
   guint opened, closed, changed, failed, writable;
   GPtrArray *heard; /* Stanza* */
@@ -56,6 +59,7 @@ host_on_closed (gpointer user, Session *session)
   if (!host->delivers)
     return;
   router_on_closed (host->router, session);
+  verifications_on_closed (host->verifications, session);
   delivery_on_closed (host->delivery, session);
 }
 
@@ -115,6 +119,12 @@ host_on_granted (gpointer user, Session *session)
 }
 
 static inline void
+host_on_sas (gpointer user, Session *session, const Stanza *iq, const Stanza *payload)
+{
+  verifications_on_iq (((Host *) user)->verifications, session, iq, payload);
+}
+
+static inline void
 host_on_level (gpointer user, Contact *contact, Key *key, gboolean release)
 {
   delivery_on_level (((Host *) user)->delivery, contact, key, release);
@@ -140,7 +150,7 @@ host_start (Host *host)
 {
   static const SessionCallbacks callbacks = { host_on_opened, host_on_closed, host_on_stanza,
                                               host_on_changed, host_on_failed, host_on_writable };
-  static const RouterCallbacks router_callbacks = { host_on_message, host_on_granted };
+  static const RouterCallbacks router_callbacks = { host_on_message, host_on_granted, host_on_sas };
   DiscoveryCallbacks discovery_callbacks = { .sighted = host_on_sighted };
   g_autofree char *messages = g_build_filename (host->people.store.dir, "messages.db", NULL);
   g_autoptr (GError) error = NULL;
@@ -154,12 +164,16 @@ host_start (Host *host)
   host->discovery = discovery_new (DISCOVERY_NONE, NULL, &discovery_callbacks, host);
   if (host->delivers)
     {
+      VerificationsConfig verifications_config = { .identity = host->identity, .contacts = host->people.contacts,
+                                                   .trust = host->people.trust, .limits = host->limits };
       DeliveryConfig delivery_config = { .contacts = host->people.contacts, .trust = host->people.trust };
 
       host->history = history_open (host->people.store.worker, messages, NULL, &error);
       g_assert_no_error (error);
       host->outbox = outbox_new (history_get_db (host->history));
       host->router = router_new (&router_callbacks, host);
+      verifications_config.router = host->router;
+      host->verifications = verifications_new (&verifications_config);
       delivery_config.history = host->history;
       delivery_config.outbox = host->outbox;
       host->delivery = delivery_new (&delivery_config, &error);
@@ -199,6 +213,7 @@ host_stop (Host *host)
   if (host->delivers)
     {
       delivery_free (host->delivery);
+      verifications_free (host->verifications);
       router_free (host->router);
     }
   trust_free (host->people.trust);

@@ -257,6 +257,66 @@ test_free_while_identifying (Fixture *f, gconstpointer data)
   g_clear_error (&reply.error);
 }
 
+/* --- codes to compare ------------------------------------------------------------------------------------------ */
+
+static char *
+read_code (Fixture *f)
+{
+  g_autoptr (GVariant) reply = call_ok (f, V5, PROPS, "Get", g_variant_new ("(ss)", I ("Verification"), "Code"));
+  g_autoptr (GVariant) value = NULL;
+
+  g_variant_get (reply, "(v)", &value);
+  return g_variant_dup_string (value, NULL);
+}
+
+/* It comes, changes and goes, and says how it ended before it does. No signal has the code in it. */
+static void
+test_verification (Fixture *f, gconstpointer data)
+{
+  Verification *run = fake_add_verification (5, fake.keys->pdata[0], TRUE);
+  g_autofree char *code = NULL, *gone = NULL;
+  g_autoptr (GVariant) objects = NULL, all = NULL;
+
+  sync_signals (f);
+  g_assert_cmpuint (count_signals (f, "InterfacesAdded " ROOT " ('" V5 "'"), ==, 1);
+  fake_show_code (run);
+  sync_signals (f);
+  g_assert_cmpuint (count_signals (f, "PropertiesChanged " V5), ==, 1);
+  code = read_code (f);
+  g_assert_cmpstr (code, ==, "4821 7305 1192");
+  objects = managed (f);
+  g_assert_true (has_object (objects, V5, I ("Verification")));
+  all = call_ok (f, V5, PROPS, "GetAll", g_variant_new ("(s)", I ("Verification")));
+  fake_end_verification (run, VERIFICATION_MISMATCH, "code");
+  sync_signals (f);
+  g_assert_cmpuint (count_signals (f, "PropertiesChanged " V5), ==, 2);
+  g_assert_cmpuint (count_signals (f, "InterfacesRemoved " ROOT " ('" V5 "'"), ==, 1);
+  for (guint i = 0; i < f->signals->len; i++)
+    g_assert_null (strstr (f->signals->pdata[i], "4821"));
+  for (guint i = 0, last = 0; i < f->signals->len; i++)
+    {
+      const char *text = f->signals->pdata[i];
+
+      if (g_str_has_prefix (text, "PropertiesChanged " V5) && strstr (text, "mismatch") != NULL)
+        last = i;
+      if (g_str_has_prefix (text, "InterfacesRemoved " ROOT " ('" V5))
+        g_assert_true (last != 0 && strstr (f->signals->pdata[last], "'code'") != NULL);
+    }
+  g_assert_null (call (f, V5, I ("Verification"), "Confirm", g_variant_new ("(b)", TRUE), &gone));
+  g_assert_cmpstr (gone, ==, "NotFound");
+  g_assert_cmpstr (fake.calls->str, ==, "");
+}
+
+/* Of a run that began and ended before anybody was told of it nothing is told. */
+static void
+test_verification_unseen (Fixture *f, gconstpointer data)
+{
+  fake_end_verification (fake_add_verification (5, fake.keys->pdata[0], TRUE), VERIFICATION_CANCELLED, "refused");
+  sync_signals (f);
+  g_assert_cmpuint (count_signals (f, "InterfacesAdded " ROOT " ('" V5 "'") + count_signals (f, "PropertiesChanged " V5), ==, 0);
+  g_assert_cmpuint (count_signals (f, "InterfacesRemoved " ROOT " ('" V5 "'"), ==, 0);
+}
+
 /* --- agents ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -383,6 +443,29 @@ test_agent_is_none (Fixture *f, gconstpointer data)
   g_string_free (second.got, TRUE);
 }
 
+/* What a peer began, once there is a code; not what our own user began. */
+static void
+test_agent_verification (Fixture *f, gconstpointer data)
+{
+  Verification *run;
+  TestAgent agent;
+
+  agent_up (f, &agent, "/agent");
+  wait_got (&agent, "Present 3 new-key\n");
+  run = fake_add_verification (5, fake.keys->pdata[0], FALSE);
+  sync_signals (f);
+  fake_show_code (run);
+  wait_got (&agent, "Present 3 new-key\nPresent 5 verification\n");
+  fake_end_verification (run, VERIFICATION_DONE, "user");
+  wait_got (&agent, "Present 3 new-key\nPresent 5 verification\nWithdraw 5 resolved\n");
+  fake_show_code (fake_add_verification (6, fake.keys->pdata[0], TRUE));
+  sync_signals (f);
+  fake_remove_request (3);
+  wait_got (&agent, "Present 3 new-key\nPresent 5 verification\nWithdraw 5 resolved\nWithdraw 3 resolved\n");
+  agent_down (&agent);
+  g_string_free (agent.got, TRUE);
+}
+
 static void
 test_agent_snooze (Fixture *f, gconstpointer data)
 {
@@ -415,6 +498,9 @@ main (int argc, char **argv)
   ADD ("/bus/agents", test_agents);
   ADD ("/bus/agent-unregisters", test_agent_unregisters);
   ADD ("/bus/agent-is-none", test_agent_is_none);
+  ADD ("/bus/verification", test_verification);
+  ADD ("/bus/verification-unseen", test_verification_unseen);
+  ADD ("/bus/agent-verification", test_agent_verification);
   ADD ("/bus/agent-snooze", test_agent_snooze);
   return g_test_run ();
 }

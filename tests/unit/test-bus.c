@@ -78,6 +78,9 @@ static const Case good[] = {
   { C7, I ("Contact"), "Connect", "(@a{sv} {},)", "connect 7" },
   { C7, I ("Contact"), "Disconnect", "()", "disconnect 7" },
   { C7, I ("Contact"), "Forget", "(@a{sv} {},)", "forget 7" },
+  { V5, I ("Verification"), "EnterCode", "('4821-7305 1192',)", "enter 5 4821-7305 1192" },
+  { V5, I ("Verification"), "Confirm", "(true,)", "confirm 5 1" },
+  { V5, I ("Verification"), "Cancel", "('',)", "cancel-run 5" },
   { C7, I ("Conversation"), "MarkRead", "(uint64 100,)", "read 7 100" },
   { C7, I ("Conversation"), "SetTyping", "(true,)", "typing 7 1" },
   { K1, I ("Key"), "Accept", "('" HEX1 "', @a{sv} {})", "accept 01 user" },
@@ -94,11 +97,20 @@ static void
 test_methods (Fixture *f, gconstpointer data)
 {
   g_ptr_array_add (fake.entries, fake_entry (5, 7, "m1", 10));
+  fake_add_verification (5, fake.keys->pdata[0], FALSE);
   for (guint i = 0; i < G_N_ELEMENTS (good); i++)
     run_case (f, &good[i], FALSE);
 }
 
+#define V6 ROOT "/verification/6"
+
 static const Case bad[] = {
+  { C7, I ("Contact"), "Verify", "({'fingerprint': <'x'>},)", "InvalidArgument" },
+  { ROOT "/contact/8", I ("Contact"), "Verify", "(@a{sv} {},)", "NotFound" },
+  { V6, I ("Verification"), "EnterCode", "('4821 7305 1192\\u0007',)", "NotFound" },
+  { V5, I ("Verification"), "EnterCode", "('4821 7305 1192\\u0007',)", "InvalidArgument" },
+  { V5, I ("Verification"), "EnterCode", "('4821 7305 1192                                                                  ',)", "InvalidArgument" },
+  { V5, I ("Verification"), "Cancel", "('a\\nb',)", "InvalidArgument" },
   { ROOT, I ("Messages"), "Send", "(objectpath '" C7 "', '', @a{sv} {})", "InvalidArgument" },
   { ROOT, I ("Messages"), "Send", "(objectpath '" C7 "', 'a\\u0001b', @a{sv} {})", "InvalidArgument" },
   { ROOT, I ("Messages"), "Send", "(objectpath '" C7 "', 'a\\uffffb', @a{sv} {})", "InvalidArgument" },
@@ -195,6 +207,7 @@ static const Case bad[] = {
 static void
 test_refusals (Fixture *f, gconstpointer data)
 {
+  fake_add_verification (5, fake.keys->pdata[0], FALSE);
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     run_case (f, &bad[i], TRUE);
 }
@@ -263,6 +276,54 @@ test_default_require (Fixture *f, gconstpointer data)
   fake.require = g_strdup ("verified");
   reply = call_ok (f, ROOT, I ("Messages"), "Send", g_variant_new ("(osa{sv})", C7, "x", NULL));
   g_assert_cmpstr (fake.calls->str, ==, "send 7 x verified -\n");
+}
+
+/* The stream is opened first; the run that is there is joined. */
+static void
+test_verify (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GVariant) first = NULL, second = NULL;
+  g_autofree char *unreachable = NULL, *refused = NULL, *blocked = NULL;
+  const char *path;
+
+  fake.error = EARSHOT_ERROR_NOT_REACHABLE;
+  g_assert_null (call (f, C7, I ("Contact"), "Verify", g_variant_new ("(a{sv})", NULL), &unreachable));
+  g_assert_cmpstr (unreachable, ==, "NotReachable");
+  g_assert_cmpstr (fake.calls->str, ==, "connect 7\n");
+  fake.session_open = TRUE;
+  fake.error = EARSHOT_ERROR_QUOTA_EXCEEDED;
+  g_assert_null (call (f, C7, I ("Contact"), "Verify", g_variant_new ("(a{sv})", NULL), &refused));
+  g_assert_cmpstr (refused, ==, "QuotaExceeded");
+  fake.error = -1;
+  first = call_ok (f, C7, I ("Contact"), "Verify", g_variant_new ("(a{sv})", NULL));
+  g_variant_get (first, "(&o)", &path);
+  g_assert_cmpstr (path, ==, V5);
+  second = call_ok (f, C7, I ("Contact"), "Verify", g_variant_new ("(a{sv})", NULL));
+  g_assert_true (g_variant_equal (first, second));
+  fake_add_contact (9, TRUE)->blocked = TRUE;
+  g_string_truncate (fake.calls, 0);
+  g_assert_null (call (f, ROOT "/contact/9", I ("Contact"), "Verify", g_variant_new ("(a{sv})", NULL), &blocked));
+  g_assert_cmpstr (blocked, ==, "Blocked");
+  g_assert_cmpstr (fake.calls->str, ==, "");
+}
+
+static void
+test_enter_code (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GVariant) wrong = NULL, right = NULL;
+  g_autofree char *name = NULL;
+  gboolean matches;
+
+  fake_show_code (fake_add_verification (5, fake.keys->pdata[0], FALSE));
+  wrong = call_ok (f, V5, I ("Verification"), "EnterCode", g_variant_new ("(s)", "4821 7305 1193"));
+  g_variant_get (wrong, "(b)", &matches);
+  g_assert_false (matches);
+  right = call_ok (f, V5, I ("Verification"), "EnterCode", g_variant_new ("(s)", "4821 7305 1192"));
+  g_variant_get (right, "(b)", &matches);
+  g_assert_true (matches);
+  fake.error = EARSHOT_ERROR_STORE_FULL;
+  g_assert_null (call (f, V5, I ("Verification"), "EnterCode", g_variant_new ("(s)", "4821 7305 1192"), &name));
+  g_assert_cmpstr (name, ==, "StoreFull");
 }
 
 static void
@@ -529,6 +590,8 @@ main (int argc, char **argv)
   ADD ("/bus/room-errors", test_room_errors);
   ADD ("/bus/ambiguous", test_ambiguous);
   ADD ("/bus/default-require", test_default_require);
+  ADD ("/bus/verify", test_verify);
+  ADD ("/bus/enter-code", test_enter_code);
   ADD ("/bus/audit-names-caller", test_audit_names_caller);
   ADD ("/bus/audit-answers", test_audit_answers);
   ADD ("/bus/T-17-link-is-only-read", test_link_answer);

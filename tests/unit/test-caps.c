@@ -160,6 +160,7 @@ test_own (void)
   static const char *const features[] = {
     "http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/caps", "urn:xmpp:ping", "urn:xmpp:receipts",
     "urn:xmpp:sid:0", "urn:xmpp:delay", "http://jabber.org/protocol/chatstates", "im.earshot:trust:0", "im.earshot:outbox:0",
+    "im.earshot:sas:0",
   };
   g_autoptr (Stanza) query = caps_own_disco_info ();
   g_autofree char *ver = caps_ver_of (query);

@@ -40,6 +40,11 @@ tests_unit_test_presence_txt_SOURCES = tests/unit/test-presence-txt.c
 tests_unit_test_presence_txt_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_presence_txt_LDADD = $(proto_libs)
 
+unit_tests += tests/unit/test-sas
+tests_unit_test_sas_SOURCES = tests/unit/test-sas.c
+tests_unit_test_sas_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sas_LDADD = $(proto_libs)
+
 unit_tests += tests/unit/test-sm
 tests_unit_test_sm_SOURCES = tests/unit/test-sm.c
 tests_unit_test_sm_CPPFLAGS = $(unit_cppflags)
@@ -214,6 +219,16 @@ EXTRA_DIST += $(fake_discovery)
 # The window in front of cardboard rooms: neither model nor io is linked.
 bus_fixture = tests/unit/bus-fixture.c tests/unit/bus-fixture.h tests/unit/fake-rooms.c tests/unit/fake-rooms.h
 bus_fixture_libs = daemon/libbus.a dbus/libearshot-dbus.a $(proto_libs)
+
+unit_tests += tests/unit/test-verification
+tests_unit_test_verification_SOURCES = tests/unit/test-verification.c tests/unit/verify-helper.h $(talk_helpers)
+tests_unit_test_verification_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_verification_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-verification-foe
+tests_unit_test_verification_foe_SOURCES = tests/unit/test-verification-foe.c tests/unit/verify-helper.h $(talk_helpers)
+tests_unit_test_verification_foe_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_verification_foe_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-bus
 tests_unit_test_bus_SOURCES = tests/unit/test-bus.c $(bus_fixture)
