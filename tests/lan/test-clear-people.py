@@ -78,7 +78,7 @@ def default_require(lan):
     contact = wait_sight(juliet, "romeo")
     juliet.set_prop(contact, "Conversation", "DefaultRequire", GLib.Variant("s", "encrypted"))
     message = send(juliet, contact, said("for a key"))[0]  # nobody knows yet what he is
-    stream = romeo.call(romeo.text("hello"))
+    stream = romeo.answer()  # she calls, for there is something to say; a call of his would cross hers
     juliet.wait_for(lambda: state_of(juliet, message) == ("held", "PeerInsecure"), 20, "held")
     status, _out, err = juliet.ctl("send", romeo.addr, "x", check=False)
     assert status == 7, (status, err)
