@@ -24,7 +24,7 @@ static const Setting settings[] = {
   { "visibility", "Visibility", 's', "everyone, private, invisible", "Who can discover you" },
   { "eager-connect", "EagerConnect", 's', "never, queued, always", "When peers are dialled" },
   { "max-strangers", "MaxStrangers", 'u', "number", "How many unknown peers are remembered" },
-  { "trust-mode", "TrustMode", 's', "ask, tofu, strict", "What happens to unknown keys" },
+  { "trust-mode", "TrustMode", 's', "ask, tofu, ca, strict", "What happens to unknown keys" },
   { "legacy-policy", "LegacyPolicy", 's', "refuse, ask, allow", "What happens to peers without encryption" },
   { "share-name", "ShareName", 'b', "true, false", "Announce your full name" },
   { "share-jid", "ShareJid", 'b', "true, false", "Announce your Internet address (JID)" },

@@ -28,6 +28,7 @@ struct _Daemon {
   Settings *settings;
   Contacts *contacts;
   Trust *trust;
+  Roots *roots;
   Router *router;
   Verifications *verifications;
   Delivery *delivery;
@@ -37,6 +38,7 @@ struct _Daemon {
   Window *window;
   GHashTable *warnings;   /* from before the window opened: key -> text */
   char *backend, *state, *state_reason;
+  char *addr;             /* ours */
   guint prune_source;
 };
 
@@ -71,13 +73,15 @@ on_discovery_state (gpointer user, const char *backend, const char *state, const
     window_set_network (daemon->window, backend, state, reason);
 }
 
+static void set_addr (Daemon *daemon, const char *addr);
+
 static void
 on_established (gpointer user, const char *instance)
 {
   Daemon *daemon = user;
 
   log_notice ("discovery", "announced as %s", instance);
-  sessions_set_addr (daemon->sessions, instance);
+  set_addr (daemon, instance);
   if (daemon->window != NULL)
     window_set_address (daemon->window, instance);
 }
@@ -183,7 +187,10 @@ on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
   delivery_on_forgotten (((Daemon *) user)->delivery, contact_id, fp);
 }
 
-static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten, .warning = warn };
+static void review_trust_mode (gpointer user);
+
+static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten,
+                                        .mode_changed = review_trust_mode, .warning = warn };
 
 /* EagerConnect = always: whom we trust is dialled as soon as they appear. */
 static void
@@ -196,6 +203,66 @@ on_contact_sighted (gpointer user, Contact *contact)
 }
 
 static const ContactsWatch contacts_table = { .sighted = on_contact_sighted };
+
+/* In the mode `ca` without a root nobody new gets in: people should know. */
+static void
+review_trust_mode (gpointer user)
+{
+  Daemon *daemon = user;
+
+  if (trust_get_mode (daemon->trust) == TRUST_MODE_CA && roots_list (daemon->roots)[0] == NULL)
+    warn (daemon, "trust-mode", "The trust mode is ca and there is no root to check against (trust-roots in earshotd.conf): "
+                                "nobody new is let in");
+  else
+    warn (daemon, "trust-mode", NULL);
+}
+
+/* A certificate of an issuer says who we are and for how long; peers that go by it take us at its word. */
+static void
+review_certificate (gpointer user)
+{
+  Daemon *daemon = user;
+  const char *const *addrs = identity_get_xmpp_addrs (daemon->identity);
+  gint64 until = identity_get_expiry (daemon->identity);
+  g_autofree char *text = NULL;
+  gboolean named = daemon->addr == NULL;
+
+  for (guint i = 0; addrs[i] != NULL; i++)
+    named = named || jid_same (addrs[i], daemon->addr);
+  if (identity_get_issuer (daemon->identity) == NULL)
+    ;
+  else if (until < g_get_real_time () / G_USEC_PER_SEC)
+    text = g_strdup ("Your certificate is out of date: peers that go by its issuer refuse you. Ask for a new one "
+                     "(xmppctl id csr) and install it (xmppctl id certificate)");
+  else if (!named)
+    text = g_strdup_printf ("Your certificate is for %s, and you are announced as %s: peers that go by its issuer refuse you. "
+                            "Ask for one with both addresses (xmppctl id csr)",
+                            addrs[0] != NULL ? addrs[0] : "nobody", daemon->addr);
+  warn (daemon, "certificate", text);
+}
+
+static void
+set_addr (Daemon *daemon, const char *addr)
+{
+  g_free (daemon->addr);
+  daemon->addr = g_strdup (addr);
+  sessions_set_addr (daemon->sessions, addr);
+  review_certificate (daemon);
+}
+
+/* The roots, or what is in force of them. */
+static void
+on_roots_changed (gpointer user)
+{
+  Daemon *daemon = user;
+
+  sessions_review_chains (daemon->sessions);
+  review_trust_mode (daemon);
+  if (daemon->window != NULL)
+    window_refresh_manager (daemon->window);
+}
+
+static const RootsCallbacks roots_callbacks = { on_roots_changed, warn };
 
 static void
 on_visibility (gpointer user, Visibility visibility)
@@ -302,9 +369,13 @@ build_doors (Daemon *daemon, GError **error)
   SessionsConfig sessions_config;
 
   daemon->poller = poller_new ();
+  daemon->roots = roots_new (config->trust_roots, config->trust_crls, &roots_callbacks, daemon);
+  review_trust_mode (daemon);
+  identity_watch (daemon->identity, review_certificate, daemon);
   daemon->discovery = discovery_new (config->discovery, config->interfaces, &discovery_callbacks, daemon);
   sessions_config = (SessionsConfig) { .poller = daemon->poller, .identity = daemon->identity,
                                        .contacts = daemon->contacts, .trust = daemon->trust,
+                                       .roots = daemon->roots,
                                        .discovery = daemon->discovery, .port = config->port,
                                        .interfaces = config->interfaces, .allow_loopback = config->allow_loopback,
                                        .idle_close_s = config->idle_close_s };
@@ -342,7 +413,10 @@ build (Daemon *daemon, GError **error)
   daemon->lock_fd = fs_lock_dir (daemon->config->data_dir, error);
   if (daemon->lock_fd < 0)
     return FALSE;
-  daemon->identity = identity_load_or_create (daemon->config->data_dir, addr, error);
+  daemon->identity = daemon->config->identity != NULL
+                       ? identity_load_token (daemon->config->data_dir, addr, daemon->config->identity,
+                                              daemon->config->pin_file, error)
+                       : identity_load_or_create (daemon->config->data_dir, addr, error);
   return daemon->identity != NULL && open_stores (daemon, error) && build_people (daemon, error)
          && build_doors (daemon, error);
 }
@@ -371,7 +445,7 @@ daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
                   .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
                   .self = daemon->self, .router = daemon->router,
-                  .verifications = daemon->verifications };
+                  .verifications = daemon->verifications, .roots = daemon->roots };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
@@ -394,6 +468,7 @@ on_prune_time (gpointer user)
 {
   Daemon *daemon = user;
 
+  review_certificate (daemon);
   history_prune (daemon->history, g_get_real_time (), daemon->config->history_max, NULL, NULL);
   return G_SOURCE_CONTINUE;
 }
@@ -413,13 +488,19 @@ on_audit_checked (gpointer user, const AuditCheck *check, const GError *error)
 }
 
 void
+daemon_reload (Daemon *daemon)
+{
+  roots_reload (daemon->roots);
+}
+
+void
 daemon_go_public (Daemon *daemon)
 {
   /* Without mDNS nobody establishes our name: static peers know us by the one we would have announced. */
   g_autofree char *addr = guess_addr (self_get_public_name (daemon->self), NULL);
 
   if (addr != NULL)
-    sessions_set_addr (daemon->sessions, addr);
+    set_addr (daemon, addr);
   if (daemon->window != NULL && addr != NULL && daemon->config->discovery == DISCOVERY_NONE)
     window_set_address (daemon->window, addr);
   self_set_watch (daemon->self, on_visibility, daemon);
@@ -445,6 +526,7 @@ daemon_free (Daemon *daemon)
   /* Goodbyes first, then whatever they still write to the store, then the store. */
   delivery_stop (daemon->delivery);
   sessions_free (daemon->sessions);
+  roots_free (daemon->roots);
   if (daemon->discovery != NULL)
     discovery_free (daemon->discovery);
   /* What is queued for the disk is committed and reports to rooms that still stand. */
@@ -477,5 +559,6 @@ daemon_free (Daemon *daemon)
   g_free (daemon->backend);
   g_free (daemon->state);
   g_free (daemon->state_reason);
+  g_free (daemon->addr);
   g_free (daemon);
 }

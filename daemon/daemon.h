@@ -16,5 +16,7 @@ Daemon *daemon_new (const Config *config, GError **error);
 gboolean daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error);
 /* Announces and listens: only after the name is ours. */
 void daemon_go_public (Daemon *daemon);
+/* Reads anew what may change while it runs: trust roots and revocation lists. */
+void daemon_reload (Daemon *daemon);
 /* Says goodbye on streams and on the link, flushes the store, frees. */
 void daemon_free (Daemon *daemon);

@@ -29,7 +29,9 @@ daemon_libproto_a_SOURCES = \
 daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)
 
 daemon_libio_a_SOURCES = \
+	daemon/io/certificate.c daemon/io/certificate.h \
 	daemon/io/config.c daemon/io/config.h \
+	daemon/io/crls.c daemon/io/crls.h \
 	daemon/io/db.c daemon/io/db.h \
 	daemon/io/db-open.c daemon/io/db-private.h \
 	daemon/io/db-values.c daemon/io/db-values.h \
@@ -54,7 +56,9 @@ daemon_libio_a_SOURCES = \
 	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-hold.c daemon/io/outbox-private.h \
 	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \
+	daemon/io/roots.c daemon/io/roots.h \
 	daemon/io/tls.c daemon/io/tls.h \
+	daemon/io/token.c daemon/io/token.h \
 	daemon/io/trust-audit.c daemon/io/trust-audit.h \
 	daemon/io/trust-store.c daemon/io/trust-store.h daemon/io/trust-store-load.c daemon/io/trust-store-private.h
 daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS)
@@ -79,10 +83,12 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
 	daemon/model/session-alive.c daemon/model/session-open.c \
 	daemon/model/session-clear.c \
+	daemon/model/session-chain.c \
 	daemon/model/session-resume.c \
 	daemon/model/sessions.c \
 	daemon/model/settings.c daemon/model/settings.h \
 	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \
+	daemon/model/trust-chain.c \
 	daemon/model/trust-decide.c \
 	daemon/model/trust-record.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
@@ -97,6 +103,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-call.c \
 	daemon/bus/bus-contact.c \
 	daemon/bus/bus-conversation.c \
+	daemon/bus/bus-identity.c \
 	daemon/bus/bus-key.c \
 	daemon/bus/bus-link.c \
 	daemon/bus/bus-manager.c \

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "daemon/base/error.h"
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
 #include "daemon/daemon.h"
@@ -84,6 +85,16 @@ on_signal (gpointer user)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+on_hangup (gpointer user)
+{
+  Run *run = user;
+
+  log_notice ("main", "asked to read the trust roots anew");
+  daemon_reload (run->daemon);
+  return G_SOURCE_CONTINUE;
+}
+
 static void
 on_name_acquired (GDBusConnection *connection, const char *name, gpointer user)
 {
@@ -110,7 +121,7 @@ run_daemon (const Config *config)
   g_autoptr (GError) error = NULL;
   g_autoptr (GDBusConnection) connection = NULL;
   Run run = { .status = EXIT_SUCCESS };
-  guint owner, int_source, term_source;
+  guint owner, int_source, term_source, hup_source;
 
   connection = connect_bus (config->bus, &error);
   if (connection == NULL)
@@ -123,17 +134,22 @@ run_daemon (const Config *config)
   run.daemon = daemon_new (config, &error);
   if (run.daemon == NULL || !daemon_open_window (run.daemon, connection, &error))
     {
+      gboolean mistaken = g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT);
+
       g_printerr ("earshotd: %s\n", error->message);
       daemon_free (run.daemon);
-      return EXIT_FAILURE;
+      /* What the configuration says of a token does not mend by trying again, least of all a wrong PIN. */
+      return mistaken ? EXIT_USAGE : EXIT_FAILURE;
     }
   run.loop = g_main_loop_new (NULL, FALSE);
   int_source = g_unix_signal_add (SIGINT, on_signal, &run);
   term_source = g_unix_signal_add (SIGTERM, on_signal, &run);
+  hup_source = g_unix_signal_add (SIGHUP, on_hangup, &run);
   owner = g_bus_own_name_on_connection (connection, EARSHOT_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
                                         on_name_acquired, on_name_lost, &run, NULL);
   g_main_loop_run (run.loop);
   g_bus_unown_name (owner);
+  g_source_remove (hup_source);
   daemon_free (run.daemon);
   g_source_remove (int_source);
   g_source_remove (term_source);

@@ -55,7 +55,7 @@ _xmppctl_value() {
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message state read trust request reach' ;;
-        --event) _xmppctl_words 'pin resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify' ;;
+        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify' ;;
         --from|--to|--contact) _xmppctl_peers ;;
         --timeout|--expires|--token|--number|-n|--since|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
         *) return 1 ;;
@@ -66,7 +66,9 @@ _xmppctl_arguments() {
     case $1 in
         '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify block unblock name id audit net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
-        id) _xmppctl_words 'show qr' ;;
+        id) _xmppctl_words 'show qr csr certificate' ;;
+        'id certificate')
+            compopt -o default 2>/dev/null ;;
         net) _xmppctl_words 'links static probe rescan' ;;
         'net static') _xmppctl_words 'ls add rm' ;;
         config) _xmppctl_words 'ls get set' ;;

@@ -106,16 +106,10 @@ fs_write_private (const char *path, const void *data, gsize len, GError **error)
 }
 
 static gboolean
-check_private_file (const struct stat *st, const char *path, gsize max, GError **error)
+check_file (const struct stat *st, const char *why, const char *path, gsize max, GError **error)
 {
-  const char *why = NULL;
-
   if (!S_ISREG (st->st_mode))
     why = "is not a regular file";
-  else if (st->st_uid != geteuid ())
-    why = "belongs to another user";
-  else if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    why = "is open to others: chmod 600 it";
   if (why != NULL)
     {
       g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s %s", path, why);
@@ -130,21 +124,37 @@ check_private_file (const struct stat *st, const char *path, gsize max, GError *
   return TRUE;
 }
 
-gboolean
-fs_read_private (const char *path, gsize max, GBytes **out, GError **error)
+static gboolean
+check_private_file (const struct stat *st, const char *path, gsize max, GError **error)
 {
-  /* O_NONBLOCK: a FIFO put in the place of the file must not hang us. */
-  g_auto (Fd) fd = open (path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  g_autofree char *buf = NULL;
-  gsize len, got = 0;
-  struct stat st;
+  const char *why = NULL;
 
-  if (fd < 0 || fstat (fd, &st) != 0)
-    return fail_errno (errno, "open", path, error);
-  if (!check_private_file (&st, path, max, error))
-    return FALSE;
-  len = (gsize) st.st_size;
-  buf = g_malloc0 (len + 1);
+  if (st->st_uid != geteuid ())
+    why = "belongs to another user";
+  else if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    why = "is open to others: chmod 600 it";
+  return check_file (st, why, path, max, error);
+}
+
+static gboolean
+check_shared_file (const struct stat *st, const char *path, gsize max, GError **error)
+{
+  const char *why = NULL;
+
+  if (st->st_uid != geteuid () && st->st_uid != 0)
+    why = "belongs to another user";
+  else if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    why = "may be written to by others: chmod go-w it";
+  return check_file (st, why, path, max, error);
+}
+
+/* Reads what is open in `fd`; bytes that did not get all the way are wiped. */
+static gboolean
+read_all (int fd, gsize len, const char *path, GBytes **out, GError **error)
+{
+  g_autofree char *buf = g_malloc0 (len + 1);
+  gsize got = 0;
+
   while (got < len)
     {
       ssize_t n = read (fd, buf + got, len - got);
@@ -165,6 +175,29 @@ fs_read_private (const char *path, gsize max, GBytes **out, GError **error)
   buf[got] = '\0';
   *out = g_bytes_new_take (g_steal_pointer (&buf), got);
   return TRUE;
+}
+
+gboolean
+fs_read_private (const char *path, gsize max, GBytes **out, GError **error)
+{
+  /* O_NONBLOCK: a FIFO put in the place of the file must not hang us. */
+  g_auto (Fd) fd = open (path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  struct stat st;
+
+  if (fd < 0 || fstat (fd, &st) != 0)
+    return fail_errno (errno, "open", path, error);
+  return check_private_file (&st, path, max, error) && read_all (fd, (gsize) st.st_size, path, out, error);
+}
+
+gboolean
+fs_read_shared (const char *path, gsize max, GBytes **out, GError **error)
+{
+  g_auto (Fd) fd = open (path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  struct stat st;
+
+  if (fd < 0 || fstat (fd, &st) != 0)
+    return fail_errno (errno, "open", path, error);
+  return check_shared_file (&st, path, max, error) && read_all (fd, (gsize) st.st_size, path, out, error);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Files that must be private and must survive a crash. Paths come from our own
- * configuration only, never from a peer. Start-up and shut-down only: these block.
+ * configuration only, never from a peer. These block: for start-up, shut-down, and what a person asks for now and then.
  */
 #pragma once
 
@@ -17,6 +17,9 @@ gboolean fs_write_private (const char *path, const void *data, gsize len, GError
 /* Reads a regular file of at most `max` bytes, refusing links and files readable by others. The bytes are
  * NUL-terminated beyond their length. EARSHOT_ERROR_NOT_FOUND when absent. */
 gboolean fs_read_private (const char *path, gsize max, GBytes **out, GError **error);
+
+/* The same for a file that everybody may read and only we, or root, may write; links are followed. */
+gboolean fs_read_shared (const char *path, gsize max, GBytes **out, GError **error);
 
 /* Takes the lock of a data directory (flock on DIR/lock) and returns the descriptor to
  * keep until exit, -1 with FAILED naming the holder's pid when another daemon has it. */

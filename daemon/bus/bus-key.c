@@ -18,7 +18,7 @@ key_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interfac
   g_autofree char *display = fingerprint_to_display (&object->id.key);
   g_autofree char *heir_path = heir != NULL ? bus_path_key (heir) : g_strdup ("/");
   g_autofree char *contact = NULL;
-  const char *warnings[3] = { NULL, NULL, NULL };
+  const char *warnings[4] = { NULL };
   guint n = 0;
 
   if (key == NULL)
@@ -27,6 +27,8 @@ key_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interfac
     warnings[n++] = "cert-expired";
   if (key_is_refused (key))
     warnings[n++] = "refused";
+  if (key_get_chain_word (key) != NULL)
+    warnings[n++] = key_get_chain_word (key);
   contact = bus_path_contact (contact_get_id (key_get_contact (key)));
   earshot_key_set_fingerprint (skeleton, hex);
   earshot_key_set_display_id (skeleton, display);

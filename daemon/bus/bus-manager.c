@@ -21,7 +21,7 @@
 
 static const char *const features[] = {
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
-  "audit", "trust-links", "verification", NULL,
+  "audit", "trust-links", "verification", "trust-roots", NULL,
 };
 
 static gboolean
@@ -70,6 +70,8 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   earshot_manager_set_max_strangers (manager, contacts_get_max_strangers (rooms->contacts));
   earshot_manager_set_trust_mode (manager, trust_mode_to_string (trust_get_mode (rooms->trust)));
   earshot_manager_set_legacy_policy (manager, legacy_policy_to_string (trust_get_legacy_policy (rooms->trust)));
+  earshot_manager_set_trust_roots (manager, roots_list (rooms->roots));
+  earshot_manager_set_certificate (manager, bus_identity_describe (rooms->identity));
   earshot_manager_set_share_name (manager, self_get_share (rooms->self, "name"));
   earshot_manager_set_share_jid (manager, self_get_share (rooms->self, "jid"));
   earshot_manager_set_share_email (manager, self_get_share (rooms->self, "email"));
@@ -370,12 +372,13 @@ set_trust_mode (BusCall *call, GVariant *value)
 
   if (!trust_mode_from_string (g_variant_get_string (value, NULL), &mode))
     {
-      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "TrustMode is ask, tofu or strict");
+      bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "TrustMode is ask, tofu, ca or strict");
       return;
     }
-  if (mode == TRUST_MODE_CA)
+  if (mode == TRUST_MODE_CA && roots_list (call->window->rooms.roots)[0] == NULL)
     {
-      bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED, "this version has no trust roots to check against");
+      bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED,
+                     "there is no trust root to check against: name its file in earshotd.conf (trust-roots)");
       return;
     }
   call->data = GINT_TO_POINTER (mode);
@@ -441,6 +444,8 @@ static const BusVerb methods[] = {
   { "ParseLink", bus_link_parse },
   { "ListAudit", bus_audit_list },
   { "CheckAudit", bus_audit_check },
+  { "CreateCertificateRequest", bus_identity_create_request },
+  { "SetCertificate", bus_identity_set_certificate },
   { "RegisterAgent", bus_agents_register },
   { "UnregisterAgent", bus_agents_unregister },
   { NULL, NULL },

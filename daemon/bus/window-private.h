@@ -203,6 +203,10 @@ BusAgents *bus_agents_new (Window *window);
 void bus_agents_free (BusAgents *agents);
 /* Methods of the Manager. */
 void bus_agents_register (BusCall *call, GVariant *args);
+/* bus-identity.c: of the Manager. */
+void bus_identity_create_request (BusCall *call, GVariant *args);
+void bus_identity_set_certificate (BusCall *call, GVariant *args);
+GVariant *bus_identity_describe (const Identity *identity); /* floating */
 void bus_agents_unregister (BusCall *call, GVariant *args);
 /* A question became visible, was snoozed, or its details changed; and it is gone. */
 void bus_agents_request (BusAgents *agents, guint64 id);

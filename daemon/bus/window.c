@@ -593,6 +593,12 @@ window_set_network (Window *window, const char *backend, const char *state, cons
 }
 
 void
+window_refresh_manager (Window *window)
+{
+  window_touch_root (window);
+}
+
+void
 window_set_address (Window *window, const char *instance)
 {
   g_free (window->instance);

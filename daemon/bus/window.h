@@ -9,6 +9,7 @@
 
 #include "daemon/io/config.h"
 #include "daemon/io/identity.h"
+#include "daemon/io/roots.h"
 #include "daemon/model/contacts.h"
 #include "daemon/model/delivery.h"
 #include "daemon/model/router.h"
@@ -33,6 +34,7 @@ typedef struct {
   Settings *settings;
   Self *self;
   Verifications *verifications;
+  Roots *roots;
 } Rooms;
 
 typedef struct _Window Window;
@@ -45,5 +47,7 @@ void window_free (Window *window);
 void window_set_warning (Window *window, const char *key, const char *text);
 /* Network.Backend and State. */
 void window_set_network (Window *window, const char *backend, const char *state, const char *reason);
+/* Something of ourselves changed that nobody else reports: the roots, our certificate. */
+void window_refresh_manager (Window *window);
 /* Manager.Address and Network.InstanceName. */
 void window_set_address (Window *window, const char *instance);

@@ -14,6 +14,7 @@
 #define GROUP "earshot"
 #define FILE_MAX (256 * 1024)
 #define LIST_MAX 64
+#define URL_MAX 1024
 
 typedef gboolean (*Setter) (Config *config, const char *value, char **reason);
 
@@ -138,13 +139,76 @@ set_trust_mode (Config *config, const char *value, char **reason)
 {
   TrustMode mode;
 
-  if (trust_mode_from_string (value, &mode) && mode != TRUST_MODE_CA)
+  if (trust_mode_from_string (value, &mode))
     {
       config->trust_mode = mode;
       return TRUE;
     }
-  *reason = g_strdup ("must be ask, tofu or strict");
+  *reason = g_strdup ("must be ask, tofu, ca or strict");
   return FALSE;
+}
+
+/* Files that are looked at again later: a path that depends on where we were started would not do. */
+static gboolean
+set_files (char ***field, const char *value, char **reason)
+{
+  g_auto (GStrv) list = g_strsplit (value, ";", LIST_MAX);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  guint count = 0;
+
+  for (char **item = list; *item != NULL; item++)
+    {
+      g_strstrip (*item);
+      if (**item == '\0')
+        continue;
+      if (!g_path_is_absolute (*item) || strchr (*item, ';') != NULL)
+        {
+          *reason = g_strdup_printf ("must be at most %d absolute paths of files, separated by ;", LIST_MAX - 1);
+          return FALSE;
+        }
+      g_strv_builder_add (builder, *item);
+      count++;
+    }
+  g_strfreev (*field);
+  *field = count > 0 ? g_strv_builder_end (builder) : NULL;
+  return TRUE;
+}
+
+static gboolean
+set_trust_roots (Config *config, const char *value, char **reason)
+{
+  return set_files (&config->trust_roots, value, reason);
+}
+
+static gboolean
+set_trust_crls (Config *config, const char *value, char **reason)
+{
+  return set_files (&config->trust_crls, value, reason);
+}
+
+static gboolean
+set_identity (Config *config, const char *value, char **reason)
+{
+  /* A PIN does not belong into a file that is not closed to others, nor into a process list. */
+  if (!g_str_has_prefix (value, "pkcs11:") || strlen (value) > URL_MAX || !g_utf8_validate (value, -1, NULL)
+      || strstr (value, "pin-value=") != NULL || strstr (value, "pin-source=") != NULL)
+    {
+      *reason = g_strdup ("must be the URL of a private key on a token (pkcs11:token=...;object=...;type=private) without its PIN, "
+                          "which goes into pin-file");
+      return FALSE;
+    }
+  return set_text (&config->identity, value, reason);
+}
+
+static gboolean
+set_pin_file (Config *config, const char *value, char **reason)
+{
+  if (!g_path_is_absolute (value))
+    {
+      *reason = g_strdup ("must be the absolute path of a file");
+      return FALSE;
+    }
+  return set_text (&config->pin_file, value, reason);
 }
 
 static gboolean
@@ -194,6 +258,10 @@ static const struct { const char *key; Setter set; } keys[] = {
   { "interfaces", set_interfaces },
   { "trust-mode", set_trust_mode },
   { "legacy-policy", set_legacy_policy },
+  { "trust-roots", set_trust_roots },
+  { "trust-crls", set_trust_crls },
+  { "identity", set_identity },
+  { "pin-file", set_pin_file },
   { "verbose", set_verbose },
   { "allow-loopback", set_allow_loopback },
   { "idle-close", set_idle_close },
@@ -368,5 +436,9 @@ config_free (Config *config)
   g_free (config->data_dir);
   g_free (config->name);
   g_strfreev (config->interfaces);
+  g_strfreev (config->trust_roots);
+  g_strfreev (config->trust_crls);
+  g_free (config->identity);
+  g_free (config->pin_file);
   g_free (config);
 }

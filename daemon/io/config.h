@@ -20,6 +20,9 @@ typedef struct {
   char **interfaces;    /* NULL = all */
   TrustMode trust_mode; /* the default until changed over D-Bus */
   LegacyPolicy legacy_policy; /* the default until changed over D-Bus: refuse */
+  char **trust_roots, **trust_crls; /* files; NULL = none */
+  char *identity;       /* "pkcs11:..."; NULL = the key is a file in data_dir */
+  char *pin_file;       /* of that token; NULL = it asks for none */
   gboolean verbose;
   gboolean allow_loopback; /* test switch: dial loopback targets (1.7) */
   guint idle_close_s;   /* close a stream idle that long, default 600; 0 = never */

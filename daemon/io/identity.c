@@ -7,38 +7,43 @@
 
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
-#include <gnutls/x509-ext.h>
 #include <gnutls/x509.h>
 
 #include "daemon/base/error.h"
 #include "daemon/base/fsutil.h"
 #include "daemon/base/log.h"
+#include "daemon/io/certificate.h"
+#include "daemon/io/token.h"
 
-#define OID_SAN "2.5.29.17"
-#define OID_XMPP_ADDR "1.3.6.1.5.5.7.8.5" /* id-on-xmppAddr, RFC 6120 section 13.7.1.4 */
-#define COMMON_NAME_CHARS 64              /* ub-common-name, RFC 5280 appendix A */
+#define COMMON_NAME_CHARS 64 /* ub-common-name, RFC 5280 appendix A */
 #define DAY (24 * 60 * 60)
 #define VALID_FOR (10LL * 365 * DAY)
 #define FILE_MAX (64 * 1024)
-#define CHAIN_MAX 8
-#define SANS_MAX 64
-#define XMPP_ADDR_MAX 2047 /* localpart @ domainpart, 1023 octets each (RFC 7622) */
-#define RSA_BITS_MIN 3072
-#define RSA_BITS_MAX 8192 /* above it a stranger's key is only work for us */
+#define ADDRS_MAX 16
+#define RETIRED_MAX 64
 
 struct _Identity {
+  char *crt_path;
+  gnutls_x509_privkey_t file_key; /* NULL: the token has it */
+  Token *token;
   gnutls_certificate_credentials_t credentials;
+  GPtrArray *retired; /* credentials that open sessions may still use */
   Fingerprint fp;
-  char *xmpp_addr; /* NULL when the certificate has none or several */
+  char **xmpp_addrs;
+  char *issuer;       /* NULL: we signed it ourselves */
+  gint64 expiry;
+  void (*changed) (gpointer user);
+  gpointer user;
 };
 
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_x509_crt_t, gnutls_x509_crt_deinit, NULL)
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_x509_privkey_t, gnutls_x509_privkey_deinit, NULL)
+G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_x509_crq_t, gnutls_x509_crq_deinit, NULL)
+G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_privkey_t, gnutls_privkey_deinit, NULL)
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_pubkey_t, gnutls_pubkey_deinit, NULL)
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_subject_alt_names_t, gnutls_subject_alt_names_deinit, NULL)
+G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_certificate_credentials_t, gnutls_certificate_free_credentials, NULL)
 
 typedef struct {
-  gnutls_x509_crt_t crts[CHAIN_MAX]; /* ours first */
+  gnutls_x509_crt_t crts[CERTIFICATE_CHAIN_MAX]; /* ours first */
   guint n;
 } Chain;
 
@@ -56,200 +61,6 @@ fail (GError **error, int code, const char *what)
 {
   g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s: %s", what, gnutls_strerror (code));
   return FALSE;
-}
-
-static gboolean G_GNUC_PRINTF (2, 3)
-reject (GError **error, const char *format, ...)
-{
-  va_list args;
-  va_start (args, format);
-  g_propagate_error (error, g_error_new_valist (EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, format, args));
-  va_end (args);
-  return FALSE;
-}
-
-/* --- the rules of docs/protocol.md 3.2 -------------------------------------------------- */
-
-/* DER UTF8String of a definite length that fills `der`. */
-static char *
-decode_utf8_string (const gnutls_datum_t *der)
-{
-  gsize at = 2, len;
-
-  if (der->size < 2 || der->data[0] != 0x0c)
-    return NULL;
-  len = der->data[1];
-  if (len == 0x81 && der->size >= 3)
-    {
-      len = der->data[2];
-      at = 3;
-    }
-  else if (len == 0x82 && der->size >= 4)
-    {
-      len = (gsize) der->data[2] << 8 | der->data[3];
-      at = 4;
-    }
-  else if (len >= 0x80)
-    return NULL;
-  if (at + len != der->size || len > XMPP_ADDR_MAX)
-    return NULL;
-  /* A NUL is valid UTF-8 to some decoders and the end of the name to others: never here. */
-  if (memchr (der->data + at, '\0', len) != NULL || !g_utf8_validate ((const char *) der->data + at, len, NULL))
-    return NULL;
-  return g_strndup ((const char *) der->data + at, len);
-}
-
-/* An address without resource; the localpart may be missing. */
-static gboolean
-parses_as_bare_addr (const char *addr)
-{
-  const char *at = strchr (addr, '@');
-
-  if (*addr == '\0' || at == addr || (at != NULL && (at[1] == '\0' || strchr (at + 1, '@') != NULL)))
-    return FALSE;
-  for (const char *p = addr; *p != '\0'; p = g_utf8_next_char (p))
-    {
-      gunichar c = g_utf8_get_char (p);
-      if (c == '/' || g_unichar_isspace (c) || g_unichar_iscntrl (c))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-/* The xmppAddr names of a certificate, each checked: "NUL, non-UTF-8 or unparsable: reject". */
-static GPtrArray *
-read_xmpp_addrs (gnutls_x509_crt_t crt, GError **error)
-{
-  g_autoptr (GPtrArray) addrs = g_ptr_array_new_with_free_func (g_free);
-  g_auto (gnutls_subject_alt_names_t) sans = NULL;
-  gnutls_datum_t ext = { NULL, 0 };
-  guint critical;
-  int ret;
-
-  ret = gnutls_x509_crt_get_extension_by_oid2 (crt, OID_SAN, 0, &ext, &critical);
-  if (ret == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-    return g_steal_pointer (&addrs);
-  if (ret >= 0)
-    ret = gnutls_subject_alt_names_init (&sans);
-  if (ret >= 0)
-    ret = gnutls_x509_ext_import_subject_alt_names (&ext, sans, 0);
-  gnutls_free (ext.data);
-  if (ret < 0)
-    {
-      reject (error, "the certificate's names can not be read");
-      return NULL;
-    }
-  for (guint i = 0;; i++)
-    {
-      gnutls_datum_t value = { NULL, 0 }, oid = { NULL, 0 };
-      g_autofree char *addr = NULL;
-      guint type = 0;
-
-      ret = gnutls_subject_alt_names_get (sans, i, &type, &value, &oid);
-      if (ret == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-        return g_steal_pointer (&addrs);
-      if (ret < 0 || i >= SANS_MAX)
-        {
-          reject (error, "the certificate's names can not be read");
-          return NULL;
-        }
-      if (type != GNUTLS_SAN_OTHERNAME || oid.data == NULL || strcmp ((const char *) oid.data, OID_XMPP_ADDR) != 0)
-        continue;
-      addr = decode_utf8_string (&value);
-      if (addr == NULL || !parses_as_bare_addr (addr))
-        {
-          reject (error, "the certificate has an xmppAddr that is no address");
-          return NULL;
-        }
-      g_ptr_array_add (addrs, g_steal_pointer (&addr));
-    }
-}
-
-/* "P-256 …; also accept Ed25519, P-384, RSA >= 3072". */
-static gboolean
-check_public_key (gnutls_pubkey_t key, GError **error)
-{
-  guint bits = 0;
-  int algorithm = gnutls_pubkey_get_pk_algorithm (key, &bits);
-
-  if (algorithm == GNUTLS_PK_EDDSA_ED25519)
-    return TRUE;
-  if (algorithm == GNUTLS_PK_ECDSA)
-    {
-      gnutls_datum_t x = { NULL, 0 }, y = { NULL, 0 };
-      gnutls_ecc_curve_t curve = GNUTLS_ECC_CURVE_INVALID;
-      int ret = gnutls_pubkey_export_ecc_raw2 (key, &curve, &x, &y, 0);
-
-      gnutls_free (x.data);
-      gnutls_free (y.data);
-      if (ret >= 0 && (curve == GNUTLS_ECC_CURVE_SECP256R1 || curve == GNUTLS_ECC_CURVE_SECP384R1))
-        return TRUE;
-      return reject (error, "the key is on a curve other than P-256 and P-384");
-    }
-  if (algorithm == GNUTLS_PK_RSA || algorithm == GNUTLS_PK_RSA_PSS)
-    {
-      if (bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX)
-        return TRUE;
-      return reject (error, "the RSA key has %u bits; %d to %d are accepted", bits, RSA_BITS_MIN, RSA_BITS_MAX);
-    }
-  return reject (error, "the key is of a kind that is not accepted");
-}
-
-static gboolean
-check_signature_algorithm (gnutls_x509_crt_t crt, GError **error)
-{
-  gnutls_digest_algorithm_t hash = gnutls_sign_get_hash_algorithm (gnutls_x509_crt_get_signature_algorithm (crt));
-
-  /* A list of what is good, so that SHA-1, MD5 and whatever nobody has heard of fail alike. */
-  if (hash == GNUTLS_DIG_SHA256 || hash == GNUTLS_DIG_SHA384 || hash == GNUTLS_DIG_SHA512
-      || hash == GNUTLS_DIG_SHA3_256 || hash == GNUTLS_DIG_SHA3_384 || hash == GNUTLS_DIG_SHA3_512)
-    return TRUE;
-  return reject (error, "the certificate is signed with a hash that is not accepted");
-}
-
-/* `fp` is defined over the DER bytes on the wire, GnuTLS gives its own encoding of the same key. They differ only
- * where the certificate's is not DER, and then two programs would see two people: refuse. */
-static gboolean
-hash_spki (gnutls_pubkey_t key, const gnutls_datum_t *der, Fingerprint *fp, GError **error)
-{
-  gnutls_datum_t spki = { NULL, 0 };
-  gboolean ok = gnutls_pubkey_export2 (key, GNUTLS_X509_FMT_DER, &spki) >= 0
-                && memmem (der->data, der->size, spki.data, spki.size) != NULL
-                && gnutls_hash_fast (GNUTLS_DIG_SHA256, spki.data, spki.size, fp->bytes) >= 0;
-
-  gnutls_free (spki.data);
-  return ok || reject (error, "the key's encoding is not canonical");
-}
-
-static gboolean
-is_expired (gnutls_x509_crt_t crt)
-{
-  time_t now = g_get_real_time () / G_USEC_PER_SEC;
-  time_t from = gnutls_x509_crt_get_activation_time (crt), until = gnutls_x509_crt_get_expiration_time (crt);
-
-  return from == (time_t) -1 || until == (time_t) -1 || now < from || now > until;
-}
-
-gboolean
-identity_inspect_peer (const gnutls_datum_t *der, Fingerprint *fp, gboolean *expired, GError **error)
-{
-  g_auto (gnutls_x509_crt_t) crt = NULL;
-  g_auto (gnutls_pubkey_t) key = NULL;
-  g_autoptr (GPtrArray) addrs = NULL;
-
-  if (der->data == NULL || der->size == 0 || der->size > FILE_MAX || gnutls_x509_crt_init (&crt) < 0
-      || gnutls_pubkey_init (&key) < 0 || gnutls_x509_crt_import (crt, der, GNUTLS_X509_FMT_DER) < 0
-      || gnutls_pubkey_import_x509 (key, crt, 0) < 0)
-    return reject (error, "the certificate can not be read");
-  if (gnutls_x509_crt_get_version (crt) != 3)
-    return reject (error, "the certificate is not X.509 version 3");
-  if (!check_public_key (key, error) || !check_signature_algorithm (crt, error))
-    return FALSE;
-  addrs = read_xmpp_addrs (crt, error);
-  if (addrs == NULL || !hash_spki (key, der, fp, error))
-    return FALSE;
-  *expired = is_expired (crt);
-  return TRUE;
 }
 
 /* --- ours --------------------------------------------------------------------------- */
@@ -319,12 +130,62 @@ identity_random (guint8 *out, gsize len)
     g_error ("GnuTLS: %s", gnutls_strerror (ret));
 }
 
+/* A handle on the key, wherever it is, that whoever gets it may keep. */
+static gnutls_privkey_t
+open_key (Identity *identity, GError **error)
+{
+  g_auto (gnutls_privkey_t) key = NULL;
+  int ret;
+
+  if (identity->token != NULL)
+    return token_open_key (identity->token, error);
+  ret = gnutls_privkey_init (&key);
+  if (ret >= 0)
+    ret = gnutls_privkey_import_x509 (key, identity->file_key, GNUTLS_PRIVKEY_IMPORT_COPY);
+  if (ret < 0)
+    {
+      fail (error, ret, "cannot use the key");
+      return NULL;
+    }
+  return g_steal_pointer (&key);
+}
+
+static gboolean
+get_public (gnutls_privkey_t key, gnutls_pubkey_t *pubkey, GError **error)
+{
+  int ret = gnutls_pubkey_init (pubkey);
+
+  if (ret >= 0)
+    ret = gnutls_pubkey_import_privkey (*pubkey, key, GNUTLS_KEY_DIGITAL_SIGNATURE, 0);
+  return ret >= 0 || fail (error, ret, "cannot read the public half of the key");
+}
+
+/* SHA-256 where the kind of the key leaves a choice (Ed25519 does not). */
+static gnutls_digest_algorithm_t
+digest_for (gnutls_pubkey_t pubkey)
+{
+  gnutls_digest_algorithm_t hash = GNUTLS_DIG_SHA256;
+  guint mandatory = 0;
+
+  if (gnutls_pubkey_get_preferred_hash_algorithm (pubkey, &hash, &mandatory) < 0 || !mandatory)
+    return GNUTLS_DIG_SHA256;
+  return hash;
+}
+
+static int
+set_common_name (gnutls_x509_crt_t crt, gnutls_x509_crq_t crq, const char *addr)
+{
+  g_autofree char *cn = g_utf8_substring (addr, 0, MIN (g_utf8_strlen (addr, -1), COMMON_NAME_CHARS));
+
+  return crt != NULL ? gnutls_x509_crt_set_dn_by_oid (crt, GNUTLS_OID_X520_COMMON_NAME, 0, cn, strlen (cn))
+                     : gnutls_x509_crq_set_dn_by_oid (crq, GNUTLS_OID_X520_COMMON_NAME, 0, cn, strlen (cn));
+}
+
 /* Everything the certificate says, from docs/protocol.md 3.2 line by line. */
 static int
-fill_certificate (gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *addr)
+fill_certificate (gnutls_x509_crt_t crt, gnutls_privkey_t key, gnutls_pubkey_t pubkey, const char *addr)
 {
   gint64 now = g_get_real_time () / G_USEC_PER_SEC;
-  g_autofree char *cn = g_utf8_substring (addr, 0, MIN (g_utf8_strlen (addr, -1), COMMON_NAME_CHARS));
   guint8 serial[16]; /* "Random serial >= 64 bits" */
   int ret;
 
@@ -333,37 +194,41 @@ fill_certificate (gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *
   serial[0] = (serial[0] & 0x7f) | 0x40; /* positive and of full length */
   if ((ret = gnutls_x509_crt_set_version (crt, 3)) < 0
       || (ret = gnutls_x509_crt_set_serial (crt, serial, sizeof serial)) < 0
-      || (ret = gnutls_x509_crt_set_dn_by_oid (crt, GNUTLS_OID_X520_COMMON_NAME, 0, cn, strlen (cn))) < 0
+      || (ret = set_common_name (crt, NULL, addr)) < 0
       /* A clock that starts at 1970 must not go below it; the certificate is renewed once the clock is right. */
       || (ret = gnutls_x509_crt_set_activation_time (crt, MAX (now - DAY, 0))) < 0
       || (ret = gnutls_x509_crt_set_expiration_time (crt, now + VALID_FOR)) < 0
-      || (ret = gnutls_x509_crt_set_key (crt, key)) < 0
-      || (ret = gnutls_x509_crt_set_subject_alt_othername (crt, OID_XMPP_ADDR, addr, strlen (addr),
+      || (ret = gnutls_x509_crt_set_pubkey (crt, pubkey)) < 0
+      || (ret = gnutls_x509_crt_set_subject_alt_othername (crt, CERTIFICATE_OID_XMPP_ADDR, addr, strlen (addr),
                                                            GNUTLS_FSAN_SET | GNUTLS_FSAN_ENCODE_UTF8_STRING)) < 0
       || (ret = gnutls_x509_crt_set_basic_constraints (crt, 0, -1)) < 0
       || (ret = gnutls_x509_crt_set_key_usage (crt, GNUTLS_KEY_DIGITAL_SIGNATURE)) < 0
       || (ret = gnutls_x509_crt_set_key_purpose_oid (crt, GNUTLS_KP_TLS_WWW_SERVER, 0)) < 0
       || (ret = gnutls_x509_crt_set_key_purpose_oid (crt, GNUTLS_KP_TLS_WWW_CLIENT, 0)) < 0)
     return ret;
-  return gnutls_x509_crt_sign2 (crt, crt, key, GNUTLS_DIG_SHA256, 0);
+  return gnutls_x509_crt_privkey_sign (crt, crt, key, digest_for (pubkey), 0);
 }
 
 static gboolean
-create_certificate (const char *path, gnutls_x509_privkey_t key, const char *addr, Chain *chain, GError **error)
+create_certificate (Identity *identity, const char *addr, Chain *chain, GError **error)
 {
+  g_auto (gnutls_privkey_t) key = open_key (identity, error);
+  g_auto (gnutls_pubkey_t) pubkey = NULL;
   g_auto (gnutls_x509_crt_t) crt = NULL;
   gnutls_datum_t pem = { NULL, 0 };
   gboolean ok;
   int ret;
 
+  if (key == NULL || !get_public (key, &pubkey, error))
+    return FALSE;
   ret = gnutls_x509_crt_init (&crt);
   if (ret >= 0)
-    ret = fill_certificate (crt, key, addr);
+    ret = fill_certificate (crt, key, pubkey, addr);
   if (ret >= 0)
     ret = gnutls_x509_crt_export2 (crt, GNUTLS_X509_FMT_PEM, &pem);
   if (ret < 0)
     return fail (error, ret, "cannot make a certificate");
-  ok = fs_write_private (path, pem.data, pem.size, error);
+  ok = fs_write_private (identity->crt_path, pem.data, pem.size, error);
   gnutls_free (pem.data);
   if (ok)
     {
@@ -373,56 +238,83 @@ create_certificate (const char *path, gnutls_x509_privkey_t key, const char *add
   return ok;
 }
 
-/* Does the certificate carry this private key's public half? */
+/* Does the certificate carry our key's public half? */
 static gboolean
-belongs_together (gnutls_x509_crt_t crt, gnutls_x509_privkey_t key)
+is_ours (Identity *identity, gnutls_x509_crt_t crt, GError **error)
 {
-  guint8 a[64], b[64];
-  size_t a_len = sizeof a, b_len = sizeof b;
+  g_auto (gnutls_privkey_t) key = open_key (identity, error);
+  g_auto (gnutls_pubkey_t) pubkey = NULL;
+  Fingerprint theirs, ours;
+  size_t len = sizeof ours.bytes;
 
-  return gnutls_x509_crt_get_key_id (crt, GNUTLS_KEYID_USE_SHA256, a, &a_len) >= 0
-         && gnutls_x509_privkey_get_key_id (key, GNUTLS_KEYID_USE_SHA256, b, &b_len) >= 0 && a_len == b_len
-         && memcmp (a, b, a_len) == 0;
+  return key != NULL && get_public (key, &pubkey, error) && certificate_get_fingerprint (crt, &theirs)
+         && gnutls_pubkey_get_key_id (pubkey, GNUTLS_KEYID_USE_SHA256, ours.bytes, &len) >= 0 && len == sizeof ours.bytes
+         && fingerprint_equal (&theirs, &ours);
+}
+
+static gboolean
+parse_chain (const void *pem, gsize len, Chain *chain)
+{
+  gnutls_datum_t datum = { (guchar *) pem, len };
+
+  chain->n = CERTIFICATE_CHAIN_MAX;
+  if (gnutls_x509_crt_list_import (chain->crts, &chain->n, &datum, GNUTLS_X509_FMT_PEM,
+                                   GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED) < 0)
+    chain->n = 0;
+  return chain->n > 0;
 }
 
 /* Loads the chain file. TRUE with an empty chain when there is none to use: absent, or unusable and then set aside. */
 static gboolean
-load_certificate (const char *path, gnutls_x509_privkey_t key, Chain *chain, GError **error)
+load_certificate (Identity *identity, Chain *chain, GError **error)
 {
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (GError) local = NULL;
   g_autofree char *moved_to = NULL;
-  gnutls_datum_t datum;
-  gsize len;
 
-  if (!fs_read_private (path, FILE_MAX, &bytes, &local))
+  if (!fs_read_private (identity->crt_path, FILE_MAX, &bytes, &local))
     {
       if (g_error_matches (local, EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND))
         return TRUE;
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  datum.data = (guchar *) g_bytes_get_data (bytes, &len);
-  datum.size = len;
-  chain->n = CHAIN_MAX;
-  if (gnutls_x509_crt_list_import (chain->crts, &chain->n, &datum, GNUTLS_X509_FMT_PEM,
-                                   GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED) < 0)
-    chain->n = 0;
-  if (chain->n > 0 && belongs_together (chain->crts[0], key))
+  if (parse_chain (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), chain)
+      && is_ours (identity, chain->crts[0], &local))
     return TRUE;
+  /* The token is away, which says nothing about the certificate. */
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
   chain_clear (chain);
   /* It may be somebody's expensive certificate in the wrong place, so it is not overwritten. */
-  if (!fs_set_aside (path, &moved_to, error))
+  if (!fs_set_aside (identity->crt_path, &moved_to, error))
     return FALSE;
   log_warn ("identity", "the certificate could not be used with the key: kept as %s, a new one is made", moved_to);
   return TRUE;
 }
 
-/* Reads what the certificate says of us, under the rules that others will apply to it. */
-static gboolean
-adopt_certificate (Identity *identity, const char *path, gnutls_x509_crt_t crt, GError **error)
+static char *
+describe_issuer (gnutls_x509_crt_t crt)
 {
-  g_autoptr (GPtrArray) addrs = NULL;
+  gnutls_datum_t dn = { NULL, 0 };
+  char *text;
+
+  if (gnutls_x509_crt_check_issuer (crt, crt))
+    return NULL;
+  if (gnutls_x509_crt_get_issuer_dn3 (crt, &dn, 0) < 0)
+    return g_strdup ("");
+  text = log_safe ((const char *) dn.data);
+  gnutls_free (dn.data);
+  return text;
+}
+
+/* The rules that others will apply to it; `what` names it in errors. */
+static gboolean
+check_own (gnutls_x509_crt_t crt, const char *what, Fingerprint *fp, GError **error)
+{
   g_autoptr (GError) local = NULL;
   gnutls_datum_t der = { NULL, 0 };
   gboolean expired = FALSE, ok;
@@ -430,21 +322,59 @@ adopt_certificate (Identity *identity, const char *path, gnutls_x509_crt_t crt, 
 
   if (ret < 0)
     return fail (error, ret, "cannot read the certificate");
-  ok = identity_inspect_peer (&der, &identity->fp, &expired, &local);
+  ok = certificate_inspect (&der, fp, &expired, &local);
   gnutls_free (der.data);
   if (!ok)
-    {
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s would be refused by others: %s", path, local->message);
-      return FALSE;
-    }
-  if (expired)
+    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s would be refused by others: %s", what, local->message);
+  else if (expired)
     log_warn ("identity", "the certificate is outside its dates; peers that trust it by its issuer will refuse it");
-  addrs = read_xmpp_addrs (crt, error);
+  return ok;
+}
+
+/* What the certificate says of us. */
+static gboolean
+adopt_certificate (Identity *identity, gnutls_x509_crt_t crt, GError **error)
+{
+  GPtrArray *addrs = certificate_read_xmpp_addrs (crt, error);
+
   if (addrs == NULL)
     return FALSE;
-  if (addrs->len == 1)
-    identity->xmpp_addr = g_strdup (addrs->pdata[0]);
+  g_ptr_array_add (addrs, NULL);
+  g_strfreev (identity->xmpp_addrs);
+  identity->xmpp_addrs = (char **) g_ptr_array_free (addrs, FALSE);
+  g_free (identity->issuer);
+  identity->issuer = describe_issuer (crt);
+  identity->expiry = gnutls_x509_crt_get_expiration_time (crt);
   return TRUE;
+}
+
+/* Credentials of key and chain; GnuTLS owns both then. */
+static gnutls_certificate_credentials_t
+make_credentials (Identity *identity, const Chain *chain, GError **error)
+{
+  g_auto (gnutls_certificate_credentials_t) credentials = NULL;
+  g_auto (gnutls_privkey_t) key = open_key (identity, error);
+  g_autofree gnutls_pcert_st *certs = g_new0 (gnutls_pcert_st, chain->n);
+  guint n = 0;
+  int ret = 0;
+
+  if (key == NULL)
+    return NULL;
+  while (n < chain->n && (ret = gnutls_pcert_import_x509 (&certs[n], chain->crts[n], 0)) >= 0)
+    n++;
+  if (ret >= 0)
+    ret = gnutls_certificate_allocate_credentials (&credentials);
+  if (ret >= 0)
+    ret = gnutls_certificate_set_key (credentials, NULL, 0, certs, (int) n, key);
+  if (ret < 0)
+    {
+      for (guint i = 0; i < n; i++)
+        gnutls_pcert_deinit (&certs[i]);
+      fail (error, ret, "cannot use the key");
+      return NULL;
+    }
+  key = NULL; /* theirs, with what certs[] points to: GnuTLS copied the array */
+  return g_steal_pointer (&credentials);
 }
 
 static gboolean
@@ -474,42 +404,74 @@ load_or_create_key (const char *dir, const char *crt_path, gnutls_x509_privkey_t
   return create_key (path, key, error);
 }
 
-Identity *
-identity_load_or_create (const char *dir, const char *addr, GError **error)
+/* With the key at hand: the certificate, made or renewed where that is ours to do. */
+static gboolean
+finish (Identity *identity, const char *addr, GError **error)
 {
-  g_autoptr (Identity) identity = g_new0 (Identity, 1);
-  g_autofree char *crt_path = g_build_filename (dir, "identity.crt", NULL);
-  g_auto (gnutls_x509_privkey_t) key = NULL;
   g_auto (Chain) chain = { .n = 0 };
-  int ret;
 
-  if (addr == NULL || !g_utf8_validate (addr, -1, NULL) || strlen (addr) > XMPP_ADDR_MAX || !parses_as_bare_addr (addr))
+  if (!load_certificate (identity, &chain, error))
+    return FALSE;
+  /* Ours to renew only when we signed it; one from an issuer is left to its issuer. */
+  if (chain.n == 0
+      || (certificate_is_expired (chain.crts[0]) && gnutls_x509_crt_check_issuer (chain.crts[0], chain.crts[0])))
+    if (!create_certificate (identity, addr, &chain, error))
+      return FALSE;
+  if (!check_own (chain.crts[0], identity->crt_path, &identity->fp, error)
+      || !adopt_certificate (identity, chain.crts[0], error))
+    return FALSE;
+  identity->credentials = make_credentials (identity, &chain, error);
+  return identity->credentials != NULL;
+}
+
+static Identity *
+identity_new (const char *dir, const char *addr, GError **error)
+{
+  Identity *identity;
+
+  if (addr == NULL || !g_utf8_validate (addr, -1, NULL) || strlen (addr) > CERTIFICATE_XMPP_ADDR_MAX
+      || !certificate_may_name (addr))
     {
       g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no address to put into the certificate");
       return NULL;
     }
   if (!fs_ensure_private_dir (dir, error))
     return NULL;
-  if ((ret = gnutls_x509_privkey_init (&key)) < 0
-      || (ret = gnutls_certificate_allocate_credentials (&identity->credentials)) < 0)
+  identity = g_new0 (Identity, 1);
+  identity->crt_path = g_build_filename (dir, "identity.crt", NULL);
+  identity->retired = g_ptr_array_new_with_free_func ((GDestroyNotify) gnutls_certificate_free_credentials);
+  return identity;
+}
+
+Identity *
+identity_load_or_create (const char *dir, const char *addr, GError **error)
+{
+  g_autoptr (Identity) identity = identity_new (dir, addr, error);
+  int ret;
+
+  if (identity == NULL)
+    return NULL;
+  if ((ret = gnutls_x509_privkey_init (&identity->file_key)) < 0)
     {
       fail (error, ret, "cannot start the cryptography");
       return NULL;
     }
-  if (!load_or_create_key (dir, crt_path, key, error) || !load_certificate (crt_path, key, &chain, error))
+  if (!load_or_create_key (dir, identity->crt_path, identity->file_key, error) || !finish (identity, addr, error))
     return NULL;
-  /* Ours to renew only when we signed it; one from an issuer is left to its issuer. */
-  if (chain.n == 0 || (is_expired (chain.crts[0]) && gnutls_x509_crt_check_issuer (chain.crts[0], chain.crts[0])))
-    if (!create_certificate (crt_path, key, addr, &chain, error))
-      return NULL;
-  if (!adopt_certificate (identity, crt_path, chain.crts[0], error))
+  return g_steal_pointer (&identity);
+}
+
+Identity *
+identity_load_token (const char *dir, const char *addr, const char *url, const char *pin_file, GError **error)
+{
+  g_autoptr (Identity) identity = identity_new (dir, addr, error);
+  g_autofree char *guard = g_build_filename (dir, "pin-refused", NULL);
+
+  if (identity == NULL)
     return NULL;
-  ret = gnutls_certificate_set_x509_key (identity->credentials, chain.crts, (int) chain.n, key);
-  if (ret < 0)
-    {
-      fail (error, ret, "cannot use the key");
-      return NULL;
-    }
+  identity->token = token_new (url, pin_file, guard);
+  if (!finish (identity, addr, error))
+    return NULL;
   return g_steal_pointer (&identity);
 }
 
@@ -521,7 +483,13 @@ identity_free (Identity *identity)
   /* GnuTLS wipes the key's numbers when the last holder lets go. */
   if (identity->credentials != NULL)
     gnutls_certificate_free_credentials (identity->credentials);
-  g_free (identity->xmpp_addr);
+  g_ptr_array_unref (identity->retired);
+  if (identity->file_key != NULL)
+    gnutls_x509_privkey_deinit (identity->file_key);
+  token_free (identity->token);
+  g_strfreev (identity->xmpp_addrs);
+  g_free (identity->issuer);
+  g_free (identity->crt_path);
   g_free (identity);
 }
 
@@ -534,11 +502,177 @@ identity_get_fingerprint (const Identity *identity)
 const char *
 identity_get_xmpp_addr (const Identity *identity)
 {
-  return identity->xmpp_addr;
+  char **addrs = identity->xmpp_addrs;
+
+  return addrs[0] != NULL && addrs[1] == NULL ? addrs[0] : NULL;
+}
+
+const char *const *
+identity_get_xmpp_addrs (const Identity *identity)
+{
+  return (const char *const *) identity->xmpp_addrs;
+}
+
+const char *
+identity_get_issuer (const Identity *identity)
+{
+  return identity->issuer;
+}
+
+gint64
+identity_get_expiry (const Identity *identity)
+{
+  return identity->expiry;
 }
 
 gnutls_certificate_credentials_t
 identity_get_credentials (const Identity *identity)
 {
   return identity->credentials;
+}
+
+/* --- an issuer's certificate for it ------------------------------------------------------- */
+
+static gboolean
+check_addrs (const char *const *addrs, GError **error)
+{
+  guint n = 0;
+
+  for (; addrs[n] != NULL; n++)
+    if (n == ADDRS_MAX || !g_utf8_validate (addrs[n], -1, NULL) || strlen (addrs[n]) > CERTIFICATE_XMPP_ADDR_MAX
+        || !certificate_may_name (addrs[n]))
+      {
+        g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "%s",
+                     n == ADDRS_MAX ? "these are too many addresses" : "one of these is no address (user@machine)");
+        return FALSE;
+      }
+  if (n == 0)
+    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no address to ask for");
+  return n > 0;
+}
+
+static int
+fill_request (gnutls_x509_crq_t crq, gnutls_privkey_t key, gnutls_pubkey_t pubkey, const char *const *addrs)
+{
+  int ret;
+
+  if ((ret = gnutls_x509_crq_set_version (crq, 1)) < 0 || (ret = set_common_name (NULL, crq, addrs[0])) < 0
+      || (ret = gnutls_x509_crq_set_pubkey (crq, pubkey)) < 0)
+    return ret;
+  for (guint i = 0; addrs[i] != NULL; i++)
+    if ((ret = gnutls_x509_crq_set_subject_alt_othername (crq, CERTIFICATE_OID_XMPP_ADDR, addrs[i], strlen (addrs[i]),
+                                                          GNUTLS_FSAN_APPEND | GNUTLS_FSAN_ENCODE_UTF8_STRING)) < 0)
+      return ret;
+  if ((ret = gnutls_x509_crq_set_basic_constraints (crq, 0, -1)) < 0
+      || (ret = gnutls_x509_crq_set_key_usage (crq, GNUTLS_KEY_DIGITAL_SIGNATURE)) < 0
+      || (ret = gnutls_x509_crq_set_key_purpose_oid (crq, GNUTLS_KP_TLS_WWW_SERVER, 0)) < 0
+      || (ret = gnutls_x509_crq_set_key_purpose_oid (crq, GNUTLS_KP_TLS_WWW_CLIENT, 0)) < 0)
+    return ret;
+  return gnutls_x509_crq_privkey_sign (crq, key, digest_for (pubkey), 0);
+}
+
+char *
+identity_create_request (Identity *identity, const char *const *addrs, GError **error)
+{
+  g_auto (gnutls_x509_crq_t) crq = NULL;
+  g_auto (gnutls_privkey_t) key = NULL;
+  g_auto (gnutls_pubkey_t) pubkey = NULL;
+  gnutls_datum_t pem = { NULL, 0 };
+  char *text;
+  int ret;
+
+  if (!check_addrs (addrs, error) || (key = open_key (identity, error)) == NULL || !get_public (key, &pubkey, error))
+    return NULL;
+  ret = gnutls_x509_crq_init (&crq);
+  if (ret >= 0)
+    ret = fill_request (crq, key, pubkey, addrs);
+  if (ret >= 0)
+    ret = gnutls_x509_crq_export2 (crq, GNUTLS_X509_FMT_PEM, &pem);
+  if (ret < 0)
+    {
+      fail (error, ret, "cannot make a certificate request");
+      return NULL;
+    }
+  text = g_strndup ((const char *) pem.data, pem.size);
+  gnutls_free (pem.data);
+  return text;
+}
+
+/* What was imported, and not the text it came in, goes to the disk. */
+static gboolean
+write_chain (const char *path, const Chain *chain, GError **error)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < chain->n; i++)
+    {
+      gnutls_datum_t pem = { NULL, 0 };
+      int ret = gnutls_x509_crt_export2 (chain->crts[i], GNUTLS_X509_FMT_PEM, &pem);
+
+      if (ret < 0)
+        return fail (error, ret, "cannot write the certificate");
+      g_string_append_len (text, (const char *) pem.data, pem.size);
+      gnutls_free (pem.data);
+    }
+  return fs_write_private (path, text->str, text->len, error);
+}
+
+gboolean
+identity_set_certificate (Identity *identity, const char *pem, GError **error)
+{
+  g_auto (Chain) chain = { .n = 0 };
+  g_auto (gnutls_certificate_credentials_t) credentials = NULL;
+  g_autoptr (GError) local = NULL;
+  const char *why = NULL;
+  Fingerprint fp;
+  guint ca = 0;
+
+  if (identity->retired->len >= RETIRED_MAX)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_QUOTA_EXCEEDED, "%d certificates were installed since the start",
+                   RETIRED_MAX);
+      return FALSE;
+    }
+  if (strlen (pem) > FILE_MAX || !parse_chain (pem, strlen (pem), &chain))
+    why = "this is no certificate in PEM, or more than eight";
+  else if (!is_ours (identity, chain.crts[0], &local))
+    why = "the first certificate is for another key than ours";
+  else if (certificate_is_expired (chain.crts[0]))
+    why = "the certificate is outside its dates";
+  else if (gnutls_x509_crt_get_basic_constraints (chain.crts[0], NULL, &ca, NULL) >= 0 && ca)
+    why = "the certificate is an issuer's (CA:TRUE)";
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  if (why != NULL)
+    {
+      g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, why);
+      return FALSE;
+    }
+  if (!check_own (chain.crts[0], "this certificate", &fp, &local))
+    {
+      g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, local->message);
+      return FALSE;
+    }
+  credentials = make_credentials (identity, &chain, error);
+  /* Disk first, memory second. */
+  if (credentials == NULL || !write_chain (identity->crt_path, &chain, error)
+      || !adopt_certificate (identity, chain.crts[0], error))
+    return FALSE;
+  g_ptr_array_add (identity->retired, identity->credentials);
+  identity->credentials = g_steal_pointer (&credentials);
+  log_notice ("identity", "a certificate was installed%s%s", identity->issuer != NULL ? ", issued by " : "",
+              identity->issuer != NULL ? identity->issuer : "");
+  if (identity->changed != NULL)
+    identity->changed (identity->user);
+  return TRUE;
+}
+
+void
+identity_watch (Identity *identity, void (*changed) (gpointer user), gpointer user)
+{
+  identity->changed = changed;
+  identity->user = user;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Our key and certificate (docs/protocol.md 3.2), created once and privately, renewed with the same
- * key; and the rules for other people's certificates. Hides GnuTLS's key half. Key memory is wiped on free.
+ * key. The key is in a file or on a token that it never leaves; a certificate may come from an issuer.
+ * Key memory is wiped on free. Main thread only.
  */
 #pragma once
 
@@ -16,18 +17,31 @@ typedef struct _Identity Identity;
  * xmppAddr. Renews an expired certificate with the same key. A key file without a certificate gets a
  * new certificate; a damaged key is an error and is never replaced. Blocks: start-up only. */
 Identity *identity_load_or_create (const char *dir, const char *addr, GError **error);
+/* The same with the key that `url` ("pkcs11:...") names on a token; it is never made here. `pin_file` holds the PIN, NULL =
+ * the token asks for none. INVALID_ARGUMENT: what is in the configuration does not fit the token, a wrong PIN among it: a
+ * PIN that was refused is not tried again before the file changes. FAILED: no such token is there now. */
+Identity *identity_load_token (const char *dir, const char *addr, const char *url, const char *pin_file, GError **error);
 void identity_free (Identity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Identity, identity_free)
 
 const Fingerprint *identity_get_fingerprint (const Identity *identity);
 /* The certificate's only xmppAddr; NULL when it has none or several (a CA-issued one may). */
 const char *identity_get_xmpp_addr (const Identity *identity);
+/* All of them; NULL-terminated, borrowed. */
+const char *const *identity_get_xmpp_addrs (const Identity *identity);
+/* Somebody else signed it; its name (RFC 4514, cleaned), NULL for our own. */
+const char *identity_get_issuer (const Identity *identity);
+/* Seconds since the epoch. */
+gint64 identity_get_expiry (const Identity *identity);
 /* Unpredictable bytes. Ends the program when there are none: nothing it does is safe then. */
 void identity_random (guint8 *out, gsize len);
 /* For tls.c: credentials that live as long as the identity. */
 gnutls_certificate_credentials_t identity_get_credentials (const Identity *identity);
 
-/* A peer's certificate, judged by 3.2: P-256, P-384, Ed25519, RSA >= 3072; no SHA-1; xmppAddr
- * without NUL and valid UTF-8. FALSE with NOT_TRUSTED and the reason. Dates are not judged: `expired` tells.
- * `fp` receives the SPKI SHA-256. */
-gboolean identity_inspect_peer (const gnutls_datum_t *der, Fingerprint *fp, gboolean *expired, GError **error);
+/* A PKCS #10 request for our key and these names, PEM; g_free(). INVALID_ARGUMENT: no name, or one that is no address. */
+char *identity_create_request (Identity *identity, const char *const *addrs, GError **error);
+/* A certificate for our key from an issuer, PEM, with what leads to its root behind it. Kept in DIR, shown to everybody who
+ * connects from now on. INVALID_ARGUMENT: it is not for this key, not good enough for others, or outside its dates. Blocks. */
+gboolean identity_set_certificate (Identity *identity, const char *pem, GError **error);
+/* Called when it has been. */
+void identity_watch (Identity *identity, void (*changed) (gpointer user), gpointer user);

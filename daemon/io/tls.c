@@ -11,6 +11,7 @@
 
 #include "daemon/base/error.h"
 #include "daemon/base/names.h"
+#include "daemon/io/certificate.h"
 
 #define HANDSHAKE_MAX (32 * 1024) /* one handshake message: a chain of a few certificates */
 #define RECORD_MAX 16384          /* RFC 8446 section 5.1 */
@@ -121,7 +122,7 @@ on_verify (gnutls_session_t session)
       g_set_error (&tls->verdict, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "the peer showed no X.509 certificate");
       return GNUTLS_E_CERTIFICATE_ERROR;
     }
-  if (!identity_inspect_peer (&certs[0], &tls->fp, &tls->expired, &tls->verdict))
+  if (!certificate_inspect (&certs[0], &tls->fp, &tls->expired, &tls->verdict))
     return GNUTLS_E_CERTIFICATE_ERROR;
   tls->has_fp = TRUE;
   if (!tls->server && tls->callbacks.accept_key != NULL && !tls->callbacks.accept_key (tls->user, &tls->fp))
@@ -441,6 +442,13 @@ gboolean
 tls_peer_is_expired (const Tls *tls)
 {
   return tls->expired;
+}
+
+const gnutls_datum_t *
+tls_get_peer_chain (const Tls *tls, guint *n)
+{
+  *n = 0;
+  return tls->has_fp ? gnutls_certificate_get_peers (tls->session, n) : NULL;
 }
 
 gboolean

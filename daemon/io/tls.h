@@ -41,6 +41,8 @@ void tls_close (Tls *tls);
 /* After established (fingerprint: from accept_key on). */
 const Fingerprint *tls_get_peer_fingerprint (const Tls *tls);
 gboolean tls_peer_is_expired (const Tls *tls);
+/* The certificates it sent, its own first; borrowed. At most HANDSHAKE_MAX bytes of them were taken. */
+const gnutls_datum_t *tls_get_peer_chain (const Tls *tls, guint *n);
 /* RFC 9266 tls-exporter value. */
 gboolean tls_get_exporter (Tls *tls, guint8 out[32]);
 const char *tls_get_version (const Tls *tls);

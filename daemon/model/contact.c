@@ -432,6 +432,12 @@ key_is_expired (const Key *key)
   return key->expired;
 }
 
+const char *
+key_get_chain_word (const Key *key)
+{
+  return key->chain;
+}
+
 gboolean
 key_is_grant_owed (const Key *key)
 {

@@ -28,6 +28,7 @@ struct _Key {
   Contact *contact;
   KeyRow row;
   gboolean expired;
+  const char *chain;       /* static */
 };
 
 struct _Contact {

@@ -621,6 +621,15 @@ contacts_set_key_expired (Key *key, gboolean expired)
 }
 
 void
+contacts_set_key_chain (Key *key, const char *word)
+{
+  if (g_strcmp0 (key->chain, word) == 0)
+    return;
+  key->chain = word;
+  WATCHERS_CALL (&key->contact->contacts->watchers, ContactsWatch, key_changed, key);
+}
+
+void
 contacts_note_endpoint (Contact *contact, const char *ifname, const char *address, guint16 port)
 {
   g_free (contact->proven_ifname);

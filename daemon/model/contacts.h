@@ -108,6 +108,7 @@ gint64 key_get_since (const Key *key);
 gint64 key_get_last_used (const Key *key);
 gboolean key_is_refused (const Key *key);
 gboolean key_is_expired (const Key *key);
+const char *key_get_chain_word (const Key *key);                  /* why its chain was not good enough when one was due, or NULL; static */
 gboolean key_is_grant_owed (const Key *key);
 const Fingerprint *key_get_replacement (const Key *key);          /* or NULL */
 
@@ -140,6 +141,7 @@ Key *contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *
 void contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean connected);
 void contacts_set_last_error (Contact *contact, const char *error_word);
 void contacts_set_key_expired (Key *key, gboolean expired);
+void contacts_set_key_chain (Key *key, const char *word);
 void contacts_note_endpoint (Contact *contact, const char *ifname, const char *address, guint16 port);
 /* Rows for a TrustChange, and taking over what it made true after the commit. Caller clears the rows. */
 void contact_to_row (const Contact *contact, ContactRow *row);

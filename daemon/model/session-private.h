@@ -67,6 +67,7 @@ struct _Session {
   gboolean direct;         /* TLS from the first byte (docs/protocol.md 2.2) */
   gboolean connected, heard, tls_up;
   gboolean open, ended, granted, congested, awaiting, pinged, mismatch;
+  gboolean other_name;     /* it calls itself what its chain does not */
   gboolean resumed;        /* it goes on where another one ended */
   gboolean suspended;      /* another one may go on, or does, where it ended */
 };
@@ -95,6 +96,10 @@ void session_early_free (gpointer early);
 /* session-open.c */
 /* StreamCallbacks.opened. */
 void session_on_opened (gpointer user);
+
+/* session-chain.c: what the private roots say of the chain it showed, for a peer of that address. */
+RootsVerdict session_judge_chain (Session *session, const char *addr);
+gboolean session_on_accept_addr (gpointer user, const char *addr);
 
 /* session-resume.c */
 extern const StreamManagement session_management;

@@ -235,6 +235,7 @@ on_tls_established (gpointer user)
     {
       TrustProof proof = { .fp = session->fp, .addr = session->claimed, .link = session->ifname,
                            .expired = tls_peer_is_expired (session->tls),
+                           .chain = session_judge_chain (session, session->claimed),
                            .expected = session->dial != NULL ? dial_get_contact_id (session->dial) : 0 };
 
       trust_judge (sessions->config.trust, &proof, on_judged_outbound, session_ref (session));
@@ -327,7 +328,8 @@ on_stream_judge (gpointer user, const char *from)
   Session *session = user;
   Sessions *sessions = session->sessions;
   TrustProof proof = { .fp = session->fp, .addr = from, .link = session->ifname, .inbound = TRUE,
-                       .expired = tls_peer_is_expired (session->tls) };
+                       .expired = tls_peer_is_expired (session->tls),
+                       .chain = session_judge_chain (session, from) };
 
   g_free (session->claimed);
   session->claimed = g_strdup (from);
@@ -425,7 +427,7 @@ on_stream_ended (gpointer user, const StreamEnd *end)
 
   log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, end->by_peer ? NULL : end->condition, "stream ended: %s%s",
              end->condition, end->by_peer ? " (by the peer)" : "");
-  session_end (session, word_of (end));
+  session_end (session, session->other_name ? "NotTrusted" : word_of (end));
 }
 
 static void
@@ -491,7 +493,7 @@ session_end (Session *session, const char *word)
 
 static const StreamCallbacks stream_callbacks = { on_stream_send, on_stream_start_tls, on_stream_judge, session_on_opened,
                                                   on_stream_stanza, on_stream_ended, on_stream_deadline,
-                                                  on_stream_is_ours, session_on_judge_clear };
+                                                  on_stream_is_ours, session_on_judge_clear, session_on_accept_addr };
 
 /* --- the link --------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 
 #include "daemon/io/identity.h"
 #include "daemon/io/link.h"
+#include "daemon/io/roots.h"
 #include "daemon/model/trust.h"
 #include "daemon/proto/stanza.h"
 
@@ -34,6 +35,7 @@ typedef struct {
   Identity *identity;
   Contacts *contacts;
   Trust *trust;
+  Roots *roots;            /* NULL = none */
   Discovery *discovery;
   guint16 port;
   char **interfaces;
@@ -61,6 +63,9 @@ void sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms,
 void sessions_review_clear (Sessions *sessions);
 /* Our address changed or was established. The old one is still accepted as `to` in this run. */
 void sessions_set_addr (Sessions *sessions, const char *addr);
+
+/* The private roots changed: streams that would not be let in by them today end. */
+void sessions_review_chains (Sessions *sessions);
 
 /* Invisible: our name does not stand in what is sent before TLS. */
 void sessions_set_withheld (Sessions *sessions, gboolean withheld);

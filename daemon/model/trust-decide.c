@@ -32,7 +32,17 @@ evidence_get_level (const TrustEvidence *evidence)
   return evidence->in_person ? TRUST_VERIFIED : TRUST_PINNED;
 }
 
-/* The key becomes `level`, or stays what is more, in its own contact, which is kept from now on. */
+/* What a person's word makes of a key. Anything higher stays, but for a level that only a chain vouched for: the key no longer hangs
+ * on that chain. */
+static TrustLevel
+accepted_level (const Key *key, const TrustEvidence *evidence)
+{
+  TrustLevel level = key != NULL ? key_get_level (key) : TRUST_UNKNOWN;
+
+  return MAX (evidence_get_level (evidence), level == TRUST_CA ? TRUST_UNKNOWN : level);
+}
+
+/* The key becomes `level`, or stays what is more (a chain is not), in its own contact, which is kept from now on. */
 static void
 decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname)
 {
@@ -57,7 +67,7 @@ decide_accept (Decision *decision, Key *key, TrustLevel level, const char *sourc
       g_free (contact_row->petname);
       contact_row->petname = g_strdup (petname);
     }
-  if (key_row->level <= level)
+  if (key_row->level <= level || key_row->level == TRUST_CA)
     key_row_set_level (key_row, level, source);
   key_row->refused = FALSE;
   key_row->grant_owed = TRUE;
@@ -88,7 +98,9 @@ decide_replace (Decision *decision, Key *key, Contact *contested)
   row->contact = contact_get_id (contested);
   row->refused = FALSE;
   row->grant_owed = TRUE;
-  key_row_set_level (row, TRUST_PINNED, "user");
+  /* What a chain vouches for goes on doing so. */
+  if (key_get_level (key) != TRUST_CA)
+    key_row_set_level (row, TRUST_PINNED, "user");
   if (from != contested && contact_is_stored (from))
     decision->moves_from = contact_get_id (from);
   else if (from != contested && contact_get_keys (from)->len == 1)
@@ -282,6 +294,8 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
           WATCHERS_CALL (&trust->watchers, TrustWatch, replacing, decision->replaces, TRUE);
         }
     }
+  else if (raises && key_get_level (key) == TRUST_CA) /* another person who came by a chain stays who the chain says */
+    decide_accept (decision, key, TRUST_CA, key_get_source (key), petname);
   else if (raises)
     decide_accept (decision, key, TRUST_PINNED, "user", petname);
   else if (strcmp (choice, "reject") == 0)
@@ -382,7 +396,7 @@ trust_accept (Trust *trust, const Fingerprint *fp, const TrustEvidence *evidence
   if (decision == NULL)
     return;
   decide_accept (decision, key, evidence_get_level (evidence), evidence->source, NULL);
-  decide (decision, "accept", trust_level_to_string (MAX (key_get_level (key), evidence_get_level (evidence))), caller);
+  decide (decision, "accept", trust_level_to_string (accepted_level (key, evidence)), caller);
 }
 
 void
@@ -535,7 +549,7 @@ trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, con
                    const char *caller, TrustAdded done, gpointer user)
 {
   Key *key = contacts_get_key (trust->contacts, fp);
-  TrustLevel level = MAX (key != NULL ? key_get_level (key) : TRUST_UNKNOWN, evidence_get_level (evidence));
+  TrustLevel level = accepted_level (key, evidence);
   Decision *decision;
   GError *error = NULL;
 

@@ -235,7 +235,8 @@ static gboolean
 merge_key (Trust *trust, KeyRow *wanted, const KeyRow *before, GError **error)
 {
   Key *key = contacts_get_key (trust->contacts, &wanted->fp);
-  gboolean raises = wanted->level > before->level && wanted->level >= TRUST_PINNED;
+  /* From `ca` to `pinned` it is a person's word, too. */
+  gboolean raises = wanted->level != before->level && wanted->level >= TRUST_PINNED;
   KeyRow row;
 
   /* A new contact's key: unknown anywhere, or seen meanwhile as a stranger's. */

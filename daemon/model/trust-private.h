@@ -61,6 +61,8 @@ typedef struct {
   TrustAdded added;
 } Decision;
 
+/* What the policy is asked about chains. */
+void trust_ask_about_chain (TrustQuestion *question, const TrustProof *proof);
 Request *trust_find_request (Trust *trust, const Fingerprint *fp);
 /* Takes a new question among those open, and to the disk; tells. Its row is filled but for id and created. */
 void trust_open_request (Trust *trust, Request *request_take);

@@ -43,8 +43,10 @@ void
 trust_record_refusal (Trust *trust, const TrustProof *proof, Contact *contact, TrustLevel level, const char *verdict)
 {
   g_autofree char *hex = fingerprint_to_hex (&proof->fp);
-  g_autofree char *about = g_strdup_printf ("direction=%s mode=%s level=%s", proof->inbound ? "in" : "out",
-                                            trust_mode_to_string (trust->mode), trust_level_to_string (level));
+  const char *chain = trust->mode == TRUST_MODE_CA || level == TRUST_CA ? proof->chain.word : NULL;
+  g_autofree char *about = g_strdup_printf ("direction=%s mode=%s level=%s%s%s", proof->inbound ? "in" : "out",
+                                            trust_mode_to_string (trust->mode), trust_level_to_string (level),
+                                            chain != NULL ? " chain=" : "", chain != NULL ? chain : "");
 
   record_refusal (trust, &trust->refusals, hex, contact, about, proof->link, proof->addr, verdict);
 }

@@ -330,15 +330,18 @@ on_pinned (gpointer user, const GError *error)
         WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, key_get_contact (key), key, TRUE);
     }
   else
-    log_warn ("trust", "a first use could not be stored: %s", error->message);
+    log_warn ("trust", "a new key could not be stored: %s", error->message);
   report_judgement (judgement, error);
   contacts_end_turn (trust->contacts);
 }
 
-/* `tofu` only: the key of a name never seen. Disk first. */
+/* `tofu`: the key of a name never seen. `ca`: one that a private root vouches for. Disk first. */
 static void
 pin (Judgement *judgement, Key *key, const char *hex)
 {
+  gboolean joins = judgement->verdict.action == TRUST_ACTION_JOIN_CA;
+  TrustLevel level = joins ? TRUST_CA : TRUST_PINNED;
+  const char *source = joins ? "ca" : "first-use";
   Trust *trust = judgement->trust;
   TrustChange *change = trust_change_new ();
   ContactRow *row = &judgement->contact_row;
@@ -355,15 +358,16 @@ pin (Judgement *judgement, Key *key, const char *hex)
       row->addrs = g_new0 (char *, 2);
       row->addrs[0] = g_strdup (judgement->proof.addr);
     }
-  key_row_set_level (&judgement->key_row, TRUST_PINNED, "first-use");
+  key_row_set_level (&judgement->key_row, level, source);
   judgement->key_row.grant_owed = FALSE;
   contacts_hold (trust->contacts, row->id, TRUE);
   trust_change_put_contact (change, row);
   trust_change_put_key (change, &judgement->key_row);
   name = log_safe (judgement->proof.addr);
-  inputs = g_strdup_printf ("direction=%s mode=tofu level=unknown name=%s", judgement->proof.inbound ? "in" : "out", name);
-  trust_change_audit (change, &(AuditEntry){ .event = "pin", .fp = hex, .contact = row->id, .inputs = inputs,
-                                             .verdict = "pinned", .caller = "first-use" });
+  inputs = g_strdup_printf ("direction=%s mode=%s level=unknown name=%s", judgement->proof.inbound ? "in" : "out",
+                            trust_mode_to_string (trust->mode), name);
+  trust_change_audit (change, &(AuditEntry){ .event = joins ? "join" : "pin", .fp = hex, .contact = row->id, .inputs = inputs,
+                                             .verdict = trust_level_to_string (level), .caller = source });
   trust_store_apply (trust->store, change, on_pinned, judgement);
 }
 
@@ -427,9 +431,12 @@ judge (Judgement *judgement)
                            || trust_store_was_forgotten (trust->store, &proof->fp)
                            || (question.mode == TRUST_MODE_TOFU && question.level == TRUST_UNKNOWN
                                && !has_room_for_first_use (trust));
+      trust_ask_about_chain (&question, proof);
       judgement->verdict = trust_policy_judge (&question);
-      if (question.mode == TRUST_MODE_TOFU && question.level == TRUST_UNKNOWN && !judgement->may_pin
-          && judgement->verdict.action != TRUST_ACTION_REFUSE)
+      if (!judgement->may_pin
+          && (judgement->verdict.action == TRUST_ACTION_JOIN_CA
+              || (question.mode == TRUST_MODE_TOFU && question.level == TRUST_UNKNOWN
+                  && judgement->verdict.action != TRUST_ACTION_REFUSE)))
         {
           /* Two keys may come under one new name in the same moment, or one key twice: who comes second is judged when
            * the first is written. */
@@ -437,12 +444,14 @@ judge (Judgement *judgement)
           return;
         }
       contacts_set_key_expired (key, proof->expired);
+      contacts_set_key_chain (key, question.mode == TRUST_MODE_CA || question.level == TRUST_CA ? proof->chain.word : NULL);
       log_event (G_LOG_LEVEL_MESSAGE, "trust", contact_get_id (key_get_contact (key)), 0, judgement->verdict.reason,
-                 "key %.16s as %s (%s, mode %s, level %s%s%s%s%s): %s", hex, name,
+                 "key %.16s as %s (%s, mode %s, level %s%s%s%s%s%s%s): %s", hex, name,
                  proof->inbound ? "inbound" : "outbound", trust_mode_to_string (question.mode),
                  trust_level_to_string (question.level), question.blocked ? ", blocked" : "",
                  question.refused ? ", refused before" : "", question.name_known ? ", name known" : "",
-                 question.name_seen ? ", name or key seen before" : "", judgement->verdict.reason);
+                 question.name_seen ? ", name or key seen before" : "", key_get_chain_word (key) != NULL ? ", " : "",
+                 key_get_chain_word (key) != NULL ? key_get_chain_word (key) : "", judgement->verdict.reason);
       if (judgement->verdict.ask != TRUST_ASK_NOTHING)
         raise_request (trust, judgement->verdict.ask == TRUST_ASK_NEW_KEY ? "new-key" : "name-conflict", key, proof,
                        contested);
@@ -450,7 +459,7 @@ judge (Judgement *judgement)
         trust_record_refusal (trust, proof, key_get_contact (key), question.level, judgement->verdict.reason);
       if (judgement->verdict.action == TRUST_ACTION_REFUSE && g_strcmp0 (judgement->verdict.reason, "strict") == 0)
         count_strict_refusal (trust);
-      if (judgement->verdict.action == TRUST_ACTION_PIN)
+      if (judgement->verdict.action == TRUST_ACTION_PIN || judgement->verdict.action == TRUST_ACTION_JOIN_CA)
         {
           pin (judgement, key, hex);
           return;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "daemon/io/roots.h"
 #include "daemon/model/contacts.h"
 
 typedef struct _Trust Trust;
@@ -51,12 +52,20 @@ typedef struct {
   const char *link;        /* interface name or "" */
   gboolean inbound;
   gboolean expired;
+  RootsVerdict chain;      /* to a private root, for that address; zero where none was looked for */
 } TrustProof;
 
 /* Judges a proven key and raises the question if one is due. `contact` and `key` are set (borrowed) unless refused without a
- * record. An action of PIN has been written by the time `done` is called; until then nothing is admitted. */
+ * record. An action of PIN or JOIN_CA has been written by the time `done` is called; until then nothing is admitted. */
 typedef void (*TrustJudged) (gpointer user, TrustVerdict verdict, Contact *contact, Key *key);
 void trust_judge (Trust *trust, const TrustProof *proof, TrustJudged done, gpointer user);
+
+/* The same question about a stream that was let in, without any effect: may it stay? */
+gboolean trust_still_admits (Trust *trust, const TrustProof *proof);
+/* Was it let in for the sake of its chain? Then it is whom the chain names, and nobody else. */
+gboolean trust_is_by_chain (Trust *trust, const Fingerprint *fp);
+/* It was, and calls itself what the chain does not: that it is refused goes on record. */
+void trust_refuse_other_name (Trust *trust, const TrustProof *proof);
 
 /* Before our certificate leaves (T-12): may this key go on answering for `contact`, whom we dialled? FALSE for another
  * key than the pinned ones; that raises a name-conflict. */

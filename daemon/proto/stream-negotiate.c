@@ -78,6 +78,11 @@ take_from (Stream *s, const char *from)
           return FALSE;
         }
       s->peer_addr = g_strdup (from);
+      if (s->role == STREAM_INITIATOR && s->callbacks.accept_addr != NULL && !s->callbacks.accept_addr (s->user, from))
+        {
+          stream_reproach (s, "invalid-from", NULL);
+          return FALSE;
+        }
     }
   return TRUE;
 }

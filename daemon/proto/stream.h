@@ -56,6 +56,8 @@ typedef struct {
   /* The peer speaks no TLS (docs/protocol.md 2.7, 8.2). `from` (borrowed) is what its header claims; NULL = nothing, which only an
    * initiator hears. Answer with stream_judged_clear(), now or later. NULL here = refused. */
   void (*judge_clear) (gpointer user, const char *from);
+  /* Initiator: the header under TLS says that the peer is `addr`. FALSE: it may not call itself that. May be NULL. */
+  gboolean (*accept_addr) (gpointer user, const char *addr);
 } StreamCallbacks;
 
 /* Stream management (XEP-0198): what the machine asks for. Responders offer it on streams that are not restricted, initiators

@@ -50,8 +50,8 @@ verdict (TrustAction action, TrustAsk ask, const char *reason)
 static TrustVerdict
 judge_trusted (const TrustQuestion *q)
 {
-  /* 5. A level that rests on a chain lasts as long as the chain does where the chains rule. */
-  if (q->mode == TRUST_MODE_CA && q->level == TRUST_CA && !q->chain_valid)
+  /* 5. A level that rests on a chain lasts as long as the chain does, in every mode. */
+  if (q->level == TRUST_CA && !q->chain_valid)
     return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain");
 
   /* 6. Trusted by a person's word or by a chain: in. */
@@ -67,8 +67,10 @@ judge_unknown (const TrustQuestion *q)
     case TRUST_MODE_CA:
       /* 7. "A new key with a valid chain for the same JID joins at `ca` with a notice and never
        * inherits `verified`" (3.5): the chain, not the name, is the proof. Without one: refuse. */
+      if (q->chain_valid && q->name_known)
+        return verdict (TRUST_ACTION_JOIN_CA, TRUST_ASK_NAME_CONFLICT, "ca-new-key");
       if (q->chain_valid)
-        return verdict (TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, q->name_known ? "ca-new-key" : "ca");
+        return verdict (TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca");
       if (q->name_known)
         return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT, "name-conflict");
       return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain");
@@ -118,6 +120,10 @@ trust_policy_judge (const TrustQuestion *q)
   /* 4. "Pin mode ignores dates; CA mode enforces dates" (3.2), also for a pinned key (T-05). */
   if (q->mode == TRUST_MODE_CA && q->chain_expired)
     return verdict (TRUST_ACTION_REFUSE_EXPIRED, TRUST_ASK_NOTHING, "expired");
+
+  /* 4a. "CA mode enforces ... local CRL files" (3.2), also for a pinned key. */
+  if (q->mode == TRUST_MODE_CA && q->chain_revoked)
+    return verdict (TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "chain-revoked");
 
   switch (q->level)
     {

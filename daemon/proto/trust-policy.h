@@ -41,6 +41,7 @@ typedef struct {
   gboolean name_seen;      /* its name was ever used by another key */
   gboolean chain_valid;    /* a chain to a configured root, with matching xmppAddr */
   gboolean chain_expired;
+  gboolean chain_revoked;  /* its issuer says that the certificate counts no more */
 } TrustQuestion;
 
 typedef enum {

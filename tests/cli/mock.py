@@ -280,6 +280,9 @@ class Mock:
     def do_Ack(self, _path, consumer, seq):
         self.consumers[consumer] = max(self.consumers[consumer], seq)
 
+    def do_CreateCertificateRequest(self, _path, _addresses, _options):
+        return variant("(s)", ("REQUEST\n",))
+
     def do_CreateConsumer(self, _path, name, options):
         head = len(self.log)
         self.consumers.setdefault(name, max(self.retained - 1, 0) if options.get("from_start") else head)

@@ -17,6 +17,7 @@ from harness import (  # noqa: E402
     ROMEO, SOURCE, error_of, expect, loaded, main, read_until, run, test, wait_for,
 )
 from mock import ROOT, Failure  # noqa: E402
+from mock import variant as mock_variant  # noqa: E402
 
 # --- help and usage -----------------------------------------------------------------------
 
@@ -541,6 +542,28 @@ def _():
     expect("ok\\u{1b}[2J" in run("net", "probe", "192.0.2.7:5298").out, "a probe's answer is a stranger's text")
     F.mock.failures["Probe"] = [Failure("NotReachable")]
     run("net", "probe", "192.0.2.7:5298", code=5)
+
+
+@test("/id/certificate")
+def _():
+    expect("issuer" not in run("id").out, "our own certificate is nobody's business")
+    F.mock.do(lambda: F.mock.change(ROOT, "Manager", Certificate={"addresses": mock_variant("as", ["me@here", "me@there"]), "issuer": mock_variant("s", "CN=Our\x1b[31m Site"),
+                                                           "expires": mock_variant("x", 1767607331512034)}))
+    out = run("id").out
+    expect("me@here, me@there" in out and "CN=Our" in out and "\x1b" not in out, out)
+    line = run("id", "show", "--json").lines()[0]
+    expect(line["certificate_addresses"] == ["me@here", "me@there"] and line["certificate_expires"].startswith("2026-01-05T"), line)
+    expect(run("id", "csr").out == "REQUEST\n" and run("id", "csr", "a@b", "c@d", "--json").lines()[0]["pem"] == "REQUEST\n", "csr")
+    expect([call[2][0] for call in F.called("CreateCertificateRequest")] == [[], ["a@b", "c@d"]], F.mock.calls)
+    run("id", "certificate", "-", input="PEM")
+    expect([call[2][0] for call in F.called("SetCertificate")] == ["PEM"], F.mock.calls)
+    for bad in (b"", b"\xff", b"a\0b", b"x" * 70000):
+        run("id", "certificate", "-", input=bad, code=2)
+    run("id", "certificate", "/nonexistent", code=2)
+    run("id", "certificate", code=2)
+    expect(len(F.called("SetCertificate")) == 1, "nothing else was sent")
+    F.mock.failures["SetCertificate"] = [Failure("InvalidArgument", "another key")]
+    expect("xmppctl id csr" in run("id", "certificate", "-", input="PEM", code=2).err, "hint")
 
 
 @test("/config/ls-get-set")

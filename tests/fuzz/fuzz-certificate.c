@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "daemon/base/error.h"
-#include "daemon/io/identity.h"
+#include "daemon/io/certificate.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/input.h"
 
@@ -26,7 +26,7 @@ inspect (const guint8 *der, gsize len, Fingerprint *fp)
   gboolean expired = 2;
 
   *fp = mark;
-  if (!identity_inspect_peer (&datum, fp, &expired, &error))
+  if (!certificate_inspect (&datum, fp, &expired, &error))
     {
       g_assert_error (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED);
       g_assert (g_utf8_validate (error->message, -1, NULL));

@@ -19,7 +19,11 @@ check_config (const Config *config)
   g_assert (config->bus != NULL && *config->bus != '\0' && config->name != NULL && *config->name != '\0');
   g_assert (config->data_dir != NULL && g_path_is_absolute (config->data_dir));
   g_assert (g_utf8_validate (config->name, -1, NULL));
-  g_assert (config->discovery <= DISCOVERY_NONE && config->trust_mode != TRUST_MODE_CA);
+  g_assert (config->discovery <= DISCOVERY_NONE && config->trust_mode <= TRUST_MODE_STRICT);
+  for (char **i = config->trust_roots; i != NULL && *i != NULL; i++)
+    g_assert (g_path_is_absolute (*i) && strchr (*i, ';') == NULL);
+  g_assert (config->identity == NULL || g_str_has_prefix (config->identity, "pkcs11:"));
+  g_assert (config->pin_file == NULL || g_path_is_absolute (config->pin_file));
   for (char **i = config->interfaces; i != NULL && *i != NULL; i++)
     g_assert (**i != '\0' && strlen (*i) <= 15 && strpbrk (*i, "/ ") == NULL);
 }

@@ -96,30 +96,53 @@ class Key:
         return _openssl("dgst", "-" + digest, "-sign", self.path, input=data)
 
 
+SERVER, CLIENT = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"
+
+
 class Certificate:
     """Self-signed, by docs/protocol.md 3.2 unless told otherwise. `names`: the GeneralNames as DER; default one xmppAddr `addr`.
-    `pem` is a file with certificate and key, as ssl.SSLContext.load_cert_chain() wants it."""
+    `pem` is a file with certificate and key, as ssl.SSLContext.load_cert_chain() wants it. `issuer` is the Certificate that signs it, and
+    `pem` then has what leads to the root, without the root (`chain`: those Certificates instead). `ca`: it may itself sign. `more`: further extensions."""
 
     def __init__(self, folder, addr="romeo@forza", kind="P-256", key=None, digest="sha256", names=None, cn=None,
-                 start=-DAY, end=3650 * DAY, purposes=True):
-        self.addr, self.key = addr, key or Key(folder, kind)
+                 start=-DAY, end=3650 * DAY, purposes=(SERVER, CLIENT), issuer=None, ca=False, chain=None, more=(), usage=None):
+        self.addr, self.key, self.issuer = addr, key or Key(folder, kind), issuer
         self.fp = self.key.fp
-        algorithm = SIGNATURES[(self.key.algorithm, digest)]
-        name = sequence(tlv(0x31, sequence(oid("2.5.4.3"), utf8((cn or addr)[:64]))))
-        extensions = [_extension("2.5.29.19", sequence(), True), _extension("2.5.29.15", b"\x03\x02\x07\x80", True)]
-        if purposes:
-            extensions.append(_extension("2.5.29.37", sequence(oid("1.3.6.1.5.5.7.3.1"), oid("1.3.6.1.5.5.7.3.2"))))
-        names = [xmpp_addr(addr)] if names is None else names
+        signer = issuer.key if issuer else self.key
+        algorithm = SIGNATURES[(signer.algorithm, digest)]
+        self.name = name = sequence(tlv(0x31, sequence(oid("2.5.4.3"), utf8((cn or addr)[:64]))))
+        usage = usage or (b"\x03\x02\x01\x06" if ca else b"\x03\x02\x07\x80")
+        extensions = [_extension("2.5.29.19", sequence(b"\x01\x01\xff") if ca else sequence(), True), _extension("2.5.29.15", usage, True)]
+        if purposes and not ca:
+            extensions.append(_extension("2.5.29.37", sequence(*(oid(one) for one in purposes))))
+        names = ([] if ca else [xmpp_addr(addr)]) if names is None else names
         if names:
             extensions.append(_extension("2.5.29.17", sequence(*names)))
+        extensions += more
         now = time.time()
-        tbs = sequence(tlv(0xa0, b"\x02\x01\x02"), tlv(0x02, b"\x40" + os.urandom(15)), algorithm, name,
+        self.serial = b"\x40" + os.urandom(15)
+        tbs = sequence(tlv(0xa0, b"\x02\x01\x02"), tlv(0x02, self.serial), algorithm, issuer.name if issuer else name,
                        sequence(_time(now + start), _time(now + end)), name, self.key.spki, tlv(0xa3, sequence(*extensions)))
-        self.der = sequence(tbs, algorithm, tlv(0x03, b"\x00", self.key.sign(tbs, digest)))
-        crt = _openssl("x509", "-inform", "DER", input=self.der)
+        self.der = sequence(tbs, algorithm, tlv(0x03, b"\x00", signer.sign(tbs, digest)))
+        self.crt = _openssl("x509", "-inform", "DER", input=self.der)
+        if chain is None:
+            chain, above = [], issuer
+            while above and above.issuer:
+                chain, above = chain + [above], above.issuer
+        self.chain = b"".join(one.crt for one in [self] + list(chain))
         self.pem = os.path.join(folder, "cert-%s.pem" % os.urandom(6).hex())
         with open(self.pem, "wb") as out, open(self.key.path, "rb") as key_file:
-            out.write(crt + key_file.read())
+            out.write(self.chain + key_file.read())
+
+
+def crl(issuer, revoked=(), start=-3600, end=30 * DAY):
+    """A revocation list of that issuer, in PEM."""
+    now = time.time()
+    entries = [sequence(tlv(0x02, one.serial), _time(now + start)) for one in revoked]
+    algorithm = SIGNATURES[(issuer.key.algorithm, "sha256")]
+    tbs = sequence(b"\x02\x01\x01", algorithm, issuer.name, _time(now + start), _time(now + end), sequence(*entries) if entries else b"")
+    der = sequence(tbs, algorithm, tlv(0x03, b"\x00", issuer.key.sign(tbs, "sha256")))
+    return _openssl("crl", "-inform", "DER", input=der)
 
 
 def spki_of(der):

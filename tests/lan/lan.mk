@@ -14,6 +14,7 @@ lan_tests = \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \
 	tests/lan/test-resume.py \
+	tests/lan/test-roots.py \
 	tests/lan/test-siege.py \
 	tests/lan/test-stream-answer.py \
 	tests/lan/test-stream-call.py \

@@ -177,7 +177,7 @@ void
 fake_setup (Rooms *rooms)
 {
   static Config config;
-  static char place[11];   /* the window hands these back and never looks inside */
+  static char place[12];   /* the window hands these back and never looks inside */
 
   memset (&fake, 0, sizeof fake);
   fake.calls = g_string_new (NULL);
@@ -198,7 +198,7 @@ fake_setup (Rooms *rooms)
     .config = &config, .identity = (gpointer) &place[0], .contacts = (gpointer) &place[1], .trust = (gpointer) &place[2],
     .sessions = (gpointer) &place[3], .router = (gpointer) &place[4], .delivery = (gpointer) &place[5],
     .discovery = (gpointer) &place[6], .history = (gpointer) &place[7], .settings = (gpointer) &place[8],
-    .self = (gpointer) &place[9], .verifications = (gpointer) &place[10],
+    .self = (gpointer) &place[9], .verifications = (gpointer) &place[10], .roots = (gpointer) &place[11],
   };
 }
 
@@ -411,6 +411,7 @@ gint64 key_get_since (const Key *k) { return 0; }
 gint64 key_get_last_used (const Key *k) { return 0; }
 gboolean key_is_refused (const Key *k) { return k->refused; }
 gboolean key_is_expired (const Key *k) { return FALSE; }
+const char *key_get_chain_word (const Key *k) { return k->chain; }
 const Fingerprint *key_get_replacement (const Key *k) { return NULL; }
 void key_row_clear (KeyRow *row) { }
 
@@ -742,6 +743,45 @@ identity_get_fingerprint (const Identity *identity)
   static const Fingerprint own = { { 0xee } };
 
   return &own;
+}
+
+const char *const *
+identity_get_xmpp_addrs (const Identity *identity)
+{
+  static const char *const addrs[] = { "me@pronto", NULL };
+
+  return addrs;
+}
+
+const char *identity_get_issuer (const Identity *identity) { return "CN=Site"; }
+gint64 identity_get_expiry (const Identity *identity) { return 1900000000; }
+
+char *
+identity_create_request (Identity *identity, const char *const *addrs, GError **error)
+{
+  note ("request %s", addrs[0] != NULL ? addrs[0] : "nobody");
+  if (fake.error < 0)
+    return g_strdup ("-----BEGIN NEW CERTIFICATE REQUEST-----");
+  g_set_error_literal (error, EARSHOT_ERROR, fake.error, "as ordered");
+  return NULL;
+}
+
+gboolean
+identity_set_certificate (Identity *identity, const char *pem, GError **error)
+{
+  note ("certificate %s", pem);
+  if (fake.error < 0)
+    return TRUE;
+  g_set_error_literal (error, EARSHOT_ERROR, fake.error, "as ordered");
+  return FALSE;
+}
+
+const char *const *
+roots_list (const Roots *roots)
+{
+  static const char *const some[] = { "ff CN=Site", NULL }, *const none[] = { NULL };
+
+  return fake.has_roots ? some : none;
 }
 
 const char *discovery_get_instance (const Discovery *discovery) { return "me@pronto"; }

@@ -23,6 +23,7 @@ struct _Key {
   Contact *contact;
   TrustLevel level;
   gboolean refused;
+  const char *chain;
 };
 
 struct _Request {
@@ -62,6 +63,7 @@ typedef struct {
   GPtrArray *preview;      /* LogEntry* */
   char *selector_matches;  /* "0", "1", "2": how many contacts a selector finds */
   gboolean session_open, session_clear;
+  gboolean has_roots;
 } Fake;
 
 extern Fake fake;

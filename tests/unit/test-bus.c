@@ -70,6 +70,8 @@ static const Case good[] = {
     "audit 9 0 7 01010101 abcdef01 pin 5" },
   { ROOT, I ("Manager"), "CheckAudit", "(@a{sv} {},)", "check-audit -" },
   { ROOT, I ("Manager"), "CheckAudit", "({'hash': <'" HEX2 "'>},)", "check-audit 0202" },
+  { ROOT, I ("Manager"), "CreateCertificateRequest", "(['ann@pronto', 'ann@office'], @a{sv} {})", "request ann@pronto" },
+  { ROOT, I ("Manager"), "SetCertificate", "('-----BEGIN', @a{sv} {})", "certificate -----BEGIN" },
   { ROOT, I ("Network"), "Rescan", "()", "rescan" },
   { ROOT, I ("Network"), "AddStatic", "('192.0.2.7:5298',)", "add-static 192.0.2.7:5298" },
   { ROOT, I ("Network"), "RemoveStatic", "('192.0.2.7:5298',)", "remove-static 192.0.2.7:5298" },
@@ -166,6 +168,9 @@ static const Case bad[] = {
   { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'verdict': <'pinned'>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "CheckAudit", "({'hash': <'0202'>},)", "InvalidArgument" },
   { ROOT, I ("Manager"), "CheckAudit", "({'head': <'" HEX2 "'>},)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CreateCertificateRequest", "(['a\\nb@pronto'], @a{sv} {})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CreateCertificateRequest", "(@as [], {'ca': <true>})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "SetCertificate", "('x', {'force': <true>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "RegisterAgent", "(objectpath '/a', 'silent', @a{sv} {})", "InvalidArgument" },
   { ROOT, I ("Manager"), "RegisterAgent", "(objectpath '/a', 'interactive', {'x': <1>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "UnregisterAgent", "(objectpath '/a',)", "NotFound" },
@@ -457,6 +462,8 @@ static const Case good_sets[] = {
   { C7, PROPS, "Set", "('" I ("Conversation") "', 'DefaultRequire', <''>)", "conversation 7 0 " },
 };
 
+static const Case ca_set = { ROOT, PROPS, "Set", "('" I ("Manager") "', 'TrustMode', <'ca'>)", "set trust-mode ca" };
+
 static void
 test_set (Fixture *f, gconstpointer data)
 {
@@ -466,6 +473,9 @@ test_set (Fixture *f, gconstpointer data)
     run_case (f, &good_sets[i], FALSE);
   g_assert_cmpint (fake.mode, ==, TRUST_MODE_STRICT);
   g_assert_cmpint (fake.legacy, ==, LEGACY_ASK);
+  fake.has_roots = TRUE;
+  run_case (f, &ca_set, FALSE);
+  g_assert_cmpint (fake.mode, ==, TRUST_MODE_CA);
   g_assert_cmpuint (fake.max_strangers, ==, 9);
   fake.error = EARSHOT_ERROR_STORE_FULL;
   for (guint i = 0; i < G_N_ELEMENTS (good_sets); i++) {

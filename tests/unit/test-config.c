@@ -59,7 +59,9 @@ test_all_keys (void)
 {
   static const char text[] = "# comment\n[earshot]\nbus=system\ndata-dir=/var/lib/x\nname=J\xc3\xbcl\nport=5298\n"
                              "discovery=embedded\ninterfaces=wlan0; eth0 ;\ntrust-mode=strict\nlegacy-policy=ask\nverbose=true\n"
-                             "allow-loopback=true\nidle-close=0\nhistory-max=1000\n";
+                             "allow-loopback=true\nidle-close=0\nhistory-max=1000\n"
+                             "trust-roots=/etc/earshot/site.crt; /srv/b.crt;\ntrust-crls=/etc/earshot/site.crl\n"
+                             "identity=pkcs11:token=t;object=me;type=private\npin-file=/home/me/pin\n";
   g_autofree char *path = write_file (text, -1);
   g_autoptr (GError) error = NULL;
   g_autoptr (Config) config = config_load (path, TRUE, &error);
@@ -77,6 +79,11 @@ test_all_keys (void)
   g_assert_true (config->verbose && config->allow_loopback);
   g_assert_cmpuint (config->idle_close_s, ==, 0);
   g_assert_cmpuint (config->history_max, ==, 1000);
+  g_assert_cmpuint (g_strv_length (config->trust_roots), ==, 2);
+  g_assert_cmpstr (config->trust_roots[1], ==, "/srv/b.crt");
+  g_assert_cmpstr (config->trust_crls[0], ==, "/etc/earshot/site.crl");
+  g_assert_cmpstr (config->identity, ==, "pkcs11:token=t;object=me;type=private");
+  g_assert_cmpstr (config->pin_file, ==, "/home/me/pin");
   g_unlink (path);
 }
 
@@ -93,6 +100,12 @@ test_damaged (void)
   expect_error ("[earshot]\ndiscovery=magic\n", -1, "2", "embedded");
   expect_error ("[earshot]\ntrust-mode=everybody\n", -1, "2", "strict");
   expect_error ("[earshot]\nlegacy-policy=yes\n", -1, "2", "refuse, ask or allow");
+  expect_error ("[earshot]\ntrust-roots=site.crt\n", -1, "2", "absolute");
+  expect_error ("[earshot]\ntrust-roots=pkcs11:token=x\n", -1, "2", "absolute");
+  expect_error ("[earshot]\ntrust-crls=/a;b\n", -1, "2", "absolute");
+  expect_error ("[earshot]\nidentity=/home/me/key.pem\n", -1, "2", "pkcs11");
+  expect_error ("[earshot]\nidentity=pkcs11:token=x?pin-value=1234\n", -1, "2", "pin-file");
+  expect_error ("[earshot]\npin-file=pin\n", -1, "2", "absolute");
   expect_error ("[earshot]\ninterfaces=../../etc\n", -1, "2", "interface");
   expect_error ("[earshot]\nname=a\\x\n", -1, "2", "invalid value");
   expect_error ("[earshot]\nname=x\0y\n", 18, "1", "no configuration");

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "daemon/base/error.h"
+#include "daemon/io/certificate.h"
 #include "daemon/io/identity.h"
 #include "tests/unit/test-certs.h"
 
@@ -161,7 +162,7 @@ test_fingerprint_is_spki (void)
   g_assert_true (fingerprint_equal (identity_get_fingerprint (identity), &expected));
   /* And a peer that inspects our certificate sees the same. */
   g_assert_cmpint (gnutls_x509_crt_export2 (crt, GNUTLS_X509_FMT_DER, &der), ==, 0);
-  g_assert_true (identity_inspect_peer (&der, &fp, &expired, &error));
+  g_assert_true (certificate_inspect (&der, &fp, &expired, &error));
   g_assert_no_error (error);
   g_assert_true (fingerprint_equal (&fp, &expected));
   g_assert_false (expired);
@@ -205,7 +206,7 @@ test_renewal (void)
 
   put_key_and_cert (dir, key, crt);
   g_assert_cmpint (gnutls_x509_crt_export2 (crt, GNUTLS_X509_FMT_DER, &der), ==, 0);
-  g_assert_true (identity_inspect_peer (&der, &fp, &expired, NULL));
+  g_assert_true (certificate_inspect (&der, &fp, &expired, NULL));
   g_assert_true (expired);
   Identity *identity = load (dir, ADDR);
   g_assert_true (fingerprint_equal (&fp, identity_get_fingerprint (identity)));
@@ -274,6 +275,124 @@ test_key_is_never_replaced (void)
   remove_dir (dir);
 }
 
+/* --- an issuer's certificate --- */
+
+static char *
+issue (gnutls_x509_privkey_t issuer_key, gnutls_x509_crt_t issuer, const char *request, gint64 until, gboolean ca)
+{
+  gnutls_datum_t pem = { (guchar *) request, strlen (request) }, out;
+  gint64 now = g_get_real_time () / G_USEC_PER_SEC;
+  gnutls_x509_crq_t crq;
+  gnutls_x509_crt_t crt;
+  char *text;
+
+  g_assert_cmpint (gnutls_x509_crq_init (&crq), ==, 0);
+  g_assert_cmpint (gnutls_x509_crq_import (crq, &pem, GNUTLS_X509_FMT_PEM), ==, 0);
+  g_assert_cmpint (gnutls_x509_crq_verify (crq, 0), ==, 0); /* signed by the key it is for */
+  g_assert_cmpint (gnutls_x509_crt_init (&crt), ==, 0);
+  g_assert_cmpint (gnutls_x509_crt_set_crq (crt, crq), ==, 0);
+  g_assert_cmpint (gnutls_x509_crt_set_crq_extensions (crt, crq), ==, 0);
+  gnutls_x509_crt_set_version (crt, 3);
+  gnutls_x509_crt_set_serial (crt, "\x07", 1);
+  gnutls_x509_crt_set_activation_time (crt, now - 20 * 86400);
+  gnutls_x509_crt_set_expiration_time (crt, now + until);
+  if (ca)
+    gnutls_x509_crt_set_basic_constraints (crt, 1, -1);
+  g_assert_cmpint (gnutls_x509_crt_sign2 (crt, issuer, issuer_key, GNUTLS_DIG_SHA256, 0), ==, 0);
+  g_assert_cmpint (gnutls_x509_crt_export2 (crt, GNUTLS_X509_FMT_PEM, &out), ==, 0);
+  text = g_strndup ((const char *) out.data, out.size);
+  gnutls_free (out.data);
+  gnutls_x509_crt_deinit (crt);
+  gnutls_x509_crq_deinit (crq);
+  return text;
+}
+
+static void
+count_call (gpointer user)
+{
+  (*(guint *) user)++;
+}
+
+static void
+set_fails (Identity *identity, const char *pem, const char *about)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (identity_set_certificate (identity, pem, &error));
+  g_assert_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT);
+  g_assert_nonnull (strstr (error->message, about));
+}
+
+static void
+test_issued (void)
+{
+  static const char *const addrs[] = { "juliet@pronto", "juliet@office", NULL }, *const none[] = { NULL },
+                           *const bad[] = { "juliet@pronto", "a@b@c", NULL };
+  CertOrder order = { ORDER_P256 };
+  gnutls_x509_privkey_t issuer_key = make_key (&order);
+  gnutls_x509_crt_t issuer = make_cert (&order, issuer_key);
+  char *dir = make_dir (), *other_dir = make_dir ();
+  Identity *identity = load (dir, ADDR), *other = load (other_dir, ADDR);
+  Fingerprint fp = *identity_get_fingerprint (identity);
+  gnutls_certificate_credentials_t before = identity_get_credentials (identity);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *request = NULL, *others = NULL, *good = NULL, *old = NULL, *ca = NULL, *foreign = NULL, *kept = NULL;
+  g_autoptr (GString) nine = g_string_new (NULL);
+  guint changes = 0;
+  gsize len;
+
+  g_assert_null (identity_create_request (identity, none, &error));
+  g_assert_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&error);
+  g_assert_null (identity_create_request (identity, bad, NULL));
+  request = identity_create_request (identity, addrs, &error);
+  g_assert_no_error (error);
+  others = identity_create_request (other, addrs, &error);
+  good = issue (issuer_key, issuer, request, 86400, FALSE);
+  old = issue (issuer_key, issuer, request, -86400, FALSE);
+  ca = issue (issuer_key, issuer, request, 86400, TRUE);
+  foreign = issue (issuer_key, issuer, others, 86400, FALSE);
+  identity_watch (identity, count_call, &changes);
+  set_fails (identity, foreign, "another key");
+  set_fails (identity, old, "dates");
+  set_fails (identity, ca, "CA:TRUE");
+  set_fails (identity, "", "PEM");
+  set_fails (identity, request, "PEM");
+  for (guint i = 0; i < 9; i++)
+    g_string_append (nine, good);
+  set_fails (identity, nine->str, "eight");
+  /* Nothing of that left a trace. */
+  g_assert_true (identity_get_credentials (identity) == before && changes == 0);
+  g_assert_cmpstr (identity_get_xmpp_addr (identity), ==, ADDR);
+  g_assert_null (identity_get_issuer (identity));
+
+  g_assert_true (identity_set_certificate (identity, good, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (changes, ==, 1);
+  g_assert_true (identity_get_credentials (identity) != before);
+  g_assert_true (fingerprint_equal (&fp, identity_get_fingerprint (identity)));
+  g_assert_null (identity_get_xmpp_addr (identity));
+  g_assert_cmpuint (g_strv_length ((char **) identity_get_xmpp_addrs (identity)), ==, 2);
+  g_assert_cmpstr (identity_get_issuer (identity), ==, "CN=peer");
+  identity_free (identity);
+  /* It is still there after a restart, and left alone when it has ended: its issuer makes the next one. */
+  identity = load (dir, ADDR);
+  g_assert_cmpstr (identity_get_issuer (identity), ==, "CN=peer");
+  identity_free (identity);
+  put_file (dir, "identity.crt", old, -1);
+  identity = load (dir, ADDR);
+  g_assert_cmpstr (identity_get_issuer (identity), ==, "CN=peer");
+  kept = get_file (dir, "identity.crt", &len);
+  g_assert_cmpstr (kept, ==, old);
+  g_assert_true (fingerprint_equal (&fp, identity_get_fingerprint (identity)));
+  identity_free (identity);
+  identity_free (other);
+  gnutls_x509_crt_deinit (issuer);
+  gnutls_x509_privkey_deinit (issuer_key);
+  remove_dir (dir);
+  remove_dir (other_dir);
+}
+
 static void
 test_bad_addr (void)
 {
@@ -299,7 +418,7 @@ inspect (const CertOrder *order, const char *refusal)
   gboolean ok;
 
   make_der (order, &der, NULL);
-  ok = identity_inspect_peer (&der, &fp, &expired, &error);
+  ok = certificate_inspect (&der, &fp, &expired, &error);
   if (refusal == NULL)
     g_assert_no_error (error);
   else
@@ -359,7 +478,7 @@ test_peer_dates (void)
       Fingerprint fp;
       gboolean expired = !table[i].expired;
       make_der (&order, &der, NULL);
-      g_assert_true (identity_inspect_peer (&der, &fp, &expired, NULL));
+      g_assert_true (certificate_inspect (&der, &fp, &expired, NULL));
       g_assert_cmpint (expired, ==, table[i].expired);
       gnutls_free (der.data);
     }
@@ -378,7 +497,7 @@ test_same_key_new_cert (void)
       gnutls_datum_t der;
       gboolean expired;
       gnutls_x509_crt_export2 (certs[i], GNUTLS_X509_FMT_DER, &der);
-      g_assert_true (identity_inspect_peer (&der, &fps[i], &expired, NULL));
+      g_assert_true (certificate_inspect (&der, &fps[i], &expired, NULL));
       gnutls_free (der.data);
       gnutls_x509_crt_deinit (certs[i]);
     }
@@ -402,10 +521,10 @@ test_fuzzed (void)
       gboolean expired;
       for (int n = g_test_rand_int_range (1, 4); n > 0; n--)
         bytes[g_test_rand_int_range (0, der.size)] = g_test_rand_int_range (0, 256);
-      accepted += identity_inspect_peer (&bent, &fp, &expired, NULL);
+      accepted += certificate_inspect (&bent, &fp, &expired, NULL);
     }
   g_test_message ("%u of 3000 bent certificates read", accepted);
-  g_assert_false (identity_inspect_peer (&(gnutls_datum_t){ NULL, 0 }, &(Fingerprint){ 0 }, &(gboolean){ 0 }, NULL));
+  g_assert_false (certificate_inspect (&(gnutls_datum_t){ NULL, 0 }, &(Fingerprint){ 0 }, &(gboolean){ 0 }, NULL));
   gnutls_free (der.data);
 }
 
@@ -425,5 +544,6 @@ main (int argc, char **argv)
   g_test_add_func ("/identity/key-without-certificate", test_key_without_cert);
   g_test_add_func ("/identity/key-is-never-replaced", test_key_is_never_replaced);
   g_test_add_func ("/identity/bad-address", test_bad_addr);
+  g_test_add_func ("/identity/issued-by-somebody-else", test_issued);
   return g_test_run ();
 }

@@ -15,14 +15,14 @@
 
 /* --- one end ------------------------------------------------------------------- */
 
-typedef enum { FREE_NEVER, FREE_SEND, FREE_TLS, FREE_JUDGE, FREE_OPENED, FREE_STANZA, FREE_ENDED, FREE_DEADLINE } FreeAt;
+typedef enum { FREE_NEVER, FREE_SEND, FREE_TLS, FREE_JUDGE, FREE_OPENED, FREE_STANZA, FREE_ENDED, FREE_ACCEPT, FREE_DEADLINE } FreeAt;
 
 typedef struct {
   Stream *stream;
   GString *wire;       /* not yet taken by the other end */
   GString *all;        /* everything ever sent */
   GString *got;        /* stanzas handed up, serialised */
-  guint n_stanzas, n_tls, n_judge, n_opened, n_ended;
+  guint n_stanzas, n_tls, n_judge, n_opened, n_ended, n_accept;
   guint deadline;
   char *judged_from;
   StreamEnd how;
@@ -122,8 +122,19 @@ is_ours (gpointer user, const char *addr)
   return g_str_equal (addr, JULIET) || g_str_equal (addr, "juliet-1@pronto");
 }
 
+static gboolean
+on_accept_addr (gpointer user, const char *addr)
+{
+  End *e = user;
+
+  e->n_accept++;
+  g_assert_cmpuint (e->n_opened, ==, 0);
+  maybe_free (e, FREE_ACCEPT);
+  return !g_str_equal (addr, "impostor@pronto");
+}
+
 static const StreamCallbacks callbacks = { on_send, on_start_tls, on_judge, on_opened, on_stanza,
-                                           on_ended, on_deadline, is_ours };
+                                           on_ended, on_deadline, is_ours, NULL, on_accept_addr };
 
 static Stanza *
 make_disco (void)
@@ -684,6 +695,26 @@ test_forgotten (void)
   expect_error (STREAM_INITIATOR, AT_HEADER_3, HEADER_WITH (" id='1' from='mallory@forza' version='1.0'"), "invalid-from");
 }
 
+/* T-06: whom we called and who calls itself under TLS what it may not is told so before anything else is said; once under TLS, and
+ * only there, and only by the caller. */
+static void
+test_accept_addr (void)
+{
+  expect_error (STREAM_INITIATOR, AT_HEADER_2, HEADER_WITH (" id='1' from='impostor@pronto' version='1.0'"), "invalid-from");
+  FOR_BITES (b)
+    {
+      g_auto (End) i = { 0 }, r = { 0 };
+
+      go_to (&i, STREAM_INITIATOR, AT_HEADER_2);
+      g_assert_cmpuint (i.n_accept, ==, 0);
+      feed (&i, HEADER_WITH (" id='1' from='" JULIET "' version='1.0'"),
+            strlen (HEADER_WITH (" id='1' from='" JULIET "' version='1.0'")), bites[b]);
+      g_assert_cmpuint (i.n_accept, ==, 1);
+      go_to (&r, STREAM_RESPONDER, AT_THIRD);
+      g_assert_cmpuint (r.n_accept, ==, 0);
+    }
+}
+
 static void
 test_header_refusals (void)
 {
@@ -1167,6 +1198,8 @@ test_free_inside (void)
           play_on (&p);
           if (at == FREE_JUDGE && who == 0)
             continue; /* an initiator judges elsewhere */
+          if (at == FREE_ACCEPT && who == 1)
+            continue; /* a responder judges by it */
           g_assert_null (victim->stream);
         }
 }
@@ -1177,6 +1210,7 @@ add_hostile (void)
   g_test_add_func ("/stream/S-03-no-tls-offered", test_no_tls_offered);
   g_test_add_func ("/stream/S-04-bytes-behind-starttls", test_injection);
   g_test_add_func ("/stream/S-09-forgotten-after-tls-and-sasl", test_forgotten);
+  g_test_add_func ("/stream/T-06-whom-we-called-under-another-name", test_accept_addr);
   g_test_add_func ("/stream/S-11-authzid-sent", test_authzid_sent);
   g_test_add_func ("/stream/S-12-authzid-taken", test_authzid_taken);
   g_test_add_func ("/stream/S-13-auth-refusals", test_auth_refusals);

@@ -22,35 +22,45 @@ enum { NO, YES, ANY };
 
 typedef struct {
   guint levels, modes;
-  int blocked, refused, name_known, name_seen, chain_valid, chain_expired;
+  int blocked, refused, name_known, name_seen, chain_valid, chain_expired, chain_revoked;
   TrustAction action;
   TrustAsk ask;
   const char *reason; /* NULL = the word of the level */
 } Rule;
 
 static const Rule rules[] = {
-  { ALL_LEVELS, ALL_MODES, YES, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "blocked" },
-  { L (TRUST_REVOKED), ALL_MODES, NO, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "revoked" },
-  { NOT_REVOKED, ALL_MODES, NO, YES, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "refused" },
-  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, YES, TRUST_ACTION_REFUSE_EXPIRED, TRUST_ASK_NOTHING, "expired" },
+  { ALL_LEVELS, ALL_MODES, YES, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "blocked" },
+  { L (TRUST_REVOKED), ALL_MODES, NO, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "revoked" },
+  { NOT_REVOKED, ALL_MODES, NO, YES, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "refused" },
+  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, YES, ANY, TRUST_ACTION_REFUSE_EXPIRED, TRUST_ASK_NOTHING,
+    "expired" },
+  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, NO, YES, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING,
+    "chain-revoked" },
   /* stored trust */
-  { TRUSTED, NOT_CA_MODE, NO, NO, ANY, ANY, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
-  { BY_PERSON, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
-  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, YES, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
-  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  { BY_PERSON, NOT_CA_MODE, NO, NO, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { BY_PERSON, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, NO, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), NOT_CA_MODE, NO, NO, ANY, ANY, YES, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), NOT_CA_MODE, NO, NO, ANY, ANY, NO, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, YES, NO, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
   /* first sight, by mode */
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK), NO, NO, NO, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "new-key" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK) | M (TRUST_MODE_TOFU), NO, NO, YES, ANY, ANY, ANY, TRUST_ACTION_RESTRICT,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK), NO, NO, NO, ANY, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY,
+    "new-key" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK) | M (TRUST_MODE_TOFU), NO, NO, YES, ANY, ANY, ANY, ANY, TRUST_ACTION_RESTRICT,
     TRUST_ASK_NAME_CONFLICT, "name-conflict" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, NO, ANY, ANY, TRUST_ACTION_PIN, TRUST_ASK_NOTHING, "first-use" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, YES, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "name-seen" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, NO, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "strict" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, YES, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT,
-    "name-conflict" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, YES, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, YES, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca-new-key" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, NO, ANY, ANY, ANY, TRUST_ACTION_PIN, TRUST_ASK_NOTHING,
+    "first-use" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, YES, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY,
+    "name-seen" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, NO, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING,
+    "strict" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, YES, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE,
+    TRUST_ASK_NAME_CONFLICT, "name-conflict" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, YES, NO, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, YES, NO, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NAME_CONFLICT,
+    "ca-new-key" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT,
     "name-conflict" },
 };
 
@@ -62,7 +72,8 @@ rule_matches (const Rule *r, const TrustQuestion *q)
          && (r->name_known == ANY || r->name_known == q->name_known)
          && (r->name_seen == ANY || r->name_seen == q->name_seen)
          && (r->chain_valid == ANY || r->chain_valid == q->chain_valid)
-         && (r->chain_expired == ANY || r->chain_expired == q->chain_expired);
+         && (r->chain_expired == ANY || r->chain_expired == q->chain_expired)
+         && (r->chain_revoked == ANY || r->chain_revoked == q->chain_revoked);
 }
 
 static TrustQuestion
@@ -76,13 +87,14 @@ question_at (guint level, guint mode, guint flags)
                           .name_known = (flags & 8) != 0,
                           .name_seen = (flags & 16) != 0,
                           .chain_valid = (flags & 32) != 0,
-                          .chain_expired = (flags & 64) != 0 };
+                          .chain_expired = (flags & 64) != 0,
+                          .chain_revoked = (flags & 128) != 0 };
 }
 
 #define EACH_QUESTION(q)                                                                                               \
   for (guint level_ = TRUST_REVOKED; level_ <= TRUST_VERIFIED; level_++)                                               \
     for (guint mode_ = TRUST_MODE_ASK; mode_ <= TRUST_MODE_STRICT; mode_++)                                            \
-      for (guint flags_ = 0; flags_ < 128; flags_++)                                                                   \
+      for (guint flags_ = 0; flags_ < 256; flags_++)                                                                   \
         for (TrustQuestion q = question_at (level_, mode_, flags_), *once_ = &q; once_ != NULL; once_ = NULL)
 
 static void
@@ -107,7 +119,7 @@ test_whole_space (void)
       g_assert_cmpstr (v.reason, ==, rule->reason != NULL ? rule->reason : trust_level_to_string (q.level));
       points++;
     }
-  g_assert_cmpuint (points, ==, 6 * 4 * 128);
+  g_assert_cmpuint (points, ==, 6 * 4 * 256);
   for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
     g_assert_cmpuint (used[i], >, 0);
 }
@@ -135,9 +147,28 @@ test_pins (void)
       if (v.action == TRUST_ACTION_PIN)
         g_assert_true (q.mode == TRUST_MODE_TOFU && q.level == TRUST_UNKNOWN && !q.name_known && !q.name_seen);
       if (v.action == TRUST_ACTION_JOIN_CA)
-        g_assert_true (q.mode == TRUST_MODE_CA && q.chain_valid && !q.chain_expired);
+        g_assert_true (q.mode == TRUST_MODE_CA && q.chain_valid && !q.chain_expired && !q.chain_revoked);
       if (q.level == TRUST_UNKNOWN)
         g_assert_cmpint (v.action, !=, TRUST_ACTION_ADMIT);
+    }
+}
+
+static void
+test_chains (void)
+{
+  EACH_QUESTION (q)
+    {
+      TrustVerdict v = trust_policy_judge (&q);
+      gboolean in = v.action == TRUST_ACTION_ADMIT || v.action == TRUST_ACTION_PIN || v.action == TRUST_ACTION_JOIN_CA;
+
+      /* What rests on a chain falls with it; where the chains rule, dates and revocations hold for everybody; and without a
+       * chain the chain mode admits nobody whom no person has accepted. */
+      if (q.level == TRUST_CA && !q.chain_valid)
+        g_assert_false (in);
+      if (q.mode == TRUST_MODE_CA && (q.chain_expired || q.chain_revoked))
+        g_assert_true (v.action == TRUST_ACTION_REFUSE || v.action == TRUST_ACTION_REFUSE_EXPIRED);
+      if (q.mode == TRUST_MODE_CA && q.level == TRUST_UNKNOWN && !q.chain_valid)
+        g_assert_false (in || v.action == TRUST_ACTION_RESTRICT);
     }
 }
 
@@ -151,7 +182,7 @@ test_name_conflict (void)
       TrustVerdict v = trust_policy_judge (&q);
       g_assert_cmpint (v.action, !=, TRUST_ACTION_PIN);
       g_assert_cmpint (v.action, !=, TRUST_ACTION_ADMIT);
-      if (q.mode != TRUST_MODE_CA)
+      if (!(q.mode == TRUST_MODE_CA && (q.chain_expired || q.chain_revoked)))
         g_assert_cmpint (v.ask, ==, TRUST_ASK_NAME_CONFLICT);
     }
 }
@@ -352,6 +383,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trust-policy/whole-input-space", test_whole_space);
   g_test_add_func ("/trust-policy/S-14-blocked-and-refused-look-the-same", test_blocked_wins);
   g_test_add_func ("/trust-policy/T-10-only-tofu-pins-only-new-names", test_pins);
+  g_test_add_func ("/trust-policy/T-05-T-06-what-rests-on-chains", test_chains);
   g_test_add_func ("/trust-policy/T-11-known-name-new-key", test_name_conflict);
   g_test_add_func ("/trust-policy/direction-is-no-argument", test_direction_is_no_argument);
   g_test_add_func ("/trust-policy/garbage-is-no", test_garbage_is_no);

@@ -71,11 +71,13 @@ on_judged (gpointer user, TrustVerdict verdict, Contact *contact, Key *key)
   *(gboolean *) user = TRUE;
 }
 
+static RootsVerdict shown_chain; /* with the next handshakes */
+
 static void
 knock (People *people, guint8 key, const char *addr)
 {
   Fingerprint fp = make_fp (key);
-  TrustProof proof = { .fp = fp, .addr = addr, .link = "eth1", .inbound = TRUE };
+  TrustProof proof = { .fp = fp, .addr = addr, .link = "eth1", .inbound = TRUE, .chain = shown_chain };
   gboolean done = FALSE;
 
   trust_judge (people->trust, &proof, on_judged, &done);
@@ -230,6 +232,88 @@ test_refusals (People *people, gconstpointer unused)
   assert_newest (people, 6, "refused", "name-conflict", "direction=out * link=eth0 name=juliet@pronto", "peer");
 }
 
+static Key *
+join (People *people, guint8 n, const char *addr, guint count)
+{
+  Fingerprint fp = make_fp (n);
+  Key *key;
+
+  shown_chain = (RootsVerdict){ .valid = TRUE };
+  knock (people, n, addr);
+  shown_chain = (RootsVerdict){ .valid = FALSE };
+  assert_newest (people, count, "join", "ca", "direction=in mode=ca level=unknown name=*", "ca");
+  key = contacts_get_key (people->contacts, &fp);
+  g_assert_cmpint (key_get_level (key), ==, TRUST_CA);
+  return key;
+}
+
+/* T-06: who came by a chain needs it no more after a person's word, whatever that rests on; what is verified stays so. */
+static void
+test_chain (People *people, gconstpointer unused)
+{
+  Fingerprint one = make_fp (1), two = make_fp (2), three = make_fp (3), four = make_fp (4), five = make_fp (5);
+  Outcome outcome = { 0 }, block = { 0 };
+  Added added = { 0 };
+  Contact *contact;
+
+  trust_set_mode (people->trust, TRUST_MODE_CA);
+  join (people, 1, "romeo@forza", 1);
+  trust_accept (people->trust, &one, &(TrustEvidence){ .source = "user" }, CALLER, outcome_set, &outcome);
+  expect_done (&outcome, -1);
+  assert_newest (people, 2, "accept", "pinned", "key=0101010101010101 level=ca>pinned source=user*", CALLER);
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &one)), ==, TRUST_PINNED);
+  join (people, 2, "juliet@pronto", 3);
+  trust_accept (people->trust, &two, &(TrustEvidence){ .source = "qr", .in_person = TRUE }, CALLER, outcome_set, &outcome);
+  expect_done (&outcome, -1);
+  assert_newest (people, 4, "accept", "verified", "key=0202020202020202 level=ca>verified source=qr*", CALLER);
+  join (people, 3, "nurse@pronto", 5);
+  trust_add_contact (people->trust, "nurse", &three, &(TrustEvidence){ .source = "fingerprint" }, CALLER, people_on_contact_added, &added);
+  store_wait (&added.done);
+  assert_newest (people, 6, "add-contact", "pinned", "key=0303030303030303 level=ca>pinned source=fingerprint petname=nurse*", CALLER);
+  join (people, 4, "paris@pronto", 7);
+  trust_verify (people->trust, &four, CALLER, outcome_set, &outcome);
+  expect_done (&outcome, -1);
+  assert_newest (people, 8, "verify", "verified", "key=0404040404040404 level=ca>verified source=code*", CALLER);
+  trust_accept (people->trust, &four, &(TrustEvidence){ .source = "user" }, CALLER, outcome_set, &outcome);
+  expect_done (&outcome, -1);
+  assert_newest (people, 9, "accept", "verified", "", CALLER);
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &four)), ==, TRUST_VERIFIED);
+
+  /* T-17: a block that is written first holds against that word, too. */
+  contact = key_get_contact (join (people, 5, "tybalt@verona", 10));
+  trust_set_blocked (people->trust, contact, TRUE, "first", outcome_set, &block);
+  trust_accept (people->trust, &five, &(TrustEvidence){ .source = "user" }, "second", outcome_set, &outcome);
+  expect_done (&block, -1);
+  expect_done (&outcome, EARSHOT_ERROR_BLOCKED);
+  assert_newest (people, 12, "denied", "Blocked", "wanted=accept", "second");
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &five)), ==, TRUST_CA);
+}
+
+static void
+test_chain_refused (People *people, gconstpointer unused)
+{
+  Fingerprint fp = make_fp (1);
+  TrustProof proof = { .fp = fp, .addr = "other\n@forza", .link = "eth1", .chain = { .word = "chain-other-name" } };
+
+  trust_set_mode (people->trust, TRUST_MODE_CA);
+  shown_chain = (RootsVerdict){ .word = "chain-unknown-root" };
+  knock (people, 1, "romeo@forza");
+  assert_newest (people, 1, "refused", "no-chain",
+                 "direction=in mode=ca level=unknown chain=chain-unknown-root left-out=0 link=eth1 name=romeo@forza", "peer");
+  shown_chain = (RootsVerdict){ .expired = TRUE, .word = "chain-expired" };
+  knock (people, 1, "romeo@forza");
+  assert_newest (people, 2, "refused", "expired", "* chain=chain-expired *", "peer");
+  join (people, 1, "romeo@forza", 3);
+  trust_set_mode (people->trust, TRUST_MODE_ASK);
+  shown_chain = (RootsVerdict){ .revoked = TRUE, .word = "chain-revoked" };
+  knock (people, 1, "romeo@forza");
+  assert_newest (people, 4, "refused", "no-chain", "direction=in mode=ask level=ca chain=chain-revoked *", "peer");
+  trust_refuse_other_name (people->trust, &proof);
+  assert_newest (people, 5, "refused", "other-name",
+                 "direction=out mode=ask level=ca chain=chain-other-name left-out=0 link=eth1 name=other*u{a}@forza", "peer");
+  shown_chain = (RootsVerdict){ .valid = FALSE };
+}
+
 /* A thousand knocks are a few records, and the next one says how many are missing. */
 static void
 test_flood (People *people, gconstpointer unused)
@@ -261,6 +345,8 @@ main (int argc, char **argv)
   ADD ("in-person-is-verified", test_in_person);
   ADD ("first-use", test_first_use);
   ADD ("refusals", test_refusals);
+  ADD ("T-06-by-a-chain", test_chain);
+  ADD ("T-06-chains-refused", test_chain_refused);
   ADD ("X-02-flood", test_flood);
   return g_test_run ();
 }

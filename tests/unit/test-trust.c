@@ -24,10 +24,12 @@ on_judged (gpointer user, TrustVerdict verdict, Contact *contact, Key *key)
   *judged = (Judged){ TRUE, verdict, contact, key };
 }
 
+static RootsVerdict shown_chain; /* with the next handshakes */
+
 static void
 start_judging (People *people, const Fingerprint *fp, const char *addr, gboolean inbound, Judged *judged)
 {
-  TrustProof proof = { .fp = *fp, .addr = addr, .link = "eth1", .inbound = inbound };
+  TrustProof proof = { .fp = *fp, .addr = addr, .link = "eth1", .inbound = inbound, .chain = shown_chain };
 
   trust_judge (people->trust, &proof, on_judged, judged);
   g_assert_false (judged->done);
@@ -545,6 +547,105 @@ test_ca (People *people, gconstpointer unused)
   g_assert_cmpuint (count_requests (people), ==, 0);
 }
 
+static const RootsVerdict good_chain = { .valid = TRUE }, expired_chain = { .expired = TRUE, .word = "chain-expired" },
+                          revoked_chain = { .revoked = TRUE, .word = "chain-revoked" }, other_chain = { .word = "chain-unknown-root" };
+
+static gboolean
+still_admits (People *people, const Fingerprint *fp, RootsVerdict chain)
+{
+  TrustProof proof = { .fp = *fp, .addr = "romeo@forza", .link = "eth1", .chain = chain };
+
+  return trust_still_admits (people->trust, &proof);
+}
+
+static void
+test_chain (People *people, gconstpointer unused)
+{
+  Fingerprint romeo = make_fp (1), laptop = make_fp (2), pinned = make_fp (3);
+  Judged judged;
+  Request *request;
+  Contact *old;
+
+  trust_set_mode (people->trust, TRUST_MODE_CA);
+  shown_chain = other_chain;
+  judged = judge (people, &romeo, "romeo@forza");
+  g_assert_cmpint (judged.verdict.action, ==, TRUST_ACTION_REFUSE);
+  g_assert_cmpstr (key_get_chain_word (judged.key), ==, "chain-unknown-root");
+  g_assert_false (contact_is_stored (judged.contact));
+  shown_chain = good_chain;
+  judged = judge (people, &romeo, "romeo@forza");
+  g_assert_cmpint (judged.verdict.action, ==, TRUST_ACTION_JOIN_CA);
+  g_assert_cmpint (key_get_level (judged.key), ==, TRUST_CA);
+  g_assert_cmpstr (key_get_source (judged.key), ==, "ca");
+  g_assert_null (key_get_chain_word (judged.key));
+  g_assert_true (contact_is_stored (judged.contact) && trust_is_by_chain (people->trust, &romeo));
+  g_assert_cmpuint (count_requests (people), ==, 0);
+  g_assert_cmpuint (people->levels, ==, 1);
+  people_settle (people);
+  g_assert_cmpint (audited (people, "join", "ca"), ==, 1);
+  people_reopen (people);
+  g_assert_cmpint (judge (people, &romeo, "romeo@forza").verdict.action, ==, TRUST_ACTION_ADMIT);
+
+  /* It stands on its chain, in every mode. */
+  for (guint mode = TRUST_MODE_ASK; mode <= TRUST_MODE_STRICT; mode++)
+    {
+      trust_set_mode (people->trust, (TrustMode) mode);
+      g_assert_true (still_admits (people, &romeo, good_chain));
+      g_assert_false (still_admits (people, &romeo, other_chain));
+      g_assert_false (still_admits (people, &romeo, expired_chain));
+      g_assert_false (still_admits (people, &romeo, revoked_chain));
+    }
+  trust_set_mode (people->trust, TRUST_MODE_CA);
+  shown_chain = expired_chain;
+  g_assert_cmpint (judge (people, &romeo, "romeo@forza").verdict.action, ==, TRUST_ACTION_REFUSE_EXPIRED);
+  shown_chain = revoked_chain;
+  g_assert_cmpint (judge (people, &romeo, "romeo@forza").verdict.action, ==, TRUST_ACTION_REFUSE);
+  /* A person's word does not. */
+  add_person (people, "paris", &pinned);
+  g_assert_true (still_admits (people, &pinned, other_chain));
+  g_assert_false (still_admits (people, &pinned, revoked_chain));
+  g_assert_false (trust_is_by_chain (people->trust, &pinned));
+
+  /* Another key with a chain for his name: let in, not as him, and told. */
+  shown_chain = good_chain;
+  old = key_get_contact (contacts_get_key (people->contacts, &romeo));
+  judged = judge (people, &laptop, "romeo@forza");
+  g_assert_cmpint (judged.verdict.action, ==, TRUST_ACTION_JOIN_CA);
+  g_assert_true (judged.contact != old && key_get_level (judged.key) == TRUST_CA);
+  request = only_request (people);
+  g_assert_cmpstr (request_get_kind (request), ==, "name-conflict");
+  g_assert_true (request_get_contested (request) == old);
+  g_assert_cmpint (judge (people, &laptop, "romeo@forza").verdict.action, ==, TRUST_ACTION_ADMIT);
+  g_assert_cmpint (resolve (people, "separate", &laptop), ==, -1);
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &laptop)), ==, TRUST_CA);
+  shown_chain = (RootsVerdict){ .valid = FALSE };
+}
+
+/* One key comes twice in the same moment; the disk is full. */
+static void
+test_chain_disk (People *people, gconstpointer unused)
+{
+  Fingerprint romeo = make_fp (1), nurse = make_fp (2);
+  Judged judged[2] = { { 0 }, { 0 } };
+
+  trust_set_mode (people->trust, TRUST_MODE_CA);
+  shown_chain = good_chain;
+  start_judging (people, &romeo, "romeo@forza", TRUE, &judged[0]);
+  start_judging (people, &romeo, "romeo@forza", FALSE, &judged[1]);
+  store_wait (&judged[0].done);
+  store_wait (&judged[1].done);
+  g_assert_cmpint (judged[0].verdict.action, ==, TRUST_ACTION_JOIN_CA);
+  g_assert_cmpint (judged[1].verdict.action, ==, TRUST_ACTION_ADMIT);
+  people_settle (people);
+  disk_fill (1);
+  judged[0] = judge (people, &nurse, "nurse@forza");
+  g_assert_cmpint (judged[0].verdict.action, ==, TRUST_ACTION_REFUSE);
+  g_assert_cmpint (key_get_level (judged[0].key), ==, TRUST_UNKNOWN);
+  disk_free ();
+  g_assert_cmpint (judge (people, &nurse, "nurse@forza").verdict.action, ==, TRUST_ACTION_JOIN_CA);
+  shown_chain = (RootsVerdict){ .valid = FALSE };
+}
+
 /* --- before our certificate leaves --------------------------------------------------------------------- */
 
 static void
@@ -755,6 +856,8 @@ main (int argc, char **argv)
   PEOPLE_TEST ("/trust/tofu/disk-full", test_tofu_disk_full);
   PEOPLE_TEST ("/trust/strict/T-10-refused-and-counted", test_strict);
   PEOPLE_TEST ("/trust/ca/no-chain", test_ca);
+  PEOPLE_TEST ("/trust/ca/T-06-T-11-by-a-chain", test_chain);
+  PEOPLE_TEST ("/trust/ca/disk-first", test_chain_disk);
   PEOPLE_TEST ("/trust/T-12-accepts-for", test_accepts_for);
   PEOPLE_TEST ("/trust/revoke", test_revoke);
   PEOPLE_TEST ("/trust/add-contact", test_add_contact);

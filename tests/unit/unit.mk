@@ -125,6 +125,11 @@ tests_unit_test_poller_SOURCES = tests/unit/test-poller.c
 tests_unit_test_poller_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_poller_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-roots
+tests_unit_test_roots_SOURCES = tests/unit/test-roots.c tests/unit/test-certs.h
+tests_unit_test_roots_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_roots_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-tls
 tests_unit_test_tls_SOURCES = tests/unit/test-tls.c tests/unit/test-certs.h
 tests_unit_test_tls_CPPFLAGS = $(unit_cppflags)
