@@ -239,6 +239,7 @@ review_certificate (gpointer user)
                             "Ask for one with both addresses (xmppctl id csr)",
                             addrs[0] != NULL ? addrs[0] : "nobody", daemon->addr);
   warn (daemon, "certificate", text);
+  warn (daemon, "token", identity_get_trouble (daemon->identity));
 }
 
 static void

@@ -32,6 +32,7 @@ struct _Identity {
   char **xmpp_addrs;
   char *issuer;       /* NULL: we signed it ourselves */
   gint64 expiry;
+  char *trouble;      /* with the token */
   void (*changed) (gpointer user);
   gpointer user;
 };
@@ -489,6 +490,7 @@ identity_free (Identity *identity)
   token_free (identity->token);
   g_strfreev (identity->xmpp_addrs);
   g_free (identity->issuer);
+  g_free (identity->trouble);
   g_free (identity->crt_path);
   g_free (identity);
 }
@@ -598,6 +600,13 @@ identity_create_request (Identity *identity, const char *const *addrs, GError **
   return text;
 }
 
+static void
+report_change (Identity *identity)
+{
+  if (identity->changed != NULL)
+    identity->changed (identity->user);
+}
+
 /* What was imported, and not the text it came in, goes to the disk. */
 static gboolean
 write_chain (const char *path, const Chain *chain, GError **error)
@@ -665,9 +674,32 @@ identity_set_certificate (Identity *identity, const char *pem, GError **error)
   identity->credentials = g_steal_pointer (&credentials);
   log_notice ("identity", "a certificate was installed%s%s", identity->issuer != NULL ? ", issued by " : "",
               identity->issuer != NULL ? identity->issuer : "");
-  if (identity->changed != NULL)
-    identity->changed (identity->user);
+  report_change (identity);
   return TRUE;
+}
+
+void
+identity_note_signing (Identity *identity, int code)
+{
+  /* GnuTLS has a range of codes for tokens, and nothing of a peer's brings one about. */
+  gboolean trouble = code <= GNUTLS_E_PKCS11_ERROR && code >= GNUTLS_E_PKCS11_REQUESTED_OBJECT_NOT_AVAILBLE;
+
+  if (identity->token == NULL || trouble == (identity->trouble != NULL) || (code != 0 && !trouble))
+    return;
+  g_clear_pointer (&identity->trouble, g_free);
+  if (trouble)
+    {
+      identity->trouble = g_strdup_printf ("The token with your key does not sign (%s): no stream can be opened. Put it in, and if "
+                                           "that does not help start earshotd again", gnutls_strerror (code));
+      log_warn ("identity", "%s", identity->trouble);
+    }
+  report_change (identity);
+}
+
+const char *
+identity_get_trouble (const Identity *identity)
+{
+  return identity->trouble;
 }
 
 void

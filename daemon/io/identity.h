@@ -43,5 +43,10 @@ char *identity_create_request (Identity *identity, const char *const *addrs, GEr
 /* A certificate for our key from an issuer, PEM, with what leads to its root behind it. Kept in DIR, shown to everybody who
  * connects from now on. INVALID_ARGUMENT: it is not for this key, not good enough for others, or outside its dates. Blocks. */
 gboolean identity_set_certificate (Identity *identity, const char *pem, GError **error);
-/* Called when it has been. */
+/* From tls.c: a handshake in which our key signed came to a good end (0), or GnuTLS failed with that code. Counts only where it
+ * is about the token. */
+void identity_note_signing (Identity *identity, int code);
+/* What is wrong with the token, for people; NULL = nothing that is known. */
+const char *identity_get_trouble (const Identity *identity);
+/* Called when the certificate was set, or the trouble changed. */
 void identity_watch (Identity *identity, void (*changed) (gpointer user), gpointer user);

@@ -32,6 +32,7 @@ typedef enum { TLS_NEW, TLS_HANDSHAKE, TLS_ESTABLISHED, TLS_ENDED } TlsState;
 
 struct _Tls {
   gnutls_session_t session;
+  Identity *identity;
   gboolean server;
   TlsCallbacks callbacks;
   gpointer user;
@@ -260,6 +261,7 @@ run_handshake (Tls *tls)
       flush (tls);
       return;
     }
+  identity_note_signing (tls->identity, ret);
   if (ret < 0)
     {
       fail (tls, ret);
@@ -326,6 +328,7 @@ tls_new (Identity *identity, gboolean server, const TlsCallbacks *callbacks, gpo
                 | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS;
   int ret;
 
+  tls->identity = identity;
   tls->server = server;
   tls->callbacks = *callbacks;
   tls->user = user;

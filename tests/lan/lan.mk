@@ -20,6 +20,7 @@ lan_tests = \
 	tests/lan/test-stream-call.py \
 	tests/lan/test-stream-life.py \
 	tests/lan/test-stream-use.py \
+	tests/lan/test-token.py \
 	tests/lan/test-verify.py
 TESTS += $(lan_tests)
 EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
