@@ -146,6 +146,9 @@ class Fixture:
         return [call for call in self.mock.calls if call[0] == method]
 
 
+# Whoever runs the tests in the background of a shell without job control has SIGINT ignored, and so would every child.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 F = Fixture()
 
 
