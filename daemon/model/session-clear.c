@@ -148,13 +148,13 @@ weigh (Session *session)
 
   if (ours != NULL && ours->open && g_get_monotonic_time () - ours->opened_at > SAME_MOMENT_US)
     ours = NULL; /* it comes back: ours is dead */
-  if (ours != NULL && ours->contact != session->contact)
+  if (!session->crossed && ours != NULL && ours->contact != session->contact)
     {
       session->clear_source = g_timeout_add (WEIGH_MS, on_weigh, session);
       return;
     }
   session_hold_reading (session, FALSE);
-  if (ours != NULL)
+  if (session->crossed || ours != NULL)
     refuse (session, "legacy-crossed", "both called, and it keeps our stream");
   else if (!session_admits_clear (session))
     refuse (session, "legacy-changed", "what people allow changed meanwhile");
@@ -225,6 +225,21 @@ have_theirs (Session *session)
   return g_hash_table_contains (session->sessions->clear, GUINT_TO_POINTER (session->contact));
 }
 
+/* It answered our call: calls of its own that wait for their verdict are left by it, whatever becomes of ours. */
+static void
+mark_crossed (const Session *ours)
+{
+  const GPtrArray *all = ours->sessions->all;
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      Session *session = g_ptr_array_index (all, i);
+
+      if (session->inbound && !session->ended && !session->open && session->tls == NULL && session->contact == ours->contact)
+        session->crossed = TRUE;
+    }
+}
+
 static gboolean
 on_settled (gpointer user)
 {
@@ -252,10 +267,14 @@ judge_called (Session *session)
   else if (get_contact (session) == NULL
            || !is_admitted (session, get_contact (session)))
     refuse (session, "peer-insecure", "nobody allowed it clear text");
-  else if (settled > 0)
-    session->clear_source = g_timeout_add ((guint) (settled / 1000 + 1), on_settled, session);
   else
-    answer (session, TRUE);
+    {
+      mark_crossed (session);
+      if (settled > 0)
+        session->clear_source = g_timeout_add ((guint) (settled / 1000 + 1), on_settled, session);
+      else
+        answer (session, TRUE);
+    }
 }
 
 void

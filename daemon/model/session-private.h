@@ -50,6 +50,7 @@ struct _Session {
   guint32 contact;
   DiscoveryQuery *query;   /* inbound: is that where the name lives? */
   guint clear_source;
+  gboolean crossed;        /* inbound: our call to the same peer was answered while this one waited for its verdict */
   Fingerprint fp;
   char *claimed;           /* the peer's address as it claims it, or the instance we dialled */
   char *ifname, *address;  /* for people */
