@@ -16,12 +16,13 @@
 #define INBOX_MAX 1000 /* messages of one conversation that inbox shows */
 
 static int option_number;
-static char *option_since;
+static char *option_since, *option_grep;
 static gboolean option_mark_read;
 
 static const GOptionEntry log_options[] = {
   { "number", 'n', 0, G_OPTION_ARG_INT, &option_number, "The last N messages (50; with --since all)", "N" },
   { "since", 0, 0, G_OPTION_ARG_STRING, &option_since, "From then on: 2h, yesterday, 10:30, 2026-01-05", "TIME" },
+  { "grep", 'g', 0, G_OPTION_ARG_STRING, &option_grep, "Only messages with all of these words", "WORDS" },
   G_OPTION_ENTRY_NULL
 };
 
@@ -42,26 +43,33 @@ run_log (Ctl *ctl, int argc, char **argv)
     return ctl_usage (ctl, "--since takes a time gone by, such as 2h, yesterday, 10:30 or 2026-01-05; not %s",
                       option_since);
   history.limit = option_number > 0 ? (guint) option_number : (history.since > 0 ? G_MAXUINT : LOG_DEFAULT);
-  if (!ctl_load (ctl, &error) || (path = peer_select (ctl, argv[0], SELECTOR_ANY, &error)) == NULL
+  history.words = option_grep;
+  if (argc == 0 && option_grep == NULL)
+    return ctl_usage (ctl, "log takes a peer, or --grep to look through all conversations");
+  if (!ctl_load (ctl, &error)
+      || (path = argc > 0 ? peer_select (ctl, argv[0], SELECTOR_ANY, &error) : g_strdup ("/")) == NULL
       || !history_read (ctl, path, &history, &error))
     return ctl_fail (ctl, error);
   history_print (ctl, &history);
   if (history_get_newest (&history) == NULL)
-    ctl_note (ctl, "nothing was said%s", history.since > 0 ? " since then" : " yet");
+    ctl_note (ctl, "nothing %s%s", option_grep != NULL ? "with these words was said" : "was said",
+              history.since > 0 ? " since then" : option_grep != NULL ? "" : " yet");
   return EXIT_DONE;
 }
 
 const Command command_log = {
   .name = "log",
-  .args = "PEER",
-  .summary = "The history with one peer",
+  .args = "[PEER]",
+  .summary = "The history with one peer, or a search through it",
   .detail = "The first column is what the sender's key was worth when the message arrived. What you wrote carries its\n"
-            "state in brackets. Nothing is marked as read.",
+            "state in brackets. Nothing is marked as read. --grep takes whole words, all of which must be there, in any\n"
+            "order; case and accents make no difference. Without PEER it looks through all conversations.",
   .examples = "xmppctl log juliet -n 20\n"
               "xmppctl log juliet --since yesterday\n"
-              "xmppctl log juliet --since 2026-01-05 --json > juliet.jsonl",
+              "xmppctl log juliet --since 2026-01-05 --json > juliet.jsonl\n"
+              "xmppctl log --grep 'garden party' -n 5",
   .options = log_options,
-  .min_args = 1,
+  .min_args = 0,
   .max_args = 1,
   .run = run_log,
 };

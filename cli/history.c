@@ -32,10 +32,23 @@ take_entry (History *history, GVariant *entries, gsize index)
   return history->entries->len < history->limit;
 }
 
+static GVariant *
+dup_filter (const History *history)
+{
+  g_autoptr (GVariant) kinds = g_variant_ref_sink (entry_filter (ENTRY_MESSAGES));
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, kinds);
+  if (history->words != NULL)
+    g_variant_dict_insert (&dict, "words", "s", history->words);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
 gboolean
 history_read (Ctl *ctl, const char *conversation, History *history, GError **error)
 {
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
+  g_autoptr (GVariant) filter = dup_filter (history);
   guint64 before = 0;
   gboolean more = TRUE;
 
@@ -49,7 +62,7 @@ history_read (Ctl *ctl, const char *conversation, History *history, GError **err
       g_auto (Entry) last = { 0 };
 
       if (!earshot_messages_call_list_sync (messages, conversation, before, MIN (PAGE, history->limit),
-                                            entry_filter (ENTRY_MESSAGES), &entries, &more, NULL, error))
+                                            filter, &entries, &more, NULL, error))
         return FALSE;
       gsize n = g_variant_n_children (entries);
 

@@ -471,6 +471,7 @@ on_prune_time (gpointer user)
 
   review_certificate (daemon);
   history_prune (daemon->history, g_get_real_time (), daemon->config->history_max, NULL, NULL);
+  history_index (daemon->history, NULL, NULL);
   return G_SOURCE_CONTINUE;
 }
 

@@ -28,7 +28,7 @@ _xmppctl_options() {
         peers) _xmppctl_words "--all -a $global" ;;
         send) _xmppctl_words "--wait --require --expires --token --lines --to $global" ;;
         inbox) _xmppctl_words "--mark-read $global" ;;
-        log) _xmppctl_words "--number --since -n $global" ;;
+        log) _xmppctl_words "--number --since --grep -n -g $global" ;;
         receive) _xmppctl_words "--consumer --follow --from --exec --from-start -f $global" ;;
         wait) _xmppctl_words "--for $global" ;;
         watch) _xmppctl_words "--since --kinds $global" ;;
@@ -57,7 +57,7 @@ _xmppctl_value() {
         --kinds) _xmppctl_words 'message state read trust request reach' ;;
         --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify' ;;
         --from|--to|--contact) _xmppctl_peers ;;
-        --timeout|--expires|--token|--number|-n|--since|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
+        --timeout|--expires|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
         *) return 1 ;;
     esac
 }

@@ -17,11 +17,11 @@
 #define STRANGERS_MIN 1
 #define STRANGERS_MAX 1024
 #define CANDIDATES_MAX 8
-#define EARSHOT_API_MINOR 2
+#define EARSHOT_API_MINOR 3
 
 static const char *const features[] = {
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
-  "audit", "trust-links", "verification", "trust-roots", NULL,
+  "audit", "trust-links", "verification", "trust-roots", "search", NULL,
 };
 
 static gboolean

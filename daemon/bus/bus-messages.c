@@ -505,7 +505,8 @@ list_log (BusCall *call, GVariant *args)
 {
   g_autoptr (GVariant) filter = NULL;
   g_auto (GStrv) kinds = NULL;
-  const BusOption table[] = { { "kinds", "as", &kinds }, { NULL, NULL, NULL } };
+  g_autofree char *words = NULL;
+  const BusOption table[] = { { "kinds", "as", &kinds }, { "words", "s", &words }, { NULL, NULL, NULL } };
   const char *path;
   GError *error = NULL;
   guint32 contact = 0;
@@ -516,6 +517,10 @@ list_log (BusCall *call, GVariant *args)
   if (!bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error)
       || !check_conversation (call->window, path, &contact, &error))
     bus_call_take_error (call, error);
+  else if (words != NULL && kinds != NULL && !g_strv_contains ((const char *const *) kinds, "message"))
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "words are in messages, which kinds leaves out");
+  else if (words != NULL)
+    history_search (call->window->rooms.history, contact, before, cap_limit (limit), words, on_listed, call);
   else
     history_list (call->window->rooms.history, contact, before, cap_limit (limit), (const char *const *) kinds,
                   on_listed, call);

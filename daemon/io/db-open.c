@@ -136,30 +136,35 @@ list_schema (sqlite3 *handle)
   return code == SQLITE_DONE ? g_steal_pointer (&set) : NULL;
 }
 
-/* Is everything there that our steps made up to `version`? Compared with what they make in memory; more is no harm. */
-static gboolean
-has_schema (sqlite3 *handle, const DbSchema *schema, guint version)
+/* Is everything there that our steps made up to `version`? Compared with what they make in memory; more is no harm. Where
+ * this SQLite can not even make it (built without FTS5), that says nothing about the file. */
+static Opened
+check_schema (sqlite3 *handle, const char *path, const DbSchema *schema, guint version, GError **error)
 {
   g_autoptr (GHashTable) want = NULL;
   g_autoptr (GHashTable) have = NULL;
   sqlite3 *model = NULL;
   GHashTableIter iter;
   gpointer line;
-  gboolean same = FALSE;
+  gboolean same = TRUE;
 
   if (sqlite3_open_v2 (":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK
       && climb (model, schema, 0, version, NULL) == OPENED)
     want = list_schema (model);
   sqlite3_close (model);
-  have = list_schema (handle);
-  if (want != NULL && have != NULL)
+  if (want == NULL)
     {
-      same = TRUE;
-      g_hash_table_iter_init (&iter, want);
-      while (same && g_hash_table_iter_next (&iter, &line, NULL))
-        same = g_hash_table_contains (have, line);
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_UNSUPPORTED, "%s: this SQLite lacks what its tables need", path);
+      return FOREIGN;
     }
-  return same;
+  have = list_schema (handle);
+  g_hash_table_iter_init (&iter, want);
+  while (same && g_hash_table_iter_next (&iter, &line, NULL))
+    same = have != NULL && g_hash_table_contains (have, line);
+  if (same)
+    return OPENED;
+  g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s: tables are missing", path);
+  return DAMAGED;
 }
 
 /* Makes the file private and looks at it before SQLite does: opening is not allowed to change a stranger's file. */
@@ -250,12 +255,7 @@ identify (sqlite3 *handle, const char *path, const DbSchema *schema, guint *vers
   if (user == 0)
     return OPENED;
   result = check_pages (handle, error);
-  if (result == OPENED && !has_schema (handle, schema, *version))
-    {
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s: tables are missing", path);
-      result = DAMAGED;
-    }
-  return result;
+  return result == OPENED ? check_schema (handle, path, schema, *version, error) : result;
 }
 
 static void

@@ -125,7 +125,7 @@ work_delete (sqlite3 *handle, gpointer data, GError **error)
   while (g_hash_table_iter_next (&iter, &contact, NULL))
     if (!history_recount_in_job (handle, GPOINTER_TO_UINT (contact), error))
       return FALSE;
-  return TRUE;
+  return history_unindex_in_job (handle, UNINDEX_MAX, NULL, error);
 }
 
 void
@@ -167,6 +167,7 @@ history_delete_contact (History *history, guint32 contact, DoneFunc done, gpoint
   job->contact = contact;
   job->report.done = done;
   db_submit (history->db, TRUE, work_delete_contact, job_done, job, job_free);
+  history_index (history, NULL, NULL);
 }
 
 /* --- moving --------------------------------------------------------------- */

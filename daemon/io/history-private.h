@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Between history.c (what comes in, opening), history-read.c (what is asked) and history-keep.c (deleting, consumers,
- * reading state). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
+ * Between history.c (what comes in, opening), history-read.c (what is asked), history-search.c (what is looked for) and
+ * history-keep.c (deleting, consumers, reading state). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
  */
 #pragma once
 
@@ -70,10 +70,17 @@ void job_done_entries (gpointer job, const GError *error);
   "seq, time, kind, contact, id, direction, insecure, sent_time, key, trust, thread, reply_to, state, reason, body"
 /* A row, checked; NULL: not sane. */
 LogEntry *log_entry_read (sqlite3_stmt *stmt);
+#define ANSWER_BYTES_MAX (1000 * 1000) /* of 1 MiB, which the bus message has for all of it */
+/* What an entry takes of that. */
+gsize log_entry_bytes (const LogEntry *entry);
+guint history_clamp_limit (guint limit);
 gboolean kind_from_string (const char *text, Kind *kind);
 /* FALSE: a word that is no kind. NULL or empty means all. */
 gboolean kinds_from_strings (const char *const *words, guint *kinds);
 
+/* Takes out of the index what was deleted or changed since, at most `limit` texts; *left (may be NULL): there may be more. */
+#define UNINDEX_MAX 1000
+gboolean history_unindex_in_job (sqlite3 *handle, int limit, gboolean *left, GError **error);
 /* Counts a conversation's unread messages anew. */
 gboolean history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error);
 /* Highest seq ever given. */

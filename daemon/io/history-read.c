@@ -10,12 +10,11 @@
 #include <string.h>
 
 #define ANSWER_ENTRIES_MAX 1000
-#define ANSWER_BYTES_MAX (1000 * 1000) /* of 1 MiB, which the bus message has for all of it */
 #define ENTRY_BYTES 512                /* keys, types and numbers of one entry on the bus, generously */
 #define SEEN_EVERY (G_TIME_SPAN_HOUR)  /* how exactly a consumer's last_seen is kept */
 
-static gsize
-entry_bytes (const LogEntry *entry)
+gsize
+log_entry_bytes (const LogEntry *entry)
 {
   const char *const texts[] = { entry->id, entry->body, entry->trust, entry->thread, entry->reply_to, entry->state, entry->reason };
   gsize bytes = ENTRY_BYTES;
@@ -42,7 +41,7 @@ collect (sqlite3 *handle, sqlite3_stmt *stmt, Job *job, GError **error)
       entry = log_entry_read (stmt);
       if (entry == NULL)
         continue;
-      bytes += entry_bytes (entry);
+      bytes += log_entry_bytes (entry);
       if (job->items->len >= job->limit || (job->items->len > 0 && bytes > ANSWER_BYTES_MAX))
         {
           job->more = TRUE;
@@ -54,8 +53,8 @@ collect (sqlite3 *handle, sqlite3_stmt *stmt, Job *job, GError **error)
   return FALSE;
 }
 
-static guint
-clamp_limit (guint limit)
+guint
+history_clamp_limit (guint limit)
 {
   return limit == 0 || limit > ANSWER_ENTRIES_MAX ? ANSWER_ENTRIES_MAX : limit;
 }
@@ -91,7 +90,7 @@ history_list (History *history, guint32 contact, guint64 before, guint limit, co
 
   job->contact = contact;
   job->seq = before;
-  job->limit = clamp_limit (limit);
+  job->limit = history_clamp_limit (limit);
   if (!kinds_from_strings (kinds, &job->kinds))
     job->kinds = 0;
   job->report.entries = done;
@@ -189,7 +188,7 @@ history_fetch (History *history, const char *consumer, guint limit, guint32 cont
   Job *job = job_new (user);
 
   job->name = g_strdup (consumer);
-  job->limit = clamp_limit (limit);
+  job->limit = history_clamp_limit (limit);
   job->contact = contact;
   job->now = g_get_real_time ();
   if (!kinds_from_strings (kinds, &job->kinds))

@@ -10,7 +10,7 @@
  * seen      ids whose log row is gone (deleted, pruned) and that may still be sent again.
  * aside     messages of strangers, until the user decides.
  * outbox    what is owed (outbox.c); text and threading are in its log row. token: what Send was told to do once.
- * meta      tail: the seq below which retention may have taken entries.
+ * meta      tail: the seq below which retention may have taken entries. indexed, unmerged: see step_search.
  */
 #include "earshot-config.h"
 
@@ -41,7 +41,21 @@ static const char step_1[] =
   "CREATE TABLE token (contact INTEGER NOT NULL, token TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL,"
   " time INTEGER NOT NULL, PRIMARY KEY (contact, token)) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = { step_1 };
+/* The words of messages (history-search.c). Only the terms are here, the text stays in `log`. An entry is in it when its
+ * number is not above meta 'indexed'. A trigger may not write to the index (trusted_schema is off), so that what leaves it,
+ * or has another text now, is put down in `log_text_gone` with the text the index knows. What leaves an FTS5 index stays in
+ * its pages as a word until they are merged: 'unmerged' says that they are to be. */
+#define IN_INDEX "old.kind = 0 AND old.seq <= (SELECT value FROM meta WHERE name = 'indexed')"
+#define PUT_DOWN "BEGIN INSERT OR IGNORE INTO log_text_gone (seq, body) VALUES (old.seq, old.body); END;"
+
+static const char step_search[] =
+  "CREATE VIRTUAL TABLE log_text USING fts5 (body, content='log', content_rowid='seq', columnsize=0,"
+  " tokenize='unicode61 remove_diacritics 2');"
+  "CREATE TABLE log_text_gone (seq INTEGER PRIMARY KEY, body TEXT) STRICT;"
+  "CREATE TRIGGER log_text_deleted AFTER DELETE ON log WHEN " IN_INDEX " " PUT_DOWN
+  "CREATE TRIGGER log_text_changed AFTER UPDATE OF body ON log WHEN " IN_INDEX " " PUT_DOWN;
+
+static const char *const steps[] = { step_1, step_search };
 
 const DbSchema messages_schema = {
   .steps = steps,

@@ -77,6 +77,15 @@ void history_list (History *history, guint32 contact, guint64 before, guint limi
 void history_fetch (History *history, const char *consumer, guint limit, guint32 contact, const char *const *kinds,
                     HistoryEntries done, gpointer user);  /* oldest first after the cursor; NOT_FOUND, CURSOR_EXPIRED. `last`: what
                                                              to ack; without `more` that is the head, whatever the filter left out */
+/* Messages with all of `words` in their body, newest first below `before`; INVALID_ARGUMENT for none, or more than this. Words
+ * are words, not parts of them: no case, no accents, no operators; what has punctuation inside is a phrase. Brings the index up to
+ * date first, which in the first minute after an upgrade of a long log takes its time, in small jobs. */
+#define HISTORY_WORDS_MAX 512 /* bytes */
+#define HISTORY_WORDS_N 16
+void history_search (History *history, guint32 contact, guint64 before, guint limit, const char *words,
+                     HistoryEntries done, gpointer user);
+/* Only that: for when nobody waits. */
+void history_index (History *history, DoneFunc done, gpointer user);
 /* The message with that id; NULL entry and NOT_FOUND. An id both sent and received gives the newest. */
 typedef void (*HistoryGot) (gpointer user, const LogEntry *entry, const GError *error);
 void history_get (History *history, const char *id, HistoryGot done, gpointer user);

@@ -263,7 +263,12 @@ class Mock:
         return [e for e in self.log if conversation in ("/", e[3]) and (kinds is None or e[2] in kinds) and e[0] >= self.retained]
 
     def do_List(self, _path, conversation, before, limit, options):
+        words = options.pop("words", None)
+        if words is not None and not words.strip():
+            raise Failure("InvalidArgument", "no words")
         found = [e for e in reversed(self.select(conversation, options)) if before == 0 or e[0] < before]
+        if words is not None:
+            found = [e for e in found if set(words.lower().split()) <= set(e[5]["body"].unpack().lower().split())]
         return variant("(a(txsosa{sv})b)", ([tuple(e) for e in found[:limit]], len(found) > limit))
 
     def do_Fetch(self, _path, consumer, limit, options):

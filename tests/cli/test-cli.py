@@ -228,6 +228,16 @@ def _():
     expect(len(run("log", "juliet", "--since", "2026-01-05T10:02:13Z", "--json").lines()) == 2, "--since a time")
 
 
+@test("/log/grep-looks-for-words")
+def _():
+    expect([l["id"] for l in run("log", "juliet", "--grep", "you HELLO", "--json").lines()] == ["m3"], "of one peer")
+    result = run("log", "--grep", "hi", "-n", "1")
+    expect("hi" in result.out, result)
+    expect(F.called("List")[-1][2][0] == "/", F.called("List"))
+    expect("nothing with these words" in run("log", "juliet", "-g", "harbour").err, "nothing found")
+    expect("InvalidArgument" in run("log", "juliet", "--grep", " ", "--json", code=2).err, "no words")
+
+
 @test("/log/a-body-cannot-pretend-to-be-a-line-of-ours")
 def _():
     rows = run("log", "juliet").out.splitlines()
