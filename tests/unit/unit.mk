@@ -120,6 +120,12 @@ tests_unit_test_link_SOURCES = tests/unit/test-link.c tests/unit/test-link.h tes
 tests_unit_test_link_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_link_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-old-files
+tests_unit_test_old_files_SOURCES = tests/unit/test-old-files.c tests/unit/history-helper.h tests/unit/store-helper.h
+tests_unit_test_old_files_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_old_files_LDADD = $(io_libs)
+EXTRA_DIST += tests/unit/old/messages-1.sql tests/unit/old/trust-1.sql tests/unit/old/trust-2.sql tests/unit/old/trust-3.sql
+
 unit_tests += tests/unit/test-outbox
 tests_unit_test_outbox_SOURCES = tests/unit/test-outbox.c tests/unit/store-helper.h
 tests_unit_test_outbox_CPPFLAGS = $(unit_cppflags)
