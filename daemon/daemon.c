@@ -464,14 +464,26 @@ daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
   return TRUE;
 }
 
+static void
+on_pruned (gpointer user, guint64 tail, const GError *error)
+{
+  Daemon *daemon = user;
+
+  if (error == NULL)
+    delivery_set_tail (daemon->delivery, tail);
+  else if (!g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_CANCELLED))
+    log_warn ("store", "tidying failed: %s", error->message);
+}
+
 static gboolean
 on_prune_time (gpointer user)
 {
   Daemon *daemon = user;
+  const HistoryLimits limits = { .entries = daemon->config->history_max, .bytes = daemon->config->history_mib << 20,
+                                 .days = (guint) daemon->config->history_days };
 
   review_certificate (daemon);
-  history_prune (daemon->history, g_get_real_time (), daemon->config->history_max, NULL, NULL);
-  history_index (daemon->history, NULL, NULL);
+  history_prune (daemon->history, g_get_real_time (), &limits, on_pruned, daemon);
   return G_SOURCE_CONTINUE;
 }
 
@@ -519,6 +531,8 @@ daemon_free (Daemon *daemon)
     return;
   if (daemon->prune_source != 0)
     g_source_remove (daemon->prune_source);
+  if (daemon->history != NULL)
+    history_stop (daemon->history);
   /* What was accepted is committed and answered while those who asked still stand. */
   if (daemon->worker != NULL)
     db_worker_flush (daemon->worker);

@@ -249,6 +249,18 @@ set_history_max (Config *config, const char *value, char **reason)
   return set_number (&config->history_max, value, G_MAXINT32, reason);
 }
 
+static gboolean
+set_history_mib (Config *config, const char *value, char **reason)
+{
+  return set_number (&config->history_mib, value, G_MAXINT32, reason);
+}
+
+static gboolean
+set_history_days (Config *config, const char *value, char **reason)
+{
+  return set_number (&config->history_days, value, 36500, reason);
+}
+
 static const struct { const char *key; Setter set; } keys[] = {
   { "bus", set_bus },
   { "data-dir", set_data_dir },
@@ -266,6 +278,8 @@ static const struct { const char *key; Setter set; } keys[] = {
   { "allow-loopback", set_allow_loopback },
   { "idle-close", set_idle_close },
   { "history-max", set_history_max },
+  { "history-mib", set_history_mib },
+  { "history-days", set_history_days },
 };
 
 static gboolean

@@ -26,7 +26,9 @@ typedef struct {
   gboolean verbose;
   gboolean allow_loopback; /* test switch: dial loopback targets (1.7) */
   guint idle_close_s;   /* close a stream idle that long, default 600; 0 = never */
-  guint64 history_max;  /* newest messages kept per conversation, default 0 = no limit */
+  guint64 history_max;  /* newest entries kept per conversation, default 0 = no limit */
+  guint64 history_mib;  /* so much of each, default 0 = no limit */
+  guint64 history_days; /* nothing older, default 0 = no limit */
 } Config;
 
 /* Defaults; then the file, when it exists (`required`: it must). */

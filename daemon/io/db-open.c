@@ -21,6 +21,7 @@
 #define HEADER_MAGIC "SQLite format 3" /* with its NUL: 16 bytes */
 #define HEADER_APPLICATION_ID 68
 #define ROW_BYTES_MAX (4 * 1024 * 1024)
+#define REMAKE_PAGES_MAX 2048 /* 8 MiB */
 
 typedef enum {
   OPENED,
@@ -272,6 +273,21 @@ harden (sqlite3 *handle)
   sqlite3_db_config (handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
 
+/* Free pages go back by and by (PRAGMA incremental_vacuum), which a file has to be made for. One of an earlier release is made anew
+ * for it where that takes no time; where it would, its free pages are only used again. A disk without the room for it is no
+ * reason not to open. */
+static void
+adopt_vacuum (sqlite3 *handle)
+{
+  gint64 mode = 0, pages = 0;
+
+  if (read_int (handle, "PRAGMA auto_vacuum", &mode, NULL) != OPENED || mode == 2
+      || read_int (handle, "PRAGMA page_count", &pages, NULL) != OPENED || pages > REMAKE_PAGES_MAX)
+    return;
+  if (run_sql (handle, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM", NULL) != OPENED)
+    log_debug ("store", "%s", "no room to make the file anew");
+}
+
 static Opened
 open_once (const char *path, const DbSchema *schema, sqlite3 **out, GError **error)
 {
@@ -302,12 +318,15 @@ open_once (const char *path, const DbSchema *schema, sqlite3 **out, GError **err
   if (result == OPENED)
     {
       sqlite3_db_config (handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-      result = run_sql (handle, "PRAGMA journal_mode=WAL", error);
+      result = run_sql (handle, version == 0 ? "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL" : "PRAGMA journal_mode=WAL",
+                        error);
     }
   if (result == OPENED)
     result = run_sql (handle, after, error);
   if (result == OPENED)
     result = climb (handle, schema, version, schema->n_steps, error);
+  if (result == OPENED)
+    adopt_vacuum (handle);
   if (result != OPENED)
     sqlite3_close (handle);
   else

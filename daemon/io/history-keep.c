@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What is kept and for whom: deleting, retention, consumers' cursors, reading state.
+ * What is kept and for whom: deleting, consumers' cursors, reading state.
  */
 #include "earshot-config.h"
 
@@ -11,14 +11,9 @@
 
 #define CONSUMERS_MAX 256
 #define CONSUMER_NAME_MAX 64
-#define DAYS_30 (30 * G_TIME_SPAN_DAY)
-#define SEEN_KEPT 10000   /* docs/protocol.md 4.1: (contact, id) kept >= 30 days and >= 10 000 ids */
-#define PRUNE_MAX 20000   /* entries a run: the writer has other things to do */
-#define OWED "(kind = 0 AND direction = 1 AND state IN ('queued', 'held'))"
 
-/* Runs a statement whose parameters are numbers. */
-static gboolean
-run_numbers (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, GError **error)
+gboolean
+history_run_numbers (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, GError **error)
 {
   sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
 
@@ -29,9 +24,8 @@ run_numbers (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int
   return db_step_done (handle, stmt, error);
 }
 
-/* The first column of the only row; `otherwise` without a row or for NULL. */
-static gboolean
-ask_number (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, gint64 otherwise, gint64 *value, GError **error)
+gboolean
+history_ask_number (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, gint64 otherwise, gint64 *value, GError **error)
 {
   sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
   gboolean row;
@@ -53,7 +47,7 @@ history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error)
                             " log.contact = ?1 AND seq > conversation.read_seq AND kind = 0 AND direction = 0)"
                             " WHERE contact = ?1";
 
-  return run_numbers (handle, sql, (gint64[]){ contact }, 1, error);
+  return history_run_numbers (handle, sql, (gint64[]){ contact }, 1, error);
 }
 
 /* --- deleting ------------------------------------------------------------- */
@@ -136,6 +130,7 @@ history_delete (History *history, const char *const *ids, DoneFunc done, gpointe
   job->ids = ids != NULL ? g_strdupv ((char **) ids) : g_new0 (char *, 1);
   job->report.done = done;
   db_submit (history->db, TRUE, work_delete, job_done, job, job_free);
+  history_tidy_soon (history);
 }
 
 static gboolean
@@ -154,7 +149,7 @@ work_delete_contact (sqlite3 *handle, gpointer data, GError **error)
   if (job->contact == 0)
     return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "no contact");
   for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
-    if (!run_numbers (handle, sql[i], (gint64[]){ job->contact }, 1, error))
+    if (!history_run_numbers (handle, sql[i], (gint64[]){ job->contact }, 1, error))
       return FALSE;
   return outbox_drop_in_job (handle, job->contact, error);
 }
@@ -168,6 +163,7 @@ history_delete_contact (History *history, guint32 contact, DoneFunc done, gpoint
   job->report.done = done;
   db_submit (history->db, TRUE, work_delete_contact, job_done, job, job_free);
   history_index (history, NULL, NULL);
+  history_tidy_soon (history);
 }
 
 /* --- moving --------------------------------------------------------------- */
@@ -189,7 +185,7 @@ merge_conversations (sqlite3 *handle, guint32 from, guint32 to, GError **error)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
-    if (!run_numbers (handle, sql[i], (gint64[]){ from, to }, 2, error))
+    if (!history_run_numbers (handle, sql[i], (gint64[]){ from, to }, 2, error))
       return FALSE;
   return history_recount_in_job (handle, to, error);
 }
@@ -210,7 +206,7 @@ work_move (sqlite3 *handle, gpointer data, GError **error)
   if (job->contact == 0 || job->other == 0 || job->other > CONTACT_ID_MAX)
     return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "no contact");
   for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
-    if (!run_numbers (handle, sql[i], (gint64[]){ job->contact, job->other }, 2, error))
+    if (!history_run_numbers (handle, sql[i], (gint64[]){ job->contact, job->other }, 2, error))
       return FALSE;
   return merge_conversations (handle, job->contact, job->other, error)
          && outbox_move_in_job (handle, job->contact, job->other, error);
@@ -268,7 +264,7 @@ work_create_consumer (sqlite3 *handle, gpointer data, GError **error)
     return FALSE;
   if (found)
     return TRUE;
-  if (!ask_number (handle, "SELECT count(*) FROM consumer", NULL, 0, 0, &count, error))
+  if (!history_ask_number (handle, "SELECT count(*) FROM consumer", NULL, 0, 0, &count, error))
     return FALSE;
   if (count >= CONSUMERS_MAX)
     return job_refuse (job, EARSHOT_ERROR_QUOTA_EXCEEDED, "too many consumers");
@@ -451,7 +447,7 @@ work_mark_read (sqlite3 *handle, gpointer data, GError **error)
   if (seq <= read)
     return TRUE;
   job->last = seq;
-  if (!run_numbers (handle, "UPDATE conversation SET read_seq = ?2 WHERE contact = ?1",
+  if (!history_run_numbers (handle, "UPDATE conversation SET read_seq = ?2 WHERE contact = ?1",
                     (gint64[]){ job->contact, (gint64) seq }, 2, error)
       || !history_recount_in_job (handle, job->contact, error))
     return FALSE;
@@ -517,118 +513,4 @@ history_set_conversation (History *history, guint32 contact, gboolean muted, con
   job->name = g_strdup (require != NULL ? require : "");
   job->report.done = done;
   db_submit (history->db, TRUE, work_set_conversation, job_done, job, job_free);
-}
-
-/* --- retention ------------------------------------------------------------ */
-
-/* Contacts (and 0, entries of nobody) whose number `static_sql` counts above ?1. */
-static GArray *
-list_contacts_above (sqlite3 *handle, const char *static_sql, gint64 limit, GError **error)
-{
-  g_autoptr (GArray) contacts = g_array_new (FALSE, FALSE, sizeof (gint64));
-  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
-  gboolean row;
-
-  if (stmt == NULL)
-    return NULL;
-  sqlite3_bind_int64 (stmt, 1, limit);
-  while (db_step_row (handle, stmt, &row, error))
-    {
-      gint64 contact;
-
-      if (!row)
-        return g_steal_pointer (&contacts);
-      contact = sqlite3_column_int64 (stmt, 0);
-      g_array_append_val (contacts, contact);
-    }
-  return NULL;
-}
-
-/* Takes the oldest entries of one conversation, at most *budget, none above `slowest`. */
-static gboolean
-prune_log (sqlite3 *handle, gint64 contact, gint64 keep, gint64 slowest, gint64 *budget, gint64 *tail, GError **error)
-{
-  static const char cut[] = "SELECT seq FROM log INDEXED BY log_contact WHERE contact = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2";
-  static const char upper[] = "SELECT max(seq) FROM (SELECT seq FROM log INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2"
-                              " AND NOT " OWED " ORDER BY seq LIMIT ?3)";
-  static const char remember[] = "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log"
-                                 " INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2 AND kind = 0 AND direction = 0"
-                                 " AND id <> ''";
-  static const char drop[] = "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2 AND NOT " OWED;
-  gint64 last;
-
-  if (!ask_number (handle, cut, (gint64[]){ contact, keep }, 2, 0, &last, error)
-      || !ask_number (handle, upper, (gint64[]){ contact, MIN (last, slowest), *budget }, 3, 0, &last, error))
-    return FALSE;
-  if (last <= 0)
-    return TRUE;
-  if (!run_numbers (handle, remember, (gint64[]){ contact, last }, 2, error)
-      || !run_numbers (handle, drop, (gint64[]){ contact, last }, 2, error))
-    return FALSE;
-  *budget -= sqlite3_changes (handle);
-  *tail = MAX (*tail, last + 1);
-  return contact == 0 || history_recount_in_job (handle, (guint32) contact, error);
-}
-
-static gboolean
-prune_logs (sqlite3 *handle, gint64 now, guint64 keep, GError **error)
-{
-  g_autoptr (GArray) contacts = NULL;
-  gint64 slowest, budget = PRUNE_MAX, tail = 0;
-  guint64 old_tail;
-
-  /* Retention never passes the slowest consumer seen in the last 30 days. */
-  if (!ask_number (handle, "SELECT min(cursor) FROM consumer WHERE last_seen > ?1", (gint64[]){ now - DAYS_30 }, 1,
-                   G_MAXINT64, &slowest, error))
-    return FALSE;
-  contacts = list_contacts_above (handle, "SELECT contact FROM log INDEXED BY log_contact GROUP BY contact HAVING count(*) > ?1",
-                                  (gint64) MIN (keep, (guint64) G_MAXINT64), error);
-  if (contacts == NULL || !history_tail_in_job (handle, &old_tail, error))
-    return FALSE;
-  for (guint i = 0; i < contacts->len && budget > 0; i++)
-    if (!prune_log (handle, g_array_index (contacts, gint64, i), (gint64) keep, slowest, &budget, &tail, error))
-      return FALSE;
-  if (tail <= (gint64) old_tail)
-    return TRUE;
-  return run_numbers (handle, "INSERT OR REPLACE INTO meta (name, value) VALUES ('tail', ?1)", &tail, 1, error);
-}
-
-static gboolean
-prune_seen (sqlite3 *handle, gint64 now, GError **error)
-{
-  static const char drop[] = "DELETE FROM seen WHERE contact = ?1 AND time < ?2 AND seq <"
-                             " (SELECT seq FROM seen WHERE contact = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?3)";
-  static const char drop_gone[] = "DELETE FROM seen WHERE time < ?1"
-                                  " AND contact NOT IN (SELECT contact FROM conversation)";
-  g_autoptr (GArray) contacts = list_contacts_above (handle, "SELECT contact FROM seen GROUP BY contact HAVING count(*) > ?1",
-                                                     SEEN_KEPT, error);
-
-  if (contacts == NULL)
-    return FALSE;
-  for (guint i = 0; i < contacts->len; i++)
-    if (!run_numbers (handle, drop, (gint64[]){ g_array_index (contacts, gint64, i), now - DAYS_30, SEEN_KEPT - 1 }, 3, error))
-      return FALSE;
-  return run_numbers (handle, drop_gone, (gint64[]){ now - DAYS_30 }, 1, error);
-}
-
-static gboolean
-work_prune (sqlite3 *handle, gpointer data, GError **error)
-{
-  Job *job = data;
-
-  job_reset (job);
-  if (job->max > 0 && !prune_logs (handle, job->now, job->max, error))
-    return FALSE;
-  return prune_seen (handle, job->now, error);
-}
-
-void
-history_prune (History *history, gint64 now, guint64 max_per_contact, DoneFunc done, gpointer user)
-{
-  Job *job = job_new (user);
-
-  job->now = now;
-  job->max = MIN (max_per_contact, (guint64) G_MAXINT32);
-  job->report.done = done;
-  db_submit (history->db, TRUE, work_prune, job_done, job, job_free);
 }

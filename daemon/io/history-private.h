@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Between history.c (what comes in, opening), history-read.c (what is asked), history-search.c (what is looked for) and
- * history-keep.c (deleting, consumers, reading state). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
+ * Between history.c (what comes in, opening), history-read.c (what is asked), history-search.c (what is looked for),
+ * history-keep.c (deleting, consumers, reading state) and history-upkeep.c (retention). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
  */
 #pragma once
 
@@ -13,6 +13,8 @@ extern const DbSchema messages_schema;
 struct _History
 {
   Db *db;
+  guint tidy_source;
+  gboolean stopping;
 };
 
 /* How kinds are written to disk; never renumbered. 5 to 7 are kept for edit, retract and transfer. */
@@ -56,6 +58,8 @@ typedef struct
 
 Job *job_new (gpointer user);
 void job_free (gpointer job);
+/* Between two jobs of a long story: is it to end here? */
+gboolean history_is_stopping (History *history, GError **error);
 /* Clears the results: first line of each work function. */
 void job_reset (Job *job);
 /* Says no without failing the transaction; nothing has been changed. Returns TRUE. */
@@ -78,6 +82,18 @@ gboolean kind_from_string (const char *text, Kind *kind);
 /* FALSE: a word that is no kind. NULL or empty means all. */
 gboolean kinds_from_strings (const char *const *words, guint *kinds);
 
+/* Runs a statement whose parameters are numbers. */
+gboolean history_run_numbers (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, GError **error);
+/* The first column of the only row; `otherwise` without a row or for NULL. */
+gboolean history_ask_number (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, gint64 otherwise, gint64 *value,
+                             GError **error);
+/* The time that ages are told by: `now`, unless the clock leapt (history-clock.c). `look`: remembers what the clock says. */
+gboolean history_clock_in_job (sqlite3 *handle, gint64 now, gboolean look, gint64 *age, GError **error);
+/* An entry that retention must leave. */
+#define OWED "(kind = 0 AND direction = 1 AND state IN ('queued', 'held'))"
+/* What was deleted leaves its last traces, in a minute: a row of deletions is tidied up behind once. */
+#define TIDY_AFTER_S 60
+void history_tidy_soon (History *history);
 /* Takes out of the index what was deleted or changed since, at most `limit` texts; *left (may be NULL): there may be more. */
 #define UNINDEX_MAX 1000
 gboolean history_unindex_in_job (sqlite3 *handle, int limit, gboolean *left, GError **error);

@@ -285,6 +285,7 @@ work_look (sqlite3 *handle, gpointer data, GError **error)
 static void
 done_look (gpointer data, const GError *error)
 {
+  g_autoptr (GError) stopping = NULL;
   Search *search = data;
 
   if (error == NULL)
@@ -294,22 +295,23 @@ done_look (gpointer data, const GError *error)
       search->bytes = search->next_bytes;
       search->more = search->next_more;
       g_ptr_array_extend_and_steal (search->items, g_steal_pointer (&search->found));
-      if (!search->finished)
+      if (!search->finished && !history_is_stopping (search->history, &stopping))
         {
           db_submit (search->history->db, FALSE, work_look, done_look, search, NULL);
           return;
         }
     }
-  search_report (search, error);
+  search_report (search, stopping != NULL ? stopping : error);
 }
 
 static void
 done_index (gpointer data, const GError *error)
 {
+  g_autoptr (GError) stopping = NULL;
   Search *search = data;
 
-  if (error != NULL)
-    search_report (search, error);
+  if (error != NULL || (!search->caught_up && history_is_stopping (search->history, &stopping)))
+    search_report (search, stopping != NULL ? stopping : error);
   else if (!search->caught_up)
     db_submit (search->history->db, TRUE, work_index, done_index, search, NULL);
   else if (search->query != NULL)

@@ -174,11 +174,30 @@ history_open (DbWorker *worker, const char *path, char **set_aside, GError **err
 }
 
 void
+history_stop (History *history)
+{
+  history->stopping = TRUE;
+}
+
+gboolean
+history_is_stopping (History *history, GError **error)
+{
+  if (history->stopping)
+    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_CANCELLED, "store: closing");
+  return history->stopping;
+}
+
+void
 history_close (History *history)
 {
   if (history == NULL)
     return;
+  if (history->tidy_source != 0)
+    g_source_remove (history->tidy_source);
+  history->tidy_source = 0;
   db_close (history->db);
+  if (history->tidy_source != 0) /* a report of the last moment */
+    g_source_remove (history->tidy_source);
   g_free (history);
 }
 

@@ -40,6 +40,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LogEntry, log_entry_free)
 typedef struct _History History;
 
 History *history_open (DbWorker *worker, const char *path, char **set_aside, GError **error);
+/* Before the end: searches and tidying report CANCELLED after the job that runs, instead of going on with the next. */
+void history_stop (History *history);
 void history_close (History *history);
 Db *history_get_db (History *history);
 
@@ -124,6 +126,13 @@ gboolean history_load_conversations (History *history, GArray **rows, guint64 *h
 typedef void (*HistoryRead) (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error);
 void history_mark_read (History *history, guint32 contact, guint64 seq, HistoryRead done, gpointer user);
 void history_set_conversation (History *history, guint32 contact, gboolean muted, const char *require, DoneFunc done, gpointer user);
-/* Drops seen-ids past their time and, oldest first, the entries of a conversation beyond `max_per_contact` (0 = no limit),
- * never what a consumer seen in the last 30 days has not acked nor what is owed; cheap, run once a day and at start. */
-void history_prune (History *history, gint64 now, guint64 max_per_contact, DoneFunc done, gpointer user);
+/* Once a day and at start, in small jobs: drops, oldest first, the entries beyond the limits (0 = none; each conversation by itself),
+ * never what is owed nor what a consumer seen in the last 30 days has not acked; forgets seen-ids past their time; brings the index
+ * up to date; gives space back. A clock that leapt makes nothing old (history-clock.c). */
+typedef struct {
+  guint64 entries;         /* newest kept per conversation */
+  guint64 bytes;           /* of bodies and 64 for each entry, per conversation */
+  guint days;
+} HistoryLimits;
+/* Reports the lowest number that a consumer can still ask for. */
+void history_prune (History *history, gint64 now, const HistoryLimits *limits, HistoryAppended done, gpointer user);

@@ -5,7 +5,7 @@
  */
 #include "earshot-config.h"
 
-#include "daemon/io/history.h"
+#include "daemon/io/history-private.h"
 #include "daemon/io/outbox-private.h"
 
 #define MARKS_MAX 512
@@ -135,12 +135,16 @@ work_expire (sqlite3 *handle, gpointer data, GError **error)
                             " WHERE outbox.expires <= ?1 ORDER BY outbox.seq";
   g_autoptr (GArray) list = NULL;
   Owing *owing = data;
-  sqlite3_stmt *stmt = db_prepare (handle, due, error);
+  sqlite3_stmt *stmt;
+  gint64 age;
 
   owing_reset (owing);
+  if (!history_clock_in_job (handle, owing->now, TRUE, &age, error))
+    return FALSE;
+  stmt = db_prepare (handle, due, error);
   if (stmt == NULL)
     return FALSE;
-  sqlite3_bind_int64 (stmt, 1, owing->now);
+  sqlite3_bind_int64 (stmt, 1, age);
   list = read_found (handle, stmt, error);
   if (list == NULL)
     return FALSE;
@@ -153,7 +157,7 @@ work_expire (sqlite3 *handle, gpointer data, GError **error)
         return FALSE;
     }
   owing->count = list->len;
-  return drop_tokens (handle, owing->now, error);
+  return drop_tokens (handle, age, error);
 }
 
 static void

@@ -11,7 +11,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/io/db-values.h"
-#include "daemon/io/history.h"
+#include "daemon/io/history-private.h"
 #include "daemon/io/outbox-private.h"
 
 #define ITEMS_MAX 100000
@@ -103,14 +103,15 @@ static gboolean
 find_token (sqlite3 *handle, Owing *owing, GError **error)
 {
   static const char sql[] = "SELECT seq, id FROM token WHERE contact = ?1 AND token = ?2 AND time > ?3";
-  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+  sqlite3_stmt *stmt;
   gboolean row;
+  gint64 age;
 
-  if (stmt == NULL)
+  if (!history_clock_in_job (handle, owing->now, FALSE, &age, error) || (stmt = db_prepare (handle, sql, error)) == NULL)
     return FALSE;
   sqlite3_bind_int64 (stmt, 1, owing->item->contact);
   db_bind_text (stmt, 2, owing->text);
-  sqlite3_bind_int64 (stmt, 3, owing->now - TOKEN_LIFE);
+  sqlite3_bind_int64 (stmt, 3, age - TOKEN_LIFE);
   if (!db_step_row (handle, stmt, &row, error))
     return FALSE;
   if (row)

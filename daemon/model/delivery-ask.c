@@ -173,6 +173,13 @@ delivery_get_tail (Delivery *delivery)
   return delivery->tail;
 }
 
+void
+delivery_set_tail (Delivery *delivery, guint64 tail)
+{
+  if (delivery->tail != 0) /* 0: the log has never had an entry */
+    delivery->tail = tail;
+}
+
 guint64
 delivery_get_last_seq (Delivery *delivery, Contact *contact)
 {

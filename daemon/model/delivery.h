@@ -68,6 +68,8 @@ guint delivery_get_held (Delivery *delivery, Contact *contact);
 guint delivery_get_unread (Delivery *delivery, Contact *contact);
 guint64 delivery_get_head (Delivery *delivery);
 guint64 delivery_get_tail (Delivery *delivery);
+/* Retention took what is below. */
+void delivery_set_tail (Delivery *delivery, guint64 tail);
 guint64 delivery_get_last_seq (Delivery *delivery, Contact *contact);
 guint64 delivery_get_read_seq (Delivery *delivery, Contact *contact);
 gboolean delivery_get_muted (Delivery *delivery, Contact *contact);

@@ -59,7 +59,7 @@ test_all_keys (void)
 {
   static const char text[] = "# comment\n[earshot]\nbus=system\ndata-dir=/var/lib/x\nname=J\xc3\xbcl\nport=5298\n"
                              "discovery=embedded\ninterfaces=wlan0; eth0 ;\ntrust-mode=strict\nlegacy-policy=ask\nverbose=true\n"
-                             "allow-loopback=true\nidle-close=0\nhistory-max=1000\n"
+                             "allow-loopback=true\nidle-close=0\nhistory-max=1000\nhistory-mib=64\nhistory-days=365\n"
                              "trust-roots=/etc/earshot/site.crt; /srv/b.crt;\ntrust-crls=/etc/earshot/site.crl\n"
                              "identity=pkcs11:token=t;object=me;type=private\npin-file=/home/me/pin\n";
   g_autofree char *path = write_file (text, -1);
@@ -79,6 +79,8 @@ test_all_keys (void)
   g_assert_true (config->verbose && config->allow_loopback);
   g_assert_cmpuint (config->idle_close_s, ==, 0);
   g_assert_cmpuint (config->history_max, ==, 1000);
+  g_assert_cmpuint (config->history_mib, ==, 64);
+  g_assert_cmpuint (config->history_days, ==, 365);
   g_assert_cmpuint (g_strv_length (config->trust_roots), ==, 2);
   g_assert_cmpstr (config->trust_roots[1], ==, "/srv/b.crt");
   g_assert_cmpstr (config->trust_crls[0], ==, "/etc/earshot/site.crl");

@@ -828,10 +828,13 @@ test_move (Fixture *f, gconstpointer unused)
 static void
 prune (Fixture *f, gint64 now, guint64 max)
 {
-  Outcome outcome = { 0 };
+  g_auto (Answer) a = { 0 };
 
-  history_prune (f->history, now, max, outcome_set, &outcome);
-  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  /* As if the daemon had run all the while: a leap of the clock makes nothing old. */
+  sql (f, "DELETE FROM meta WHERE name LIKE 'clock%'");
+  history_prune (f->history, now, &(HistoryLimits){ .entries = max }, on_seq, &a);
+  store_wait (&a.done);
+  g_assert_cmpint (a.code, ==, -1);
 }
 
 static void

@@ -110,6 +110,11 @@ tests_unit_test_history_search_SOURCES = tests/unit/test-history-search.c tests/
 tests_unit_test_history_search_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_history_search_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-history-upkeep
+tests_unit_test_history_upkeep_SOURCES = tests/unit/test-history-upkeep.c tests/unit/history-helper.h tests/unit/store-helper.h
+tests_unit_test_history_upkeep_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_history_upkeep_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-identity
 tests_unit_test_identity_SOURCES = tests/unit/test-identity.c tests/unit/test-certs.h
 tests_unit_test_identity_CPPFLAGS = $(unit_cppflags)
