@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/bus.h"
 #include "cli/ctl.h"
 #include "cli/escape.h"
 #include "cli/out.h"
@@ -17,51 +18,27 @@
   (G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS \
    | G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START)
 
-static char *
-bus_address (Ctl *ctl, GError **error)
-{
-  if (ctl->bus == NULL || g_str_equal (ctl->bus, "session"))
-    return g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SESSION, NULL, error);
-  if (g_str_equal (ctl->bus, "system"))
-    return g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, error);
-  if (!g_dbus_is_address (ctl->bus))
-    {
-      g_set_error (error, CLI_ERROR, CLI_ERROR_USAGE, "--bus takes session, system or a D-Bus address, not %s",
-                   ctl->bus);
-      return NULL;
-    }
-  return g_strdup (ctl->bus);
-}
-
 gboolean
 ctl_connect (Ctl *ctl, GError **error)
 {
   g_autoptr (GError) local = NULL;
-  g_autofree char *address = NULL;
+  g_autofree char *where = NULL;
 
   if (ctl->connection != NULL)
     return TRUE;
-  address = bus_address (ctl, &local);
-  if (address != NULL)
-    ctl->connection = g_dbus_connection_new_for_address_sync (
-      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL,
-      NULL, &local);
+  ctl->connection = bus_open (ctl->bus, &ctl->is_private, &where, &local);
   if (ctl->connection == NULL)
     {
-      if (local->domain == CLI_ERROR)
-        {
-          g_propagate_error (error, g_steal_pointer (&local));
-          return FALSE;
-        }
-      ctl_hint (ctl, "log in to a session that has a bus, set DBUS_SESSION_BUS_ADDRESS, or name the daemon's bus with "
-                     "--bus=ADDRESS");
-      g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "no message bus: %s", local->message);
+      if (local->code != CLI_ERROR_USAGE)
+        ctl_hint (ctl, "start earshotd (without a bus it listens on a socket of its own), set DBUS_SESSION_BUS_ADDRESS, or name its bus with "
+                       "--bus=ADDRESS");
+      g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
   /* GIO ignores SIGPIPE; a pipe that is closed early shall end us as it ends every filter. */
   signal (SIGPIPE, SIG_DFL);
   g_dbus_connection_set_exit_on_close (ctl->connection, FALSE);
-  ctl_trace (ctl, "bus %s, our name %s", address, g_dbus_connection_get_unique_name (ctl->connection));
+  ctl_trace (ctl, "bus %s, our name %s", where, ctl->is_private ? "-" : g_dbus_connection_get_unique_name (ctl->connection));
   return TRUE;
 }
 
@@ -99,7 +76,7 @@ ctl_load (Ctl *ctl, GError **error)
 
   if (!ctl_connect (ctl, error))
     return FALSE;
-  call = g_dbus_message_new_method_call (EARSHOT_NAME, EARSHOT_ROOT, "org.freedesktop.DBus.ObjectManager",
+  call = g_dbus_message_new_method_call (ctl->is_private ? NULL : EARSHOT_NAME, EARSHOT_ROOT, "org.freedesktop.DBus.ObjectManager",
                                          "GetManagedObjects");
   if (ctl->no_autostart)
     g_dbus_message_set_flags (call, G_DBUS_MESSAGE_FLAGS_NO_AUTO_START);
@@ -126,10 +103,10 @@ ctl_load (Ctl *ctl, GError **error)
     ctl->model = model_new ();
   model_load (ctl->model, managed);
   g_free (ctl->owner);
-  ctl->owner = g_strdup (g_dbus_message_get_sender (reply));
-  if (ctl->owner == NULL)
-    ctl->owner = g_strdup (EARSHOT_NAME);
-  ctl_trace (ctl, "daemon %s, version %s", ctl->owner, model_string (ctl->model, EARSHOT_ROOT, "Manager", "Version"));
+  ctl->owner = NULL;
+  if (!ctl->is_private)
+    ctl->owner = g_strdup (g_dbus_message_get_sender (reply) != NULL ? g_dbus_message_get_sender (reply) : EARSHOT_NAME);
+  ctl_trace (ctl, "daemon %s, version %s", ctl->is_private ? "on its own socket" : ctl->owner, model_string (ctl->model, EARSHOT_ROOT, "Manager", "Version"));
   return TRUE;
 }
 

@@ -42,7 +42,8 @@ struct _Ctl {
   char *hint;                    /* goes with the next error */
   /* the daemon; valid after ctl_load() */
   GDBusConnection *connection;
-  char *owner;                   /* unique name that answered: no lookup before further calls */
+  gboolean is_private;           /* there is no bus between us (cli/bus.h) */
+  char *owner;                   /* unique name that answered: no lookup before further calls; NULL on the private socket */
   Model *model;
   gboolean no_autostart;
   struct _Live *live;

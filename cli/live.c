@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cli/bus.h"
 #include "cli/live.h"
 
 struct _Live {
@@ -13,6 +14,7 @@ struct _Live {
   gboolean done, lost;
   guint signals_id, owner_id, timer_id;
   gulong closed_id;
+  GFileMonitor *socket; /* private: the daemon is awaited there */
 };
 typedef struct _Live Live;
 
@@ -122,12 +124,26 @@ on_signal (GDBusConnection *connection, const char *sender, const char *path, co
 }
 
 static void
+come_back (Ctl *ctl)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!ctl_load (ctl, &error))
+    {
+      live_fail (ctl, error);
+      return;
+    }
+  ctl->live->lost = FALSE;
+  ctl_note (ctl, "earshotd is back");
+  ctl->live->handlers.resync (ctl, ctl->live->user);
+}
+
+static void
 on_owner_changed (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
                   const char *member, GVariant *parameters, gpointer user)
 {
   Ctl *ctl = user;
   const char *name, *before, *after;
-  g_autoptr (GError) error = NULL;
 
   if (ctl->live->done || !g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(sss)")))
     return;
@@ -147,20 +163,100 @@ on_owner_changed (GDBusConnection *connection, const char *sender, const char *p
       ctl_note (ctl, "earshotd stopped; waiting for it to come back");
       return;
     }
-  if (!ctl_load (ctl, &error))
+  come_back (ctl);
+}
+
+/* --- a daemon that has no bus: its end is the end of the connection ------------------------- */
+
+static void on_closed (GDBusConnection *connection, gboolean vanished, GError *error, gpointer user);
+
+static void
+subscribe (Ctl *ctl)
+{
+  Live *live = ctl->live;
+  const char *name = ctl->is_private ? NULL : EARSHOT_NAME;
+
+  live->signals_id = g_dbus_connection_signal_subscribe (ctl->connection, name, NULL, NULL, NULL, NULL, G_DBUS_SIGNAL_FLAGS_NONE,
+                                                         on_signal, ctl, NULL);
+  if (!ctl->is_private)
+    live->owner_id = g_dbus_connection_signal_subscribe (ctl->connection, "org.freedesktop.DBus", "org.freedesktop.DBus",
+                                                         "NameOwnerChanged", "/org/freedesktop/DBus", EARSHOT_NAME,
+                                                         G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, ctl, NULL);
+  live->closed_id = g_signal_connect (ctl->connection, "closed", G_CALLBACK (on_closed), ctl);
+}
+
+static void
+unsubscribe (Ctl *ctl)
+{
+  Live *live = ctl->live;
+
+  g_dbus_connection_signal_unsubscribe (ctl->connection, live->signals_id);
+  if (live->owner_id != 0)
+    g_dbus_connection_signal_unsubscribe (ctl->connection, live->owner_id);
+  g_signal_handler_disconnect (ctl->connection, live->closed_id);
+  live->owner_id = 0;
+}
+
+/* FALSE: not there yet. */
+static gboolean
+try_socket (Ctl *ctl)
+{
+  gboolean is_private;
+  g_autofree char *where = NULL;
+  GDBusConnection *connection = bus_open ("private", &is_private, &where, NULL);
+
+  if (connection == NULL)
+    return FALSE;
+  unsubscribe (ctl);
+  g_object_unref (ctl->connection);
+  ctl->connection = connection;
+  g_dbus_connection_set_exit_on_close (connection, FALSE);
+  g_clear_object (&ctl->live->socket);
+  subscribe (ctl);
+  come_back (ctl);
+  return TRUE;
+}
+
+static void
+on_socket (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, gpointer user)
+{
+  Ctl *ctl = user;
+  g_autoptr (GFileMonitor) held = g_object_ref (monitor);
+
+  if (!ctl->live->done && ctl->live->lost)
+    try_socket (ctl);
+}
+
+static void
+await_socket (Ctl *ctl)
+{
+  g_autofree char *path = private_socket_dup_path ();
+  g_autoptr (GFile) file = g_file_new_for_path (path);
+
+  ctl->live->lost = TRUE;
+  ctl_note (ctl, "earshotd stopped; waiting for it to come back");
+  ctl->live->socket = g_file_monitor_file (file, G_FILE_MONITOR_NONE, NULL, NULL);
+  if (ctl->live->socket == NULL)
     {
-      live_fail (ctl, error);
+      lose_daemon (ctl, "the daemon earshotd stopped while we waited");
       return;
     }
-  ctl->live->lost = FALSE;
-  ctl_note (ctl, "earshotd is back");
-  ctl->live->handlers.resync (ctl, ctl->live->user);
+  g_signal_connect (ctl->live->socket, "changed", G_CALLBACK (on_socket), ctl);
+  /* Who came back before we looked. */
+  try_socket (ctl);
 }
 
 static void
 on_closed (GDBusConnection *connection, gboolean vanished, GError *error, gpointer user)
 {
-  lose_daemon (user, "the message bus closed the connection");
+  Ctl *ctl = user;
+
+  if (!ctl->is_private)
+    lose_daemon (ctl, "the message bus closed the connection");
+  else if (ctl->live->handlers.resync == NULL)
+    lose_daemon (ctl, "the daemon earshotd stopped while we waited");
+  else if (!ctl->live->done && !ctl->live->lost)
+    await_socket (ctl);
 }
 
 static gboolean
@@ -188,12 +284,7 @@ live_start (Ctl *ctl, const LiveHandlers *handlers, gpointer user, GError **erro
   live->user = user;
   live->loop = g_main_loop_new (NULL, FALSE);
   ctl->live = live;
-  live->signals_id = g_dbus_connection_signal_subscribe (ctl->connection, EARSHOT_NAME, NULL, NULL, NULL, NULL,
-                                                         G_DBUS_SIGNAL_FLAGS_NONE, on_signal, ctl, NULL);
-  live->owner_id = g_dbus_connection_signal_subscribe (ctl->connection, "org.freedesktop.DBus", "org.freedesktop.DBus",
-                                                       "NameOwnerChanged", "/org/freedesktop/DBus", EARSHOT_NAME,
-                                                       G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, ctl, NULL);
-  live->closed_id = g_signal_connect (ctl->connection, "closed", G_CALLBACK (on_closed), ctl);
+  subscribe (ctl);
   return ctl_load (ctl, error);
 }
 
@@ -220,9 +311,8 @@ live_stop (Ctl *ctl)
 
   if (live == NULL)
     return;
-  g_dbus_connection_signal_unsubscribe (ctl->connection, live->signals_id);
-  g_dbus_connection_signal_unsubscribe (ctl->connection, live->owner_id);
-  g_signal_handler_disconnect (ctl->connection, live->closed_id);
+  unsubscribe (ctl);
+  g_clear_object (&live->socket);
   g_clear_handle_id (&live->timer_id, g_source_remove);
   g_main_loop_unref (live->loop);
   g_free (live);

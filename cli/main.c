@@ -23,7 +23,7 @@ static const GOptionEntry global_options[] = {
   { "json", 0, 0, G_OPTION_ARG_NONE, &ctl_of_process.json, "One JSON object per line", NULL },
   { "timeout", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.timeout_text, "Give up after that time (exit 6)", "SEC" },
   { "color", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.color, "auto, always or never", "WHEN" },
-  { "bus", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.bus, "session, system or a D-Bus address", "BUS" },
+  { "bus", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.bus, "session, system, private or a D-Bus address", "BUS" },
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &ctl_of_process.quiet, "Only data and errors", NULL },
   { "verbose", 'v', 0, G_OPTION_ARG_NONE, &ctl_of_process.verbose, "Say more on stderr", NULL },
   { "help", 'h', 0, G_OPTION_ARG_NONE, &option_help, "Show help with examples", NULL },

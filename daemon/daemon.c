@@ -10,6 +10,7 @@
 #include "daemon/base/fsutil.h"
 #include "daemon/base/jid.h"
 #include "daemon/base/log.h"
+#include "daemon/bus/private-bus.h"
 #include "daemon/bus/window.h"
 #include "daemon/io/trust-audit.h"
 #include "daemon/io/poller.h"
@@ -35,8 +36,9 @@ struct _Daemon {
   Discovery *discovery;
   Sessions *sessions;
   Self *self;
-  Window *window;
-  GHashTable *warnings;   /* from before the window opened: key -> text */
+  Front *front;
+  PrivateBus *private_bus;
+  GHashTable *warnings;   /* from before the first window opened: key -> text */
   char *backend, *state, *state_reason;
   char *addr;             /* ours */
   guint prune_source;
@@ -53,8 +55,8 @@ warn (gpointer user, const char *key, const char *text)
     g_hash_table_replace (daemon->warnings, g_strdup (key), g_strdup (text));
   else
     g_hash_table_remove (daemon->warnings, key);
-  if (daemon->window != NULL)
-    window_set_warning (daemon->window, key, text);
+  if (daemon->front != NULL)
+    front_set_warning (daemon->front, key, text);
 }
 
 static void
@@ -69,8 +71,8 @@ on_discovery_state (gpointer user, const char *backend, const char *state, const
   daemon->backend = g_strdup (backend);
   daemon->state = g_strdup (state);
   daemon->state_reason = g_strdup (reason);
-  if (daemon->window != NULL)
-    window_set_network (daemon->window, backend, state, reason);
+  if (daemon->front != NULL)
+    front_set_network (daemon->front, backend, state, reason);
 }
 
 static void set_addr (Daemon *daemon, const char *addr);
@@ -82,8 +84,8 @@ on_established (gpointer user, const char *instance)
 
   log_notice ("discovery", "announced as %s", instance);
   set_addr (daemon, instance);
-  if (daemon->window != NULL)
-    window_set_address (daemon->window, instance);
+  if (daemon->front != NULL)
+    front_set_address (daemon->front, instance);
 }
 
 static void
@@ -259,8 +261,8 @@ on_roots_changed (gpointer user)
 
   sessions_review_chains (daemon->sessions);
   review_trust_mode (daemon);
-  if (daemon->window != NULL)
-    window_refresh_manager (daemon->window);
+  if (daemon->front != NULL)
+    front_refresh_manager (daemon->front);
 }
 
 static const RootsCallbacks roots_callbacks = { on_roots_changed, warn };
@@ -438,8 +440,8 @@ daemon_new (const Config *config, GError **error)
   return daemon;
 }
 
-gboolean
-daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
+static void
+open_front (Daemon *daemon)
 {
   Rooms rooms = { .config = daemon->config, .identity = daemon->identity, .contacts = daemon->contacts,
                   .trust = daemon->trust, .trust_store = daemon->trust_store, .sessions = daemon->sessions,
@@ -451,17 +453,33 @@ daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
 
-  daemon->window = window_new (connection, &rooms, error);
-  if (daemon->window == NULL)
-    return FALSE;
+  if (daemon->front != NULL)
+    return;
+  daemon->front = front_new (&rooms);
   g_hash_table_iter_init (&iter, daemon->warnings);
   while (g_hash_table_iter_next (&iter, &key, &text))
-    window_set_warning (daemon->window, key, text);
+    front_set_warning (daemon->front, key, text);
   if (daemon->backend != NULL)
-    window_set_network (daemon->window, daemon->backend, daemon->state, daemon->state_reason);
+    front_set_network (daemon->front, daemon->backend, daemon->state, daemon->state_reason);
   if (instance != NULL)
-    window_set_address (daemon->window, instance);
-  return TRUE;
+    front_set_address (daemon->front, instance);
+}
+
+gboolean
+daemon_open_window (Daemon *daemon, GDBusConnection *connection, GError **error)
+{
+  open_front (daemon);
+  return window_open (daemon->front, connection, error) != NULL;
+}
+
+gboolean
+daemon_open_private (Daemon *daemon, const char *path, GError **error)
+{
+  open_front (daemon);
+  daemon->private_bus = private_bus_new (daemon->front, path, error);
+  if (daemon->private_bus != NULL)
+    log_notice ("main", "earshotd " PACKAGE_VERSION " is ready at %s", private_bus_get_address (daemon->private_bus));
+  return daemon->private_bus != NULL;
 }
 
 static void
@@ -515,8 +533,8 @@ daemon_go_public (Daemon *daemon)
 
   if (addr != NULL)
     set_addr (daemon, addr);
-  if (daemon->window != NULL && addr != NULL && daemon->config->discovery == DISCOVERY_NONE)
-    window_set_address (daemon->window, addr);
+  if (daemon->front != NULL && addr != NULL && daemon->config->discovery == DISCOVERY_NONE)
+    front_set_address (daemon->front, addr);
   self_set_watch (daemon->self, on_visibility, daemon);
   self_start (daemon->self, daemon->discovery, sessions_get_port (daemon->sessions));
   daemon->prune_source = g_timeout_add_seconds (PRUNE_EVERY_S, on_prune_time, daemon);
@@ -536,7 +554,8 @@ daemon_free (Daemon *daemon)
   /* What was accepted is committed and answered while those who asked still stand. */
   if (daemon->worker != NULL)
     db_worker_flush (daemon->worker);
-  window_free (g_steal_pointer (&daemon->window));
+  private_bus_free (g_steal_pointer (&daemon->private_bus));
+  front_free (g_steal_pointer (&daemon->front));
   if (daemon->contacts != NULL && daemon->sessions != NULL)
     contacts_unwatch (daemon->contacts, daemon);
   /* Goodbyes first, then whatever they still write to the store, then the store. */

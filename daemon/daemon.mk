@@ -102,6 +102,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-agents.c \
 	daemon/bus/bus-audit.c \
 	daemon/bus/bus-call.c \
+	daemon/bus/bus-connect.c daemon/bus/bus-connect.h \
 	daemon/bus/bus-contact.c \
 	daemon/bus/bus-conversation.c \
 	daemon/bus/bus-identity.c \
@@ -114,6 +115,8 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-options.c daemon/bus/bus-options.h \
 	daemon/bus/bus-request.c \
 	daemon/bus/bus-verification.c \
+	daemon/bus/front.c \
+	daemon/bus/private-bus.c daemon/bus/private-bus.h \
 	daemon/bus/window.c daemon/bus/window.h \
 	daemon/bus/window-private.h
 daemon_libbus_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)

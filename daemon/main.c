@@ -14,6 +14,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
+#include "daemon/bus/bus-connect.h"
 #include "daemon/daemon.h"
 
 #define EXIT_USAGE 2
@@ -25,7 +26,7 @@ static char *opt_bus, *opt_data_dir, *opt_name, *opt_port, *opt_discovery;
 static char **opt_interfaces;
 
 static const GOptionEntry entries[] = {
-  { "bus", 0, 0, G_OPTION_ARG_STRING, &opt_bus, "session (default), system, or a D-Bus address", "BUS" },
+  { "bus", 0, 0, G_OPTION_ARG_STRING, &opt_bus, "session (default), system, private, or a D-Bus address", "BUS" },
   { "config", 0, 0, G_OPTION_ARG_FILENAME, &opt_config, "Read this file instead of ~/.config/earshot/earshotd.conf", "FILE" },
   { "data-dir", 0, 0, G_OPTION_ARG_FILENAME, &opt_data_dir, "Keep key, trust and messages here (~/.local/share/earshot)", "DIR" },
   { "name", 0, 0, G_OPTION_ARG_STRING, &opt_name, "The name people see before the @ (your login name)", "NAME" },
@@ -56,17 +57,6 @@ read_config (GError **error)
     return NULL;
   config->verbose |= opt_verbose;
   return g_steal_pointer (&config);
-}
-
-static GDBusConnection *
-connect_bus (const char *bus, GError **error)
-{
-  if (g_str_equal (bus, "session"))
-    return g_bus_get_sync (G_BUS_TYPE_SESSION, NULL, error);
-  if (g_str_equal (bus, "system"))
-    return g_bus_get_sync (G_BUS_TYPE_SYSTEM, NULL, error);
-  return g_dbus_connection_new_for_address_sync (
-    bus, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL, error);
 }
 
 typedef struct {
@@ -121,18 +111,16 @@ run_daemon (const Config *config)
   g_autoptr (GError) error = NULL;
   g_autoptr (GDBusConnection) connection = NULL;
   Run run = { .status = EXIT_SUCCESS };
-  guint owner, int_source, term_source, hup_source;
+  guint owner = 0, int_source, term_source, hup_source;
 
-  connection = connect_bus (config->bus, &error);
-  if (connection == NULL)
+  if (!bus_connect (config->bus, &connection, &error))
     {
-      g_printerr ("earshotd: no D-Bus at '%s': %s\nStart it inside a desktop session, under dbus-run-session, or with "
-                  "--bus=ADDRESS.\n", config->bus, error->message);
+      g_printerr ("earshotd: no D-Bus at '%s': %s\nMend it, name another with --bus=ADDRESS, or do without one: --bus=private.\n", config->bus, error->message);
       return EXIT_NO_BUS;
     }
-  g_dbus_connection_set_exit_on_close (connection, FALSE);
   run.daemon = daemon_new (config, &error);
-  if (run.daemon == NULL || !daemon_open_window (run.daemon, connection, &error))
+  if (run.daemon == NULL
+      || !(connection == NULL ? daemon_open_private (run.daemon, NULL, &error) : daemon_open_window (run.daemon, connection, &error)))
     {
       gboolean mistaken = g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT);
 
@@ -145,10 +133,14 @@ run_daemon (const Config *config)
   int_source = g_unix_signal_add (SIGINT, on_signal, &run);
   term_source = g_unix_signal_add (SIGTERM, on_signal, &run);
   hup_source = g_unix_signal_add (SIGHUP, on_hangup, &run);
-  owner = g_bus_own_name_on_connection (connection, EARSHOT_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
-                                        on_name_acquired, on_name_lost, &run, NULL);
+  if (connection == NULL)
+    daemon_go_public (run.daemon);
+  else
+    owner = g_bus_own_name_on_connection (connection, EARSHOT_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_name_acquired,
+                                          on_name_lost, &run, NULL);
   g_main_loop_run (run.loop);
-  g_bus_unown_name (owner);
+  if (owner != 0)
+    g_bus_unown_name (owner);
   g_source_remove (hup_source);
   daemon_free (run.daemon);
   g_source_remove (int_source);

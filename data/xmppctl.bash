@@ -50,7 +50,7 @@ _xmppctl_options() {
 _xmppctl_value() {
     case $1 in
         --color) _xmppctl_words 'auto always never' ;;
-        --bus) _xmppctl_words 'session system' ;;
+        --bus) _xmppctl_words 'session system private' ;;
         --wait) _xmppctl_words 'queued sent delivered displayed' ;;
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;

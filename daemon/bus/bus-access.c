@@ -249,17 +249,12 @@ caller_inspect (Caller *caller, guint pid, const char *label)
   g_task_run_in_thread (task, inspect_in_thread);
 }
 
+/* `uid` G_MAXUINT32 and `pid` 0: not known. */
 static void
-caller_judge (Caller *caller, GVariant *credentials)
+caller_judge (Caller *caller, guint32 uid, guint32 pid, const char *label)
 {
-  g_autoptr (GVariant) label = g_variant_lookup_value (credentials, "LinuxSecurityLabel", G_VARIANT_TYPE_BYTESTRING);
   BusProcess unknown = { (char *) "?", NULL };
-  guint32 uid = G_MAXUINT32, pid = 0;
 
-  if (!g_variant_lookup (credentials, "UnixUserID", "u", &uid))
-    uid = G_MAXUINT32;
-  if (!g_variant_lookup (credentials, "ProcessID", "u", &pid))
-    pid = 0;
   if (uid != (guint32) geteuid () && uid != 0)
     caller_settle (caller, pid, &unknown,
                    g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "another user's messages are served here"));
@@ -270,7 +265,30 @@ caller_judge (Caller *caller, GVariant *credentials)
     caller_settle (caller, pid, &unknown,
                    g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "the bus does not tell your process"));
   else
-    caller_inspect (caller, pid, label != NULL ? g_variant_get_bytestring (label) : NULL);
+    caller_inspect (caller, pid, label);
+}
+
+static void
+judge_credentials (Caller *caller, GVariant *credentials)
+{
+  g_autoptr (GVariant) label = g_variant_lookup_value (credentials, "LinuxSecurityLabel", G_VARIANT_TYPE_BYTESTRING);
+  guint32 uid = G_MAXUINT32, pid = 0;
+
+  if (!g_variant_lookup (credentials, "UnixUserID", "u", &uid))
+    uid = G_MAXUINT32;
+  if (!g_variant_lookup (credentials, "ProcessID", "u", &pid))
+    pid = 0;
+  caller_judge (caller, uid, pid, label != NULL ? g_variant_get_bytestring (label) : NULL);
+}
+
+/* No bus between us: the one at the other end of the connection, as the kernel told when it connected. Its label was looked at then. */
+static void
+judge_peer (Caller *caller, GCredentials *credentials)
+{
+  uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
+  pid_t pid = credentials != NULL ? g_credentials_get_unix_pid (credentials, NULL) : -1;
+
+  caller_judge (caller, (guint32) uid, pid > 0 ? (guint32) pid : 0, NULL);
 }
 
 static void
@@ -289,7 +307,7 @@ on_credentials (GObject *source, GAsyncResult *result, gpointer user)
     {
       g_autoptr (GVariant) credentials = g_variant_get_child_value (reply, 0);
 
-      caller_judge (caller, credentials);
+      judge_credentials (caller, credentials);
     }
   caller_unref (caller);
 }
@@ -317,7 +335,8 @@ caller_drop (gpointer data)
 
   g_rc_box_acquire (caller);
   caller->access = NULL;
-  g_dbus_connection_signal_unsubscribe (access->connection, caller->watch);
+  if (caller->watch != 0)
+    g_dbus_connection_signal_unsubscribe (access->connection, caller->watch);
   if (!caller->known)
     caller_settle (caller, 0, NULL,
                    g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_CANCELLED, "the caller or the daemon is gone"));
@@ -346,9 +365,13 @@ bus_access_free (BusAccess *access)
 void
 bus_access_check (BusAccess *access, const char *sender, BusAccessChecked done, gpointer user)
 {
-  Caller *caller = sender != NULL ? g_hash_table_lookup (access->callers, sender) : NULL;
+  gboolean direct = g_dbus_connection_get_unique_name (access->connection) == NULL;
+  Caller *caller;
   Waiting *waiting;
 
+  if (direct)
+    sender = "private";
+  caller = sender != NULL ? g_hash_table_lookup (access->callers, sender) : NULL;
   if (sender == NULL)
     {
       g_autoptr (GError) error = g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "there is no bus between us");
@@ -368,6 +391,12 @@ bus_access_check (BusAccess *access, const char *sender, BusAccessChecked done, 
       caller->name = g_strdup (sender);
       g_queue_init (&caller->pending);
       g_hash_table_insert (access->callers, caller->name, caller);
+      if (direct)
+        {
+          judge_peer (caller, g_dbus_connection_get_peer_credentials (access->connection));
+          bus_access_check (access, sender, done, user);
+          return;
+        }
       /* The subscription comes first, so that a name that goes meanwhile is not kept for ever. */
       caller->watch = g_dbus_connection_signal_subscribe (
         access->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Who is calling: identifies each unique name once, from its bus credentials and from /proc, never from what it claims.
+ * Who is calling: identifies each unique name once, from its bus credentials and from /proc, never from what it claims; where there is no
+ * bus between us (bus/private-bus.h) the one program at the other end.
  *
  * SECURITY CRITICAL. Trusted: the user we run as, and root. Refused: everybody else, Flatpak and Snap callers, and
  * whoever can not be identified (no process id, a process that may not be inspected, one that has gone).

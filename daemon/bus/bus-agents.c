@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Who shows the dialog: agents are a stack, the last registered is in charge. An agent's silence is never a decision;
- * nothing it answers changes trust. Each open question is shown by at most one agent at a time.
+ * Who shows the dialog: agents are a stack, whatever connection they are on, the last registered is in charge. An agent's silence is
+ * never a decision; nothing it answers changes trust. Each open question is shown by at most one agent at a time.
  */
 #include "earshot-config.h"
 
@@ -14,29 +14,36 @@
 #define AGENT_INTERFACE EARSHOT_BUS_NAME ".Agent"
 
 typedef struct {
-  char *name, *path;
+  Window *window; /* borrowed: bus_agents_window_gone() comes first */
+  char *name;     /* on its bus; NULL where there is none between us */
+  char *path;
   guint watch;
   GHashTable *shown; /* set of object paths: what it was given */
 } Agent;
 
 struct _BusAgents {
-  Window *window; /* borrowed */
   GQueue stack;   /* Agent*, the one in charge at the head */
   guint snooze_source;
 };
 
-static void
-agent_call (BusAgents *agents, const Agent *agent, const char *method, GVariant *arguments)
+static const char *
+agent_label (const Agent *agent)
 {
-  g_dbus_connection_call (agents->window->connection, agent->name, agent->path, AGENT_INTERFACE, method, arguments,
+  return agent->name != NULL ? agent->name : "on the private socket";
+}
+
+static void
+agent_call (const Agent *agent, const char *method, GVariant *arguments)
+{
+  g_dbus_connection_call (agent->window->connection, agent->name, agent->path, AGENT_INTERFACE, method, arguments,
                           NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, NULL, NULL, NULL);
 }
 
 static void
-agent_withdraw (BusAgents *agents, Agent *agent, const char *path, const char *reason)
+agent_withdraw (Agent *agent, const char *path, const char *reason)
 {
   if (g_hash_table_remove (agent->shown, path))
-    agent_call (agents, agent, "Withdraw", g_variant_new ("(os)", path, reason));
+    agent_call (agent, "Withdraw", g_variant_new ("(os)", path, reason));
 }
 
 static void
@@ -44,7 +51,8 @@ agent_free (gpointer data)
 {
   Agent *agent = data;
 
-  g_bus_unwatch_name (agent->watch);
+  if (agent->watch != 0)
+    g_bus_unwatch_name (agent->watch);
   g_hash_table_unref (agent->shown);
   g_free (agent->name);
   g_free (agent->path);
@@ -52,11 +60,15 @@ agent_free (gpointer data)
 }
 
 static Agent *
-agents_find (BusAgents *agents, const char *name)
+agents_find (BusAgents *agents, const GDBusConnection *connection, const char *name)
 {
   for (GList *l = agents->stack.head; l != NULL; l = l->next)
-    if (g_str_equal (((Agent *) l->data)->name, name))
-      return l->data;
+    {
+      Agent *agent = l->data;
+
+      if (agent->window->connection == connection && g_strcmp0 (agent->name, name) == 0)
+        return agent;
+    }
   return NULL;
 }
 
@@ -69,7 +81,7 @@ agents_drop (BusAgents *agents, Agent *agent, gboolean release)
 {
   g_queue_remove (&agents->stack, agent);
   if (release)
-    agent_call (agents, agent, "Release", NULL);
+    agent_call (agent, "Release", NULL);
   agent_free (agent);
 }
 
@@ -86,19 +98,20 @@ on_presented (GObject *source, GAsyncResult *result, gpointer user)
   Window *window = showing->window;
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
-  Agent *agent = window->closed ? NULL : agents_find (window->agents, showing->name);
+  BusAgents *agents = window->closed ? NULL : window->front->agents;
+  Agent *agent = agents == NULL ? NULL : agents_find (agents, window->connection, showing->name);
 
   if (reply == NULL && agent != NULL && g_str_equal (agent->path, showing->path))
     {
       g_autofree char *text = log_safe (error->message);
 
-      log_info ("bus", "agent %s did not take a question: %s", showing->name, text);
+      log_info ("bus", "agent %s did not take a question: %s", agent_label (agent), text);
       if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD)
           || g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT)
           || g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_INTERFACE))
         {
-          agents_drop (window->agents, agent, FALSE);
-          agents_show_all (window->agents);
+          agents_drop (agents, agent, FALSE);
+          agents_show_all (agents);
         }
     }
   window_unref (window);
@@ -129,15 +142,15 @@ agents_wake_at (BusAgents *agents, gint64 until)
 
 /* Once; `details` floating. */
 static void
-agent_present (BusAgents *agents, Agent *agent, const char *path, const char *kind, GVariant *details)
+agent_present (Agent *agent, const char *path, const char *kind, GVariant *details)
 {
   Showing *showing = g_new0 (Showing, 1);
 
   g_hash_table_add (agent->shown, g_strdup (path));
-  showing->window = window_ref (agents->window);
+  showing->window = window_ref (agent->window);
   showing->name = g_strdup (agent->name);
   showing->path = g_strdup (agent->path);
-  g_dbus_connection_call (agents->window->connection, agent->name, agent->path, AGENT_INTERFACE, "Present",
+  g_dbus_connection_call (agent->window->connection, agent->name, agent->path, AGENT_INTERFACE, "Present",
                           g_variant_new ("(os@a{sv})", path, kind, details), NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START,
                           G_MAXINT, NULL, on_presented, showing);
 }
@@ -145,21 +158,21 @@ agent_present (BusAgents *agents, Agent *agent, const char *path, const char *ki
 void
 bus_agents_request (BusAgents *agents, guint64 id)
 {
-  Window *window = agents->window;
-  Request *request = trust_get_request (window->rooms.trust, id);
-  BusObject *object = bus_objects_get_request (window->objects, id);
   Agent *agent = g_queue_peek_head (&agents->stack);
+  Window *window = agent != NULL ? agent->window : NULL;
+  Request *request = window != NULL ? trust_get_request (window->rooms.trust, id) : NULL;
+  BusObject *object = window != NULL ? bus_objects_get_request (window->objects, id) : NULL;
 
-  if (agent == NULL || request == NULL || object == NULL || !object->announced)
+  if ( request == NULL || object == NULL || !object->announced)
     return;
   if (request_get_snoozed (request) > g_get_real_time ())
     {
-      agent_withdraw (agents, agent, object->path, "snoozed");
+      agent_withdraw (agent, object->path, "snoozed");
       agents_wake_at (agents, request_get_snoozed (request));
       return;
     }
   if (!g_hash_table_contains (agent->shown, object->path))
-    agent_present (agents, agent, object->path, request_get_kind (request), bus_request_get_details (window, object));
+    agent_present (agent, object->path, request_get_kind (request), bus_request_get_details (window, object));
 }
 
 /* Only what the peer began: who began it here has it on the screen already. And only when there is something to compare: who knocks and
@@ -167,14 +180,13 @@ bus_agents_request (BusAgents *agents, guint64 id)
 void
 bus_agents_verification (BusAgents *agents, guint32 id)
 {
-  Window *window = agents->window;
-  Verification *run = verifications_get (window->rooms.verifications, id);
-  g_autofree char *path = bus_path_verification (id);
   Agent *agent = g_queue_peek_head (&agents->stack);
+  Verification *run = agent != NULL ? verifications_get (agent->window->rooms.verifications, id) : NULL;
+  g_autofree char *path = bus_path_verification (id);
 
-  if (agent != NULL && run != NULL && !verification_is_ours (run)
+  if (run != NULL && !verification_is_ours (run)
       && verification_get_state (run) == VERIFICATION_COMPARING && !g_hash_table_contains (agent->shown, path))
-    agent_present (agents, agent, path, "verification", bus_verification_get_details (run));
+    agent_present (agent, path, "verification", bus_verification_get_details (run));
 }
 
 static void
@@ -189,8 +201,12 @@ show_one (BusObject *object, gpointer user)
 static void
 agents_show_all (BusAgents *agents)
 {
-  bus_objects_foreach (agents->window->objects, BUS_REQUEST, show_one, agents);
-  bus_objects_foreach (agents->window->objects, BUS_VERIFICATION, show_one, agents);
+  Agent *agent = g_queue_peek_head (&agents->stack);
+
+  if (agent == NULL)
+    return;
+  bus_objects_foreach (agent->window->objects, BUS_REQUEST, show_one, agents);
+  bus_objects_foreach (agent->window->objects, BUS_VERIFICATION, show_one, agents);
 }
 
 void
@@ -199,7 +215,7 @@ bus_agents_request_gone (BusAgents *agents, guint64 id)
   g_autofree char *path = bus_path_request (id);
 
   for (GList *l = agents->stack.head; l != NULL; l = l->next)
-    agent_withdraw (agents, l->data, path, "resolved");
+    agent_withdraw (l->data, path, "resolved");
 }
 
 void
@@ -208,7 +224,7 @@ bus_agents_verification_gone (BusAgents *agents, guint32 id)
   g_autofree char *path = bus_path_verification (id);
 
   for (GList *l = agents->stack.head; l != NULL; l = l->next)
-    agent_withdraw (agents, l->data, path, "resolved");
+    agent_withdraw (l->data, path, "resolved");
 }
 
 /* --- coming and going ------------------------------------------------------------------------------------------ */
@@ -217,7 +233,7 @@ static void
 on_agent_vanished (GDBusConnection *connection, const char *name, gpointer user)
 {
   BusAgents *agents = user;
-  Agent *agent = agents_find (agents, name);
+  Agent *agent = agents_find (agents, connection, name);
 
   if (agent == NULL)
     return;
@@ -226,9 +242,26 @@ on_agent_vanished (GDBusConnection *connection, const char *name, gpointer user)
   agents_show_all (agents);
 }
 
+void
+bus_agents_window_gone (BusAgents *agents, Window *window)
+{
+  gboolean left = FALSE;
+
+  for (GList *l = agents->stack.head, *next; l != NULL; l = next)
+    {
+      next = l->next;
+      if (((Agent *) l->data)->window != window)
+        continue;
+      agents_drop (agents, l->data, !g_dbus_connection_is_closed (window->connection));
+      left = TRUE;
+    }
+  if (left)
+    agents_show_all (agents);
+}
+
 /* The one in charge gives its open questions to the next. */
 static void
-agents_move_from (BusAgents *agents, Agent *agent)
+agents_move_from (Agent *agent)
 {
   g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
   GHashTableIter iter;
@@ -238,14 +271,14 @@ agents_move_from (BusAgents *agents, Agent *agent)
   while (g_hash_table_iter_next (&iter, &path, NULL))
     g_ptr_array_add (paths, g_strdup (path));
   for (guint i = 0; i < paths->len; i++)
-    agent_withdraw (agents, agent, paths->pdata[i], "moved");
+    agent_withdraw (agent, paths->pdata[i], "moved");
 }
 
 void
 bus_agents_register (BusCall *call, GVariant *args)
 {
-  BusAgents *agents = call->window->agents;
-  const char *sender = g_dbus_method_invocation_get_sender (call->invocation);
+  BusAgents *agents = call->window->front->agents;
+  const char *sender = bus_call_get_sender (call);
   g_autoptr (GVariant) options = NULL;
   const char *path, *role;
   GError *error = NULL;
@@ -262,7 +295,7 @@ bus_agents_register (BusCall *call, GVariant *args)
       bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the only role is interactive");
       return;
     }
-  agent = agents_find (agents, sender);
+  agent = agents_find (agents, call->window->connection, sender);
   if (agent == NULL && g_queue_get_length (&agents->stack) >= AGENTS_MAX)
     {
       bus_call_fail (call, EARSHOT_ERROR_QUOTA_EXCEEDED, "there are %d agents", AGENTS_MAX);
@@ -275,7 +308,7 @@ bus_agents_register (BusCall *call, GVariant *args)
     }
   before = g_queue_peek_head (&agents->stack);
   if (before != NULL && before != agent)
-    agents_move_from (agents, before);
+    agents_move_from (before);
   if (agent != NULL)
     {
       g_queue_remove (&agents->stack, agent);
@@ -283,11 +316,13 @@ bus_agents_register (BusCall *call, GVariant *args)
   else
     {
       agent = g_new0 (Agent, 1);
+      agent->window = call->window;
       agent->name = g_strdup (sender);
       agent->path = g_strdup (path);
       agent->shown = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-      agent->watch = g_bus_watch_name_on_connection (call->window->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE,
-                                                     NULL, on_agent_vanished, agents, NULL);
+      if (sender != NULL)
+        agent->watch = g_bus_watch_name_on_connection (call->window->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE,
+                                                       NULL, on_agent_vanished, agents, NULL);
     }
   g_queue_push_head (&agents->stack, agent);
   bus_call_return (call, NULL);
@@ -297,8 +332,8 @@ bus_agents_register (BusCall *call, GVariant *args)
 void
 bus_agents_unregister (BusCall *call, GVariant *args)
 {
-  BusAgents *agents = call->window->agents;
-  Agent *agent = agents_find (agents, g_dbus_method_invocation_get_sender (call->invocation));
+  BusAgents *agents = call->window->front->agents;
+  Agent *agent = agents_find (agents, call->window->connection, bus_call_get_sender (call));
   const char *path;
 
   g_variant_get (args, "(&o)", &path);
@@ -313,20 +348,24 @@ bus_agents_unregister (BusCall *call, GVariant *args)
 }
 
 BusAgents *
-bus_agents_new (Window *window)
+bus_agents_new (void)
 {
   BusAgents *agents = g_new0 (BusAgents, 1);
 
-  agents->window = window;
   g_queue_init (&agents->stack);
   return agents;
+}
+
+void
+bus_agents_release_all (BusAgents *agents)
+{
+  while (!g_queue_is_empty (&agents->stack))
+    agents_drop (agents, g_queue_peek_head (&agents->stack), TRUE);
 }
 
 void
 bus_agents_free (BusAgents *agents)
 {
   g_clear_handle_id (&agents->snooze_source, g_source_remove);
-  while (!g_queue_is_empty (&agents->stack))
-    agents_drop (agents, g_queue_peek_head (&agents->stack), TRUE);
   g_free (agents);
 }

@@ -109,6 +109,13 @@ bus_call_done_root (gpointer user, const GError *error)
   bus_call_done (call, error);
 }
 
+const char *
+bus_call_get_sender (const BusCall *call)
+{
+  /* On a bus the bus writes it; where there is none it is what the program typed. */
+  return g_dbus_connection_get_unique_name (call->window->connection) != NULL ? g_dbus_method_invocation_get_sender (call->invocation) : NULL;
+}
+
 Contact *
 bus_call_get_contact (BusCall *call)
 {
@@ -354,8 +361,8 @@ on_missing_call (GDBusConnection *connection, const char *sender, const char *pa
 
   if (g_str_has_prefix (path, prefix)
       && g_ascii_string_to_unsigned (path + strlen (prefix), 10, 1, G_MAXUINT64, &id, NULL))
-    for (guint i = 0; i < MIN (window->n_resolved, G_N_ELEMENTS (window->resolved)); i++)
-      if (window->resolved[i] == id)
+    for (guint i = 0; i < MIN (window->front->n_resolved, G_N_ELEMENTS (window->front->resolved)); i++)
+      if (window->front->resolved[i] == id)
         {
           g_dbus_method_invocation_return_dbus_error (invocation, EARSHOT_ERROR_PREFIX "AlreadyResolved",
                                                       "the request was resolved before");

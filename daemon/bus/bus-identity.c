@@ -34,10 +34,10 @@ bus_identity_create_request (BusCall *call, GVariant *args)
   GError *error = NULL;
 
   g_variant_get (args, "(^as@a{sv})", &addresses, &options);
-  if (addresses[0] == NULL && call->window->instance != NULL)
+  if (addresses[0] == NULL && call->window->front->instance != NULL)
     {
       g_strfreev (addresses);
-      addresses = g_strdupv ((char *[]){ call->window->instance, NULL });
+      addresses = g_strdupv ((char *[]){ call->window->front->instance, NULL });
     }
   if (g_strv_length (addresses) > ADDRESSES_MAX)
     {

@@ -13,8 +13,8 @@
 char *
 bus_own_link (Window *window)
 {
-  char *link = window->instance != NULL
-                 ? trust_uri_format (window->instance, identity_get_fingerprint (window->rooms.identity))
+  char *link = window->front->instance != NULL
+                 ? trust_uri_format (window->front->instance, identity_get_fingerprint (window->rooms.identity))
                  : NULL;
 
   return link != NULL ? link : g_strdup ("");

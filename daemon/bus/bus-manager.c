@@ -51,15 +51,15 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   GVariantBuilder warnings;
 
   g_variant_builder_init (&warnings, G_VARIANT_TYPE ("a(ss)"));
-  g_tree_foreach (window->warnings, add_warning, &warnings);
+  g_tree_foreach (window->front->warnings, add_warning, &warnings);
   earshot_manager_set_version (manager, PACKAGE_VERSION);
   earshot_manager_set_api_minor (manager, EARSHOT_API_MINOR);
   earshot_manager_set_features (manager, features);
   earshot_manager_set_fingerprint (manager, hex);
   earshot_manager_set_display_id (manager, display);
-  earshot_manager_set_address (manager, window->instance != NULL ? window->instance : "");
+  earshot_manager_set_address (manager, window->front->instance != NULL ? window->front->instance : "");
   earshot_manager_set_trust_link (manager, link);
-  earshot_manager_set_start_time (manager, window->start_time);
+  earshot_manager_set_start_time (manager, window->front->start_time);
   earshot_manager_set_pending_requests (manager, bus_objects_count (window->objects, BUS_REQUEST));
   earshot_manager_set_warnings (manager, g_variant_builder_end (&warnings));
   earshot_manager_set_nick (manager, self_get_nick (rooms->self));

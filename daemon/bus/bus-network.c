@@ -115,9 +115,9 @@ network_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
 {
   EarshotNetwork *skeleton = EARSHOT_NETWORK (interface);
 
-  earshot_network_set_backend (skeleton, window->backend);
-  earshot_network_set_state (skeleton, window->state);
-  earshot_network_set_instance_name (skeleton, window->instance != NULL ? window->instance : "");
+  earshot_network_set_backend (skeleton, window->front->backend);
+  earshot_network_set_state (skeleton, window->front->state);
+  earshot_network_set_instance_name (skeleton, window->front->instance != NULL ? window->front->instance : "");
   earshot_network_set_port (skeleton, sessions_get_port (window->rooms.sessions));
   earshot_network_set_links (skeleton, describe_links (window));
 }

@@ -464,9 +464,9 @@ object_speak (BusObjects *objects, BusObject *object)
       objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
       g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE)), NULL);
   if (object->id.kind == BUS_REQUEST && !announced)
-    bus_agents_request (objects->window->agents, object->id.request);
+    bus_agents_request (objects->window->front->agents, object->id.request);
   if (object->id.kind == BUS_VERIFICATION)
-    bus_agents_verification (objects->window->agents, object->id.verification);
+    bus_agents_verification (objects->window->front->agents, object->id.verification);
 }
 
 static gboolean

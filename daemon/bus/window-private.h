@@ -65,19 +65,26 @@ struct _BusObject {
   GVariant *preview;       /* request: aa{sv} or NULL */
 };
 
-struct _Window {
-  gboolean closed;
-  GDBusConnection *connection;
+/* What every window shows alike. */
+struct _Front {
   Rooms rooms;
-  BusAccess *access;
-  BusObjects *objects;
+  GPtrArray *windows;      /* Window*, borrowed */
   BusAgents *agents;
-  BusObject *root;
   gint64 start_time;
   char *backend, *state, *instance;
   GTree *warnings;         /* key -> text */
   guint64 resolved[64];    /* requests that went in this run, as a ring */
   guint n_resolved;
+};
+
+struct _Window {
+  gboolean closed;
+  Front *front;            /* borrowed; not to be looked at when closed */
+  GDBusConnection *connection;
+  Rooms rooms;
+  BusAccess *access;
+  BusObjects *objects;
+  BusObject *root;
 
   GHashTable *appended;    /* set of (kind, contact, highest seq), until the end of this turn */
   GHashTable *counted;     /* contacts whose counters changed */
@@ -121,6 +128,8 @@ void bus_call_done (gpointer call, const GError *error);
 /* The same after a change of our own settings: announces the root's properties. */
 void bus_call_done_root (gpointer call, const GError *error);
 
+/* The caller's unique name, NULL on the private socket. */
+const char *bus_call_get_sender (const BusCall *call);
 /* The call's object, or NULL after having failed it with NotFound. */
 Contact *bus_call_get_contact (BusCall *call);
 Key *bus_call_get_key (BusCall *call);
@@ -198,9 +207,12 @@ gboolean bus_evidence_parse (GVariant *options, const char *otherwise, TrustEvid
 
 /* --- bus-agents.c ---------------------------------------------------------------------------------------------- */
 
-BusAgents *bus_agents_new (Window *window);
-/* Releases them. */
+BusAgents *bus_agents_new (void);
+void bus_agents_release_all (BusAgents *agents);
+/* When the last window is closed. */
 void bus_agents_free (BusAgents *agents);
+/* Its agents leave the stack. */
+void bus_agents_window_gone (BusAgents *agents, Window *window);
 /* Methods of the Manager. */
 void bus_agents_register (BusCall *call, GVariant *args);
 /* bus-identity.c: of the Manager. */

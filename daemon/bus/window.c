@@ -7,13 +7,10 @@
 
 #include "daemon/bus/window-private.h"
 
-#include <string.h>
-
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
 
 #define COUNTERS_INTERVAL (50 * 1000) /* microseconds */
-#define WARNINGS_MAX 64
 
 Window *
 window_ref (Window *window)
@@ -27,12 +24,8 @@ window_clear (gpointer data)
   Window *window = data;
 
   g_clear_object (&window->connection);
-  g_clear_pointer (&window->warnings, g_tree_unref);
   g_clear_pointer (&window->appended, g_hash_table_unref);
   g_clear_pointer (&window->counted, g_hash_table_unref);
-  g_free (window->backend);
-  g_free (window->state);
-  g_free (window->instance);
 }
 
 void
@@ -274,7 +267,7 @@ on_request_changed (gpointer user, Request *request)
     return;
   window_touch (window, object);
   if (object->announced)
-    bus_agents_request (window->agents, object->id.request);
+    bus_agents_request (window->front->agents, object->id.request);
 }
 
 static void
@@ -283,9 +276,8 @@ on_request_removed (gpointer user, Request *request)
   Window *window = user;
   BusId id = id_of_request (request_get_id (request));
 
-  bus_agents_request_gone (window->agents, id.request);
+  bus_agents_request_gone (window->front->agents, id.request);
   bus_objects_remove (window->objects, &id);
-  window->resolved[window->n_resolved++ % G_N_ELEMENTS (window->resolved)] = id.request;
   window_touch_root (window);
 }
 
@@ -295,18 +287,11 @@ on_mode_changed (gpointer user)
   window_touch_root (user);
 }
 
-static void
-on_trust_warning (gpointer user, const char *key, const char *text)
-{
-  window_set_warning (user, key, text);
-}
-
 static const TrustWatch trust_callbacks = {
   .request_added = on_request_added,
   .request_changed = on_request_changed,
   .request_removed = on_request_removed,
   .mode_changed = on_mode_changed,
-  .warning = on_trust_warning,
 };
 
 /* --- codes to compare ------------------------------------------------------------------------------------------ */
@@ -336,7 +321,7 @@ on_verification_removed (gpointer user, Verification *run)
   BusId id = id_of_verification (run);
   BusObject *object = bus_objects_get (window->objects, &id);
 
-  bus_agents_verification_gone (window->agents, id.verification);
+  bus_agents_verification_gone (window->front->agents, id.verification);
   if (object == NULL)
     return;
   /* How it ended is told before it goes; who was not told that it is there is not told that it went. */
@@ -503,40 +488,30 @@ export_present (Window *window)
   window->root->announced = TRUE;
 }
 
-static int
-compare_keys (gconstpointer a, gconstpointer b, gpointer user)
-{
-  return strcmp (a, b);
-}
-
 Window *
-window_new (GDBusConnection *connection, const Rooms *rooms, GError **error)
+window_open (Front *front, GDBusConnection *connection, GError **error)
 {
+  const Rooms *rooms = &front->rooms;
   Window *window = g_rc_box_new0 (Window);
   BusId root = { .kind = BUS_ROOT };
 
+  window->front = front;
   window->connection = g_object_ref (connection);
   window->rooms = *rooms;
-  window->start_time = g_get_real_time ();
-  window->backend = g_strdup ("");
-  window->state = g_strdup ("waiting");
-  window->instance = g_strdup (rooms->discovery != NULL ? discovery_get_instance (rooms->discovery) : NULL);
-  window->warnings = g_tree_new_full (compare_keys, NULL, g_free, g_free);
   window->appended = g_hash_table_new_full (append_hash, append_equal, append_free, NULL);
   window->counted = g_hash_table_new (g_direct_hash, g_direct_equal);
   window->access = bus_access_new (connection);
   window->objects = bus_objects_new (window);
-  window->agents = bus_agents_new (window);
   window->root = bus_objects_add (window->objects, &root);
   if (window->root == NULL)
     {
       g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "the root object can not be exported");
-      window_free (window);
+      window_close (window);
       return NULL;
     }
   if (!bus_calls_register (window, error))
     {
-      window_free (window);
+      window_close (window);
       return NULL;
     }
   export_present (window);
@@ -545,14 +520,17 @@ window_new (GDBusConnection *connection, const Rooms *rooms, GError **error)
   delivery_watch (rooms->delivery, &delivery_callbacks, window);
   verifications_watch (rooms->verifications, &verification_callbacks, window);
   window->watching = TRUE;
+  g_ptr_array_add (front->windows, window);
   return window;
 }
 
 void
-window_free (Window *window)
+window_close (Window *window)
 {
   if (window == NULL)
     return;
+  bus_agents_window_gone (window->front->agents, window);
+  g_ptr_array_remove (window->front->windows, window);
   window->closed = TRUE;
   if (window->watching)
     {
@@ -565,43 +543,8 @@ window_free (Window *window)
   g_clear_handle_id (&window->count_source, g_source_remove);
   g_clear_handle_id (&window->late_source, g_source_remove);
   bus_calls_unregister (window);
-  g_clear_pointer (&window->agents, bus_agents_free);
   g_clear_pointer (&window->access, bus_access_free);
   window->root = NULL;
   g_clear_pointer (&window->objects, bus_objects_free);
   window_unref (window);
-}
-
-void
-window_set_warning (Window *window, const char *key, const char *text)
-{
-  if (text == NULL)
-    g_tree_remove (window->warnings, key);
-  else if (g_tree_nnodes (window->warnings) < WARNINGS_MAX || g_tree_lookup (window->warnings, key) != NULL)
-    g_tree_replace (window->warnings, g_strdup (key), g_utf8_make_valid (text, -1));
-  window_touch_root (window);
-}
-
-void
-window_set_network (Window *window, const char *backend, const char *state, const char *reason)
-{
-  g_free (window->backend);
-  g_free (window->state);
-  window->backend = g_strdup (backend);
-  window->state = g_strdup (state);
-  window_set_warning (window, "discovery", g_strcmp0 (state, "running") != 0 ? reason : NULL);
-}
-
-void
-window_refresh_manager (Window *window)
-{
-  window_touch_root (window);
-}
-
-void
-window_set_address (Window *window, const char *instance)
-{
-  g_free (window->instance);
-  window->instance = g_strdup (instance);
-  window_touch_root (window);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The window: exports the rooms on a D-Bus connection (object manager, singletons, contacts, keys, requests) and maps
+ * Windows: each exports the rooms on one D-Bus connection (object manager, singletons, contacts, keys, requests) and maps
  * errors. One file per interface beside this one; only this floor includes generated code. Main thread only.
  */
 #pragma once
@@ -37,17 +37,22 @@ typedef struct {
   Roots *roots;
 } Rooms;
 
+/* What all windows have in common: warnings, the state of the network, agents. */
+typedef struct _Front Front;
 typedef struct _Window Window;
 
-/* Exports everything; the caller takes the bus name afterwards. */
-Window *window_new (GDBusConnection *connection, const Rooms *rooms, GError **error);
-void window_free (Window *window);
-
+Front *front_new (const Rooms *rooms);
+/* Releases the agents and closes every window. */
+void front_free (Front *front);
 /* Manager.Warnings: one per key; NULL text withdraws it. */
-void window_set_warning (Window *window, const char *key, const char *text);
+void front_set_warning (Front *front, const char *key, const char *text);
 /* Network.Backend and State. */
-void window_set_network (Window *window, const char *backend, const char *state, const char *reason);
+void front_set_network (Front *front, const char *backend, const char *state, const char *reason);
 /* Something of ourselves changed that nobody else reports: the roots, our certificate. */
-void window_refresh_manager (Window *window);
+void front_refresh_manager (Front *front);
 /* Manager.Address and Network.InstanceName. */
-void window_set_address (Window *window, const char *instance);
+void front_set_address (Front *front, const char *instance);
+
+/* Exports everything on a connection: to a bus (the caller takes the name afterwards), or to one program. */
+Window *window_open (Front *front, GDBusConnection *connection, GError **error);
+void window_close (Window *window);

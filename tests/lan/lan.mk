@@ -10,6 +10,7 @@ lan_tests = \
 	tests/lan/test-crash.py \
 	tests/lan/test-discovery.py \
 	tests/lan/test-foreign.py \
+	tests/lan/test-headless.py \
 	tests/lan/test-legacy.py \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \

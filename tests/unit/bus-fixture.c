@@ -40,7 +40,8 @@ bus_setup (Fixture *f, gconstpointer data)
   fake.selector_matches = (char *) "1";
   fake_add_key (fake_add_contact (7, TRUE), 1);
   fake_add_request (3, fake.keys->pdata[0], "new-key");
-  f->window = window_new (f->ours, &f->rooms, &error);
+  f->front = front_new (&f->rooms);
+  f->window = window_open (f->front, f->ours, &error);
   g_assert_no_error (error);
   f->subscription = g_dbus_connection_signal_subscribe (f->theirs, g_dbus_connection_get_unique_name (f->ours), NULL, NULL, NULL,
                                                         NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_signal, f->signals, NULL);
@@ -56,7 +57,8 @@ settle (void)
 void
 bus_teardown (Fixture *f, gconstpointer data)
 {
-  g_clear_pointer (&f->window, window_free);
+  g_clear_pointer (&f->front, front_free);
+  f->window = NULL;
   settle ();
   g_dbus_connection_signal_unsubscribe (f->theirs, f->subscription);
   g_dbus_connection_close_sync (f->theirs, NULL, NULL);

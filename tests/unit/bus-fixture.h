@@ -23,6 +23,7 @@ typedef struct {
   GTestDBus *bus;
   GDBusConnection *ours, *theirs;
   Rooms rooms;
+  Front *front;
   Window *window;
   GPtrArray *signals;      /* "member path args" */
   guint subscription;

@@ -261,8 +261,7 @@ fake_add_request (guint64 id, Key *key, const char *kind)
   request->key = key;
   request->kind = kind;
   g_ptr_array_add (fake.requests, request);
-  if (fake.trust_watch != NULL)
-    fake.trust_watch->request_added (fake.user, request);
+  TELL_TRUST (request_added, request);
   return request;
 }
 
@@ -275,8 +274,7 @@ fake_add_legacy_request (guint64 id, Contact *contact)
   request->contact = contact;
   request->kind = "legacy-peer";
   g_ptr_array_add (fake.requests, request);
-  if (fake.trust_watch != NULL)
-    fake.trust_watch->request_added (fake.user, request);
+  TELL_TRUST (request_added, request);
   return request;
 }
 
@@ -285,8 +283,7 @@ fake_remove_request (guint64 id)
 {
   Request *request = trust_get_request (NULL, id);
 
-  if (fake.trust_watch != NULL)
-    fake.trust_watch->request_removed (fake.user, request);
+  TELL_TRUST (request_removed, request);
   g_ptr_array_remove (fake.requests, request);
 }
 
@@ -460,8 +457,27 @@ contacts_remove_static (Contacts *contacts, const char *endpoint)
 
 /* --- trust ----------------------------------------------------------------------------------------------------- */
 
-void trust_watch (Trust *trust, const TrustWatch *watch, gpointer user) { fake.trust_watch = watch; }
-void trust_unwatch (Trust *trust, gpointer user) { fake.trust_watch = NULL; }
+void
+trust_watch (Trust *trust, const TrustWatch *watch, gpointer user)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (fake.trust_watches); i++)
+    if (fake.trust_watches[i].watch == NULL)
+      {
+        fake.trust_watches[i].watch = watch;
+        fake.trust_watches[i].user = user;
+        return;
+      }
+  g_assert_not_reached ();
+}
+
+void
+trust_unwatch (Trust *trust, gpointer user)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (fake.trust_watches); i++)
+    if (fake.trust_watches[i].user == user)
+      fake.trust_watches[i].watch = NULL;
+}
+
 TrustMode trust_get_mode (Trust *trust) { return fake.mode; }
 
 void

@@ -48,7 +48,10 @@ typedef struct {
   gboolean mute;           /* answers are kept until fake_release() */
   GPtrArray *contacts, *keys, *requests, *verifications;
   const ContactsWatch *contacts_watch;
-  const TrustWatch *trust_watch;
+  struct {
+    const TrustWatch *watch;
+    gpointer user;
+  } trust_watches[80];     /* of every window and what is above them */
   const DeliveryWatch *delivery_watch;
   const VerificationWatch *verification_watch;
   gpointer user;
@@ -67,6 +70,12 @@ typedef struct {
 } Fake;
 
 extern Fake fake;
+
+/* Reports to everybody who watches the trust room. */
+#define TELL_TRUST(callback, ...)                                                                       \
+  for (guint watcher = 0; watcher < G_N_ELEMENTS (fake.trust_watches); watcher++)                       \
+    if (fake.trust_watches[watcher].watch != NULL && fake.trust_watches[watcher].watch->callback != NULL) \
+      fake.trust_watches[watcher].watch->callback (fake.trust_watches[watcher].user, __VA_ARGS__)
 
 void fake_setup (Rooms *rooms);
 void fake_teardown (void);

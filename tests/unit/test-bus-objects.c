@@ -232,7 +232,8 @@ test_window_goes_first (Fixture *f, gconstpointer data)
   start (f, f->theirs, ROOT, I ("Messages"), "Fetch", g_variant_new ("(sua{sv})", "cli", 0, NULL), &fetch);
   start (f, f->theirs, ROOT, I ("Messages"), "Send", g_variant_new ("(osa{sv})", C7, "x", NULL), &send);
   sync_signals (f);
-  g_clear_pointer (&f->window, window_free);
+  g_clear_pointer (&f->front, front_free);
+  f->window = NULL;
   fake_release ();
   wait_for (&fetch.done);
   wait_for (&send.done);
@@ -250,7 +251,8 @@ test_free_while_identifying (Fixture *f, gconstpointer data)
   start (f, f->theirs, ROOT, I ("Network"), "Rescan", NULL, &reply);
   /* The call has arrived and its caller is being looked up, or not even that: both must end well. */
   g_main_context_iteration (NULL, FALSE);
-  g_clear_pointer (&f->window, window_free);
+  g_clear_pointer (&f->front, front_free);
+  f->window = NULL;
   wait_for (&reply.done);
   g_assert_nonnull (reply.error);
   g_assert_cmpstr (fake.calls->str, ==, "");
@@ -398,7 +400,7 @@ test_agents (Fixture *f, gconstpointer data)
   g_string_truncate (first.got, 0);
   fake_add_request (9, fake.keys->pdata[0], "name-conflict");
   wait_got (&first, "Present 9 name-conflict\n");
-  window_free (g_steal_pointer (&f->window));
+  front_free (g_steal_pointer (&f->front));
   wait_got (&first, "Present 9 name-conflict\nRelease\n");
   agent_down (&first);
   g_string_free (first.got, TRUE);
@@ -475,7 +477,7 @@ test_agent_snooze (Fixture *f, gconstpointer data)
   agent_up (f, &agent, "/agent");
   wait_got (&agent, "Present 3 new-key\n");
   request->snoozed = g_get_real_time () + G_USEC_PER_SEC / 2;
-  fake.trust_watch->request_changed (fake.user, request);
+  TELL_TRUST (request_changed, request);
   wait_got (&agent, "Present 3 new-key\nWithdraw 3 snoozed\nPresent 3 new-key\n");
   agent_down (&agent);
   g_string_free (agent.got, TRUE);

@@ -389,13 +389,13 @@ test_own_link (Fixture *f, gconstpointer data)
   g_autofree char *link = NULL;
 
   g_assert_true (g_str_has_prefix (text, "(<'xmpp:me@pronto?trust-message;"));
-  window_set_address (f->window, "");
+  front_set_address (f->front, "");
   g_clear_pointer (&none, g_variant_unref);
   g_clear_pointer (&text, g_free);
   none = call_ok (f, ROOT, PROPS, "Get", g_variant_new ("(ss)", I ("Manager"), "TrustLink"));
   text = g_variant_print (none, FALSE);
   g_assert_cmpstr (text, ==, "(<''>,)");
-  window_set_address (f->window, "m\xc3\xa9@host");
+  front_set_address (f->front, "m\xc3\xa9@host");
   some = call_ok (f, ROOT, PROPS, "Get", g_variant_new ("(ss)", I ("Manager"), "TrustLink"));
   link = g_variant_print (some, FALSE);
   g_assert_cmpstr (link, ==, "(<'xmpp:m%C3%A9@host?trust-message;encryption=im.earshot%3Atls%3A0;"

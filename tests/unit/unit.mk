@@ -266,6 +266,11 @@ tests_unit_test_bus_objects_SOURCES = tests/unit/test-bus-objects.c $(bus_fixtur
 tests_unit_test_bus_objects_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bus_objects_LDADD = $(bus_fixture_libs)
 
+unit_tests += tests/unit/test-private-bus
+tests_unit_test_private_bus_SOURCES = tests/unit/test-private-bus.c $(bus_fixture)
+tests_unit_test_private_bus_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_private_bus_LDADD = $(bus_fixture_libs)
+
 # `make check-valgrind`: the same programs under valgrind; an error or a definite leak is a failure. GLib keeps its types and
 # GnuTLS its tables until exit: reachable and possible ones are not counted. Of a child only the fork is followed, not what it executes.
 VALGRIND = valgrind

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What every window shows alike, whoever looks through it: kept here, told by each.
+ */
+#include "earshot-config.h"
+
+#include "daemon/bus/window-private.h"
+
+#include <string.h>
+
+#define WARNINGS_MAX 64
+
+static void
+touch_roots (Front *front)
+{
+  for (guint i = 0; i < front->windows->len; i++)
+    window_touch_root (front->windows->pdata[i]);
+}
+
+void
+front_set_warning (Front *front, const char *key, const char *text)
+{
+  if (text == NULL)
+    g_tree_remove (front->warnings, key);
+  else if (g_tree_nnodes (front->warnings) < WARNINGS_MAX || g_tree_lookup (front->warnings, key) != NULL)
+    g_tree_replace (front->warnings, g_strdup (key), g_utf8_make_valid (text, -1));
+  touch_roots (front);
+}
+
+void
+front_set_network (Front *front, const char *backend, const char *state, const char *reason)
+{
+  g_free (front->backend);
+  g_free (front->state);
+  front->backend = g_strdup (backend);
+  front->state = g_strdup (state);
+  front_set_warning (front, "discovery", g_strcmp0 (state, "running") != 0 ? reason : NULL);
+}
+
+void
+front_refresh_manager (Front *front)
+{
+  touch_roots (front);
+}
+
+void
+front_set_address (Front *front, const char *instance)
+{
+  g_free (front->instance);
+  front->instance = g_strdup (instance);
+  touch_roots (front);
+}
+
+static void
+on_warning (gpointer user, const char *key, const char *text)
+{
+  front_set_warning (user, key, text);
+}
+
+/* Before the windows hear of it: who asks for it from now on was too late. */
+static void
+on_request_removed (gpointer user, Request *request)
+{
+  Front *front = user;
+
+  front->resolved[front->n_resolved++ % G_N_ELEMENTS (front->resolved)] = request_get_id (request);
+}
+
+static const TrustWatch trust_callbacks = { .warning = on_warning, .request_removed = on_request_removed };
+
+static int
+compare_keys (gconstpointer a, gconstpointer b, gpointer user)
+{
+  return strcmp (a, b);
+}
+
+Front *
+front_new (const Rooms *rooms)
+{
+  Front *front = g_new0 (Front, 1);
+
+  front->rooms = *rooms;
+  front->windows = g_ptr_array_new ();
+  front->agents = bus_agents_new ();
+  front->start_time = g_get_real_time ();
+  front->backend = g_strdup ("");
+  front->state = g_strdup ("waiting");
+  front->instance = g_strdup (rooms->discovery != NULL ? discovery_get_instance (rooms->discovery) : NULL);
+  front->warnings = g_tree_new_full (compare_keys, NULL, g_free, g_free);
+  trust_watch (rooms->trust, &trust_callbacks, front);
+  return front;
+}
+
+void
+front_free (Front *front)
+{
+  if (front == NULL)
+    return;
+  trust_unwatch (front->rooms.trust, front);
+  bus_agents_release_all (front->agents);
+  while (front->windows->len > 0)
+    window_close (front->windows->pdata[front->windows->len - 1]);
+  bus_agents_free (front->agents);
+  g_ptr_array_unref (front->windows);
+  g_tree_unref (front->warnings);
+  g_free (front->backend);
+  g_free (front->state);
+  g_free (front->instance);
+  g_free (front);
+}
