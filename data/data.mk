@@ -16,7 +16,7 @@ data/earshotd.service: $(srcdir)/data/earshotd.service.in Makefile
 	$(data_subst) '$(srcdir)/data/earshotd.service.in' > $@
 dist_examples_DATA = data/earshotd.conf
 
-dist_man_MANS += data/xmppctl.1 data/earshotd.8
+dist_man_MANS += data/xmppctl.1 data/earshotd.8 data/earshot-dbus.7
 # bash-completion loads a script by the command's name, without suffix.
 EXTRA_DIST += data/xmppctl.bash
 install-data-local: install-completion
