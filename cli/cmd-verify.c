@@ -20,6 +20,8 @@
 
 #define LINE_MAX_BYTES 256
 
+#define FAREWELL_US (5 * G_USEC_PER_SEC)
+
 static char *option_enter;
 static gboolean option_cancel;
 
@@ -400,7 +402,12 @@ verify (Ctl *ctl, Verifier *verifier, const char *who)
   code = live_run (ctl);
   /* Whoever leaves in the middle leaves nothing behind that somebody could answer. */
   if (!verifier->over && option_enter == NULL)
-    cancel_run (ctl, verifier, NULL);
+    {
+      /* Also when --timeout is what ended it: the word still has to get out. */
+      if (ctl->deadline > 0)
+        ctl->deadline = g_get_monotonic_time () + FAREWELL_US;
+      cancel_run (ctl, verifier, NULL);
+    }
   g_clear_handle_id (&verifier->stdin_source, g_source_remove);
   g_clear_handle_id (&verifier->interrupt_source, g_source_remove);
   return code;

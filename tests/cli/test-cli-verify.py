@@ -188,7 +188,7 @@ def _():
 @test("/verify/timeout-leaves-no-run-behind")
 def _():
     on_verify(state="waiting-peer")
-    run("--timeout", "4", "verify", "juliet", code=6)
+    run("--timeout", "2", "verify", "juliet", code=6)
     expect(F.called("Cancel"), F.mock.calls)
 
 
