@@ -37,6 +37,7 @@ xmppctl_SOURCES = \
 	cli/history.c cli/history.h \
 	cli/live.c cli/live.h \
 	cli/main.c \
+	cli/name-warning.c cli/name-warning.h \
 	cli/out.c cli/out.h \
 	cli/peer.c cli/peer.h \
 	cli/qr-draw.c cli/qr-draw.h \

@@ -161,11 +161,11 @@ print_record (Ctl *ctl, GVariant *item)
   g_autofree char *label =
     model_has (ctl->model, contact, "Contact") ? peer_dup_label (ctl, contact) : g_strdup ("");
 
-  out_line (ctl, "%-6" G_GUINT64_FORMAT "  %s  %s: %s%s%.16s%s%s", n, when, event, verdict, *fp != '\0' ? "  " : "", fp,
+  out_rest (ctl, 0, "%-6" G_GUINT64_FORMAT "  %s  %s: %s%s%.16s%s%s", n, when, event, verdict, *fp != '\0' ? "  " : "", fp,
             *label != '\0' ? "  " : "", label);
   if (*inputs != '\0')
-    out_line (ctl, "        %s", inputs);
-  out_line (ctl, "        by %s", caller);
+    out_rest (ctl, 0, "        %s", inputs);
+  out_rest (ctl, 0, "        by %s", caller);
 }
 
 /* Whom: a peer, or, for one that was forgotten, the digits of its key. */

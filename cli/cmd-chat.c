@@ -15,6 +15,7 @@
 #include "cli/history.h"
 #include "cli/line-edit.h"
 #include "cli/live.h"
+#include "cli/name-warning.h"
 #include "cli/peer.h"
 
 #define HISTORY_DEFAULT 20
@@ -95,7 +96,7 @@ say (Ctl *ctl, Chat *chat, const char *format, ...)
   va_end (args);
   hide_prompt (chat);
   printf ("%s", out_color (ctl->color_out, "2"));
-  out_line (ctl, "* %s", text);
+  out_rest (ctl, 0, "* %s", text);
   printf ("%s", out_color (ctl->color_out, ""));
   show_prompt (ctl, chat);
 }
@@ -346,11 +347,14 @@ converse (Ctl *ctl, Chat *chat)
   gpointer both[] = { ctl, chat };
   g_autoptr (GError) error = NULL;
   g_autofree char *label = peer_dup_label (ctl, chat->path);
+  g_autofree char *warning = name_warning_dup (ctl, chat->path);
 
   if (!print_history (ctl, chat, &error))
     return ctl_fail (ctl, error);
   say (ctl, chat, "chat with %s (%s, %s); /quit ends, /help lists more", label, peer_get_trust (ctl, chat->path),
        chat->reach);
+  if (warning != NULL)
+    say (ctl, chat, "NAME WARNING: %s", warning);
   if (peer_is_legacy (ctl, chat->path))
     say (ctl, chat, "without encryption: anybody on the link can read and change it, and who it is nobody knows");
   chat->raw = ctl->tty_out && !ctl->json && line_edit_raw_terminal ();

@@ -93,7 +93,7 @@ show_unread (Ctl *ctl, const char *path, GError **error)
       g_autofree char *label = peer_dup_label (ctl, path);
 
       out_trust (ctl, peer_get_trust (ctl, path));
-      out_line (ctl, "  %s: %d unread", label, (int) unread);
+      out_rest (ctl, OUT_TRUST_WIDTH, "  %s: %d unread", label, (int) unread);
     }
   history_print (ctl, &history);
   if (!option_mark_read || history_get_newest (&history) == NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
@@ -42,9 +43,9 @@ add_row (Ctl *ctl, Table *table, const char *path)
   g_autofree char *unread = g_strdup_printf ("%d", (int) model_number (ctl->model, path, "Conversation", "Unread"));
   g_autofree char *key = g_strndup (peer_get_fingerprint (ctl, path), SELECTOR_PREFIX_MIN_TRUST);
   const char *status = model_string (ctl->model, path, "Contact", "StatusText");
-  const char *warning = model_string (ctl->model, path, "Contact", "NameWarning");
-  g_autofree char *note = g_strdup_printf ("%s%s%s%s", *warning != '\0' ? "name warning: " : "", warning,
-                                           *warning != '\0' && *status != '\0' ? "; " : "", status);
+  g_autofree char *warning = name_warning_dup_short (ctl, path);
+  g_autofree char *note = g_strdup_printf ("%s%s%s%s", warning != NULL ? "name warning: " : "", warning != NULL ? warning : "",
+                                           warning != NULL && *status != '\0' ? "; " : "", status);
 
   table_add (table, peer_get_trust (ctl, path), peer_get_reach (ctl, path),
              model_string (ctl->model, path, "Contact", "Show"), label, key,

@@ -389,7 +389,7 @@ print_sent (Ctl *ctl, Sent *sent)
     {
       g_autofree char *label = peer_dup_label (ctl, sent->path);
 
-      out_line (ctl, "%-9s  %s  %s", sent->state, sent->id, label);
+      out_rest (ctl, 0, "%-9s  %s  %s", sent->state, sent->id, label);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
@@ -118,6 +119,7 @@ static void
 print_text (Ctl *ctl, const char *path)
 {
   g_autofree char *label = peer_dup_label (ctl, path);
+  g_autofree char *warning = name_warning_dup (ctl, path);
   g_autofree const char **keys = model_strv (ctl->model, path, "Contact", "Keys");
   g_autofree const char **contests = model_strv (ctl->model, path, "Contact", "Contests");
   const char *active = model_string (ctl->model, path, "Contact", "ActiveKey");
@@ -130,7 +132,7 @@ print_text (Ctl *ctl, const char *path)
                               ? "legacy: no encryption, allowed by you" : "legacy: no encryption");
   out_field (ctl, "claims", model_string (ctl->model, path, "Contact", "ClaimedName"));
   out_field (ctl, "address", model_string (ctl->model, path, "Contact", "ClaimedAddress"));
-  out_field (ctl, "name warning", model_string (ctl->model, path, "Contact", "NameWarning"));
+  out_field (ctl, "name warning", warning);
   for (guint i = 0; contests[i] != NULL; i++)
     {
       g_autofree char *other = peer_dup_label (ctl, contests[i]);

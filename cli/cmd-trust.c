@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
@@ -103,7 +104,7 @@ print_run (Ctl *ctl, const char *path)
       g_autofree char *digits = g_strndup (fingerprint, SELECTOR_PREFIX_MIN_TRUST);
 
       out_trust (ctl, peer_get_trust (ctl, contact));
-      out_line (ctl, "  %s %s: xmppctl verify %s", label, theirs ? "wants to compare codes" : "is being verified", digits);
+      out_rest (ctl, OUT_TRUST_WIDTH, "  %s %s: xmppctl verify %s", label, theirs ? "wants to compare codes" : "is being verified", digits);
     }
 }
 
@@ -176,6 +177,7 @@ confirm (Ctl *ctl, const Decision *decision, const char *verb)
   g_autofree char *label = peer_dup_label (ctl, decision->contact);
   g_autofree char *groups = fingerprint_dup_groups (decision->fingerprint != NULL ? decision->fingerprint : "");
   g_autofree char *question = g_strdup_printf ("%s this key?", verb);
+  g_autofree char *warning = name_warning_dup (ctl, decision->contact);
 
   if (decision->request != NULL && request_is_legacy (ctl, decision->request))
     return confirm_legacy (ctl, decision->contact);
@@ -189,6 +191,8 @@ confirm (Ctl *ctl, const Decision *decision, const char *verb)
   if (decision->request != NULL)
     request_print (ctl, decision->request);
   out_field (ctl, "peer", label);
+  if (decision->request == NULL)
+    out_field (ctl, "NAME WARNING", warning);
   out_field (ctl, "address", model_string (ctl->model, decision->contact, "Contact", "ClaimedAddress"));
   out_field (ctl, "fingerprint", groups);
   if (ctl_ask (ctl, question))

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/escape.h"
 #include "cli/live.h"
+#include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 
@@ -367,10 +368,12 @@ introduce (Ctl *ctl, Verifier *verifier)
 {
   const char *key = model_string (ctl->model, verifier->path, "Verification", "Key");
   g_autofree char *groups = fingerprint_dup_groups (model_string (ctl->model, key, "Key", "Fingerprint"));
+  g_autofree char *warning = name_warning_dup (ctl, verifier->contact);
 
   if (!ctl->can_ask)
     return;
   out_field (ctl, "peer", verifier->label);
+  out_field (ctl, "NAME WARNING", warning);
   out_field (ctl, "fingerprint", groups);
   out_flush ();
   if (g_str_equal (model_string (ctl->model, verifier->path, "Verification", "Role"), "initiator"))

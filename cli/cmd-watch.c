@@ -55,7 +55,7 @@ print_reach (Ctl *ctl, const char *path, const char *reach)
       g_autofree char *label = peer_dup_label (ctl, path);
 
       out_trust (ctl, peer_get_trust (ctl, path));
-      out_line (ctl, "  %s  %s is %s", when, label, reach);
+      out_rest (ctl, OUT_TRUST_WIDTH, "  %s  %s is %s", when, label, reach);
     }
   if (!out_flush ())
     live_quit (ctl, EXIT_FAILED);
@@ -138,7 +138,7 @@ on_changed (Ctl *ctl, const char *path, const char *interface, gpointer user)
       g_autofree char *label = peer_dup_label (ctl, contact);
 
       out_trust (ctl, "request");
-      out_line (ctl, "  %s from %s waits for you: xmppctl trust pending",
+      out_rest (ctl, OUT_TRUST_WIDTH, "  %s from %s waits for you: xmppctl trust pending",
                 model_string (ctl->model, path, "Request", "Kind"), label);
       out_flush ();
     }
@@ -152,7 +152,7 @@ on_changed (Ctl *ctl, const char *path, const char *interface, gpointer user)
       g_autofree char *selector = peer_dup_selector (ctl, contact);
 
       out_trust (ctl, "request");
-      out_line (ctl, "  %s wants to compare codes with you: xmppctl verify %s", label, selector);
+      out_rest (ctl, OUT_TRUST_WIDTH, "  %s wants to compare codes with you: xmppctl verify %s", label, selector);
       out_flush ();
     }
 }

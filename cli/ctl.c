@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli/bus.h"
 #include "cli/ctl.h"
@@ -233,6 +235,30 @@ print_error_json (const char *name, int code, const char *message, const char *h
   json_line_print (stderr, object);
 }
 
+/* Escaped, for stderr: on a terminal it is folded here, because what a terminal wraps begins in column 0, where trust stands. `used`: columns
+ * that stand before it. Caller frees. */
+static char *
+dup_for_stderr (const char *text, guint used)
+{
+  g_autofree char *safe = escape_text (text);
+  GString *folded = g_string_new (NULL);
+  struct winsize size;
+  guint columns, room;
+
+  columns = ioctl (STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? MAX (size.ws_col, OUT_COLUMNS_MIN) : G_MAXUINT;
+  room = columns - used - 1;
+  for (const char *at = safe; *at != '\0'; room = columns - (guint) strlen (OUT_INDENT) - 1)
+    {
+      gsize len = escape_fitting (at, room);
+
+      if (at != safe)
+        g_string_append (folded, "\n" OUT_INDENT);
+      g_string_append_len (folded, at, (gssize) len);
+      at += len;
+    }
+  return g_string_free (folded, FALSE);
+}
+
 int
 ctl_fail (Ctl *ctl, const GError *error)
 {
@@ -258,12 +284,12 @@ ctl_fail_for (Ctl *ctl, const char *whom, const GError *error)
       print_error_json (name, code, copy->message, hint);
       return code;
     }
-  g_autofree char *message = escape_text (copy->message);
+  g_autofree char *message = dup_for_stderr (copy->message, strlen ("xmppctl: "));
 
   fprintf (stderr, "%sxmppctl: %s%s\n", out_color (ctl->color_err, "31"), message, out_color (ctl->color_err, ""));
   if (hint != NULL)
     {
-      g_autofree char *safe = escape_text (hint);
+      g_autofree char *safe = dup_for_stderr (hint, strlen ("  hint: "));
 
       fprintf (stderr, "  hint: %s\n", safe);
     }
@@ -307,7 +333,7 @@ ctl_usage (Ctl *ctl, const char *format, ...)
 static void G_GNUC_PRINTF (1, 0) print_note (const char *format, va_list args)
 {
   g_autofree char *text = g_strdup_vprintf (format, args);
-  g_autofree char *safe = escape_text (text);
+  g_autofree char *safe = dup_for_stderr (text, strlen ("xmppctl: "));
 
   fflush (stdout);
   fprintf (stderr, "xmppctl: %s\n", safe);

@@ -104,10 +104,11 @@ entry_print (Ctl *ctl, const Entry *entry)
   gboolean message = g_str_equal (entry->kind, "message");
   g_autofree char *when = time_format_local (entry->time);
   g_autofree char *label = peer_dup_label (ctl, entry->conversation);
-  g_autofree char *safe = escape_text (label);
   g_autofree char *text = dup_text (entry);
   guint terminal = out_columns (ctl);
-  guint indent = OUT_TRUST_WIDTH + 2;
+  guint indent = OUT_TRUST_WIDTH + 2, before = indent + (guint) strlen (when) + 5;
+  /* On a terminal it must not reach the end of the line: what wraps begins in column 0. */
+  g_autofree char *safe = terminal > 0 ? escape_cut (label, terminal > before + 5 ? terminal - before - 1 : 4) : escape_text (label);
   g_auto (GStrv) lines = NULL;
 
   out_trust (ctl, message ? entry_get_trust (entry) : entry->kind);

@@ -54,6 +54,9 @@ escape_text (const char *text)
 static guint
 char_columns (gunichar c)
 {
+  /* Asks for the wide form of what stands before it. */
+  if (c == 0xfe0f)
+    return 1;
   if (g_unichar_iszerowidth (c))
     return 0;
   return g_unichar_iswide (c) ? 2 : 1;
@@ -69,9 +72,8 @@ escape_columns (const char *text)
   return columns;
 }
 
-/* How many bytes of `text` fit into `columns`; at least one character. */
-static gsize
-fitting (const char *text, guint columns)
+gsize
+escape_fitting (const char *text, guint columns)
 {
   guint used = 0;
   const char *p = text;
@@ -97,7 +99,7 @@ escape_cut (const char *text, guint columns)
     return g_steal_pointer (&whole);
   guint room = columns > 3 ? columns - 3 : 0;
   /* Half of a wide character is none. */
-  gsize len = room > 0 && char_columns (g_utf8_get_char (whole)) <= room ? fitting (whole, room) : 0;
+  gsize len = room > 0 && char_columns (g_utf8_get_char (whole)) <= room ? escape_fitting (whole, room) : 0;
 
   return g_strdup_printf ("%.*s%.*s", (int) len, whole, (int) MIN (columns, 3), "...");
 }
@@ -112,7 +114,7 @@ add_folded (GPtrArray *lines, const char *line, guint columns)
     }
   do
     {
-      gsize len = fitting (line, columns);
+      gsize len = escape_fitting (line, columns);
 
       g_ptr_array_add (lines, g_strndup (line, len));
       line += len;

@@ -24,5 +24,8 @@ char **escape_lines (const char *text, guint columns);
 /* Serialised JSON (unsafe characters can only be inside strings there): unsafe ones as \uXXXX, so still the same JSON. */
 char *escape_json (const char *json);
 
+/* How many bytes of an escaped text fit into `columns` of a terminal: whole characters, at least one (none of ""). */
+gsize escape_fitting (const char *text, guint columns);
+
 /* Terminal columns of an escaped text. */
 guint escape_columns (const char *text);

@@ -9,8 +9,8 @@
 #include "cli/out.h"
 #include "cli/time-text.h"
 
-#define COLUMNS_MIN 40
 #define FIELD_WIDTH 13
+#define CELL_MAX 32 /* columns of a terminal that one column of a table may have */
 
 struct _Table {
   guint columns;
@@ -43,7 +43,7 @@ out_columns (Ctl *ctl)
     return 0;
   if (ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
     return 80;
-  return MAX (size.ws_col, COLUMNS_MIN);
+  return MAX (size.ws_col, OUT_COLUMNS_MIN);
 }
 
 static const char *
@@ -80,6 +80,33 @@ out_line (Ctl *ctl, const char *format, ...)
   g_autofree char *safe = escape_text (text);
 
   printf ("%s\n", safe);
+}
+
+void
+out_rest (Ctl *ctl, guint used, const char *format, ...)
+{
+  va_list args;
+  guint terminal = out_columns (ctl), room;
+
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_autofree char *safe = escape_text (text);
+
+  if (terminal == 0 || used + escape_columns (safe) < terminal)
+    {
+      printf ("%s\n", safe);
+      return;
+    }
+  room = terminal > used + 1 ? terminal - used - 1 : 1;
+  for (const char *at = safe; *at != '\0';)
+    {
+      gsize len = escape_fitting (at, room);
+
+      printf ("%s%.*s\n", at == safe ? "" : OUT_INDENT, (int) len, at);
+      at += len;
+      room = terminal - (guint) strlen (OUT_INDENT) - 1;
+    }
 }
 
 void
@@ -131,47 +158,62 @@ table_add (Table *table, ...)
 }
 
 static void
+print_trust_cell (Table *table, Ctl *ctl, const char *cell, gboolean header, guint width)
+{
+  if (header)
+    printf ("%-*s", (int) width, cell);
+  else
+    {
+      out_trust (ctl, cell);
+      printf ("%*s", (int) (width - OUT_TRUST_WIDTH), "");
+    }
+}
+
+static void
 print_row (Table *table, Ctl *ctl, guint row, const guint *widths, guint terminal)
 {
-  guint used = 0;
+  guint used = widths[0];
 
-  for (guint i = 0; i < table->columns; i++)
+  print_trust_cell (table, ctl, g_ptr_array_index (table->cells, row * table->columns), row == 0, widths[0]);
+  for (guint i = 1; i < table->columns; i++)
     {
       const char *cell = g_ptr_array_index (table->cells, row * table->columns + i);
       gboolean last = i + 1 == table->columns;
+      guint width = last ? MIN (escape_columns (cell), widths[i]) : widths[i];
+      g_autofree char *cut = NULL;
 
-      if (row > 0 && i == 0)
+      /* One column stays free: some terminals wrap when the last is written. */
+      if (terminal > 0 && used + 2 + width >= terminal)
         {
-          out_trust (ctl, cell);
-          printf ("%*s", (int) (MAX (widths[0], OUT_TRUST_WIDTH) - OUT_TRUST_WIDTH), "");
+          printf ("\n%.*s", OUT_TRUST_WIDTH, OUT_INDENT);
+          used = OUT_TRUST_WIDTH;
         }
-      else if (last)
-        {
-          guint room = terminal > used + 8 ? terminal - used : 8;
-          g_autofree char *cut = terminal > 0 ? escape_cut (cell, room) : g_strdup (cell);
-
-          printf ("%s", cut);
-        }
-      else
-        {
-          printf ("%s%*s", cell, (int) (widths[i] - escape_columns (cell)), "");
-        }
-      used += widths[i] + 2;
-      printf ("%s", last ? "\n" : "  ");
+      cut = terminal > 0 ? escape_cut (cell, MIN (width, terminal - used - 3)) : g_strdup (cell);
+      printf ("  %s%*s", cut, last ? 0 : (int) (width - MIN (width, escape_columns (cut))), "");
+      used += 2 + width;
     }
+  printf ("\n");
 }
 
 void
 table_print (Table *table, Ctl *ctl)
 {
-  guint rows = table->cells->len / table->columns;
+  guint rows = table->cells->len / table->columns, terminal = out_columns (ctl), whole = terminal - OUT_TRUST_WIDTH - 3;
   g_autofree guint *widths = g_new0 (guint, table->columns);
 
   widths[0] = OUT_TRUST_WIDTH;
   for (guint i = 0; i < table->cells->len; i++)
-    widths[i % table->columns] = MAX (widths[i % table->columns], escape_columns (g_ptr_array_index (table->cells, i)));
+    {
+      guint width = escape_columns (g_ptr_array_index (table->cells, i));
+
+      /* Each may have a line of its own, and the last one all of it. */
+      if (terminal > 0)
+        width = MIN (width, i % table->columns == table->columns - 1 ? whole : MIN (whole, CELL_MAX));
+      if (i % table->columns > 0)
+        widths[i % table->columns] = MAX (widths[i % table->columns], width);
+    }
   for (guint row = 0; row < rows; row++)
-    print_row (table, ctl, row, widths, out_columns (ctl));
+    print_row (table, ctl, row, widths, terminal);
 }
 
 void

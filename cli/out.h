@@ -11,6 +11,8 @@
 #include "cli/ctl.h"
 
 #define OUT_TRUST_WIDTH 8   /* "verified", "insecure" */
+#define OUT_INDENT "          " /* the trust column and what follows it */
+#define OUT_COLUMNS_MIN 40  /* narrower terminals wrap */
 
 /* An SGR sequence, or "" without colour; "" as code resets. Static. */
 const char *out_color (gboolean enabled, const char *code);
@@ -20,13 +22,16 @@ guint out_columns (Ctl *ctl);
 void out_trust (Ctl *ctl, const char *trust);
 /* One line, escaped. */
 void out_line (Ctl *ctl, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* The rest of a line of which `used` columns stand already, escaped. On a terminal what does not fit goes on in lines of its own, under
+ * neither the trust column nor what a terminal that wraps by itself would put there. */
+void out_rest (Ctl *ctl, guint used, const char *format, ...) G_GNUC_PRINTF (3, 4);
 /* "Label:   text", the label as wide as its neighbours; nothing when `text` is empty. */
 void out_field (Ctl *ctl, const char *label, const char *text);
 /* Pushes everything out; FALSE when stdout is gone or full. */
 gboolean out_flush (void);
 
-/* A table: headers, then rows of as many strings; the first column is a trust word. The last column is cut to the
- * terminal. Caller frees; printing does not. */
+/* A table: headers, then rows of as many strings; the first column is a trust word. On a terminal columns are cut, and a row that is
+ * wider goes on in lines that leave the trust column empty. Caller frees; printing does not. */
 typedef struct _Table Table;
 Table *table_new (const char *const *headers);
 void table_add (Table *table, ...) G_GNUC_NULL_TERMINATED;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cli/name-warning.h"
 #include "cli/peer.h"
 
 const char *
@@ -265,6 +266,7 @@ peer_to_json (Ctl *ctl, const char *path)
                                    model_string (ctl->model, path, "Contact", texts[i].property));
   for (guint i = 0; i < G_N_ELEMENTS (flags); i++)
     json_object_set_boolean_member (object, flags[i].json, model_bool (ctl->model, path, "Contact", flags[i].property));
+  name_warning_add_json (ctl, path, object);
   json_object_set_array_member (object, "endpoints", endpoints_to_json (ctl, path));
   json_set_time (object, "last_seen", model_number (ctl->model, path, "Contact", "LastSeen"));
   json_set_time (object, "first_seen", model_number (ctl->model, path, "Contact", "FirstSeen"));

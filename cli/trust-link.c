@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 
@@ -56,6 +57,7 @@ trust_link_confirm (Ctl *ctl, const TrustLink *link, const char *contact, const 
 {
   g_autofree char *label = contact != NULL ? peer_dup_label (ctl, contact) : g_strdup ("nobody we know");
   g_autofree char *groups = fingerprint_dup_groups (link->fingerprint);
+  g_autofree char *warning = contact != NULL ? name_warning_dup (ctl, contact) : NULL;
   const char *before = contact != NULL ? peer_get_trust (ctl, contact) : "none";
   const char *claimed = contact != NULL ? model_string (ctl->model, contact, "Contact", "ClaimedAddress") : "";
   const char *wanted = link->in_person ? "verified" : "pinned";
@@ -68,6 +70,7 @@ trust_link_confirm (Ctl *ctl, const TrustLink *link, const char *contact, const 
   if (!ctl->can_ask)
     return ctl_usage (ctl, "without a terminal a link needs --yes");
   out_field (ctl, "peer", label);
+  out_field (ctl, "NAME WARNING", warning);
   out_field (ctl, "fingerprint", groups);
   out_field (ctl, "link says", link->address);
   if (*claimed != '\0' && !g_str_equal (claimed, link->address))

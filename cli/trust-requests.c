@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/escape.h"
+#include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
@@ -115,9 +116,10 @@ request_print (Ctl *ctl, const char *path)
   g_autofree char *groups = fingerprint_dup_groups (fingerprint);
   g_autofree char *label = *name != '\0' ? g_strdup_printf ("(%s)", name) : peer_dup_label (ctl, contact);
   g_autofree char *cut = escape_cut (label, 30);
+  g_autofree char *warning = name_warning_dup (ctl, contact);
 
   out_trust (ctl, model_has (ctl->model, contact, "Contact") ? peer_get_trust (ctl, contact) : "unknown");
-  out_line (ctl, "  %s  %s%s%s, %s ago", model_string (ctl->model, path, "Request", "Kind"), cut,
+  out_rest (ctl, OUT_TRUST_WIDTH, "  %s  %s%s%s, %s ago", model_string (ctl->model, path, "Request", "Kind"), cut,
             *link != '\0' ? " on " : "", link, age);
   if (*fingerprint != '\0')
     print_indented (ctl, "key %s", groups);
@@ -129,6 +131,8 @@ request_print (Ctl *ctl, const char *path)
       print_indented (ctl, "ANOTHER KEY is known as %s%s", request_detail (ctl, path, "old_name"),
                       dict_bool (details, "old_online") ? ", and it is online too: somebody pretends" : "");
     }
+  if (warning != NULL)
+    print_indented (ctl, "NAME WARNING: %s", warning);
   if (details != NULL && dict_bool (details, "forgotten"))
     print_indented (ctl, "you forgot this key once");
   if (details != NULL)
@@ -184,6 +188,8 @@ request_print_json (Ctl *ctl, const char *path)
   json_object_set_string_member (object, "link", request_detail (ctl, path, "link"));
   json_object_set_string_member (object, "old_fingerprint", request_detail (ctl, path, "old_fingerprint"));
   json_object_set_string_member (object, "old_name", request_detail (ctl, path, "old_name"));
+  json_object_set_string_member (object, "name_warning", model_string (ctl->model, contact, "Contact", "NameWarning"));
+  name_warning_add_json (ctl, contact, object);
   json_object_set_boolean_member (object, "old_online", details != NULL && dict_bool (details, "old_online"));
   json_object_set_boolean_member (object, "forgotten", details != NULL && dict_bool (details, "forgotten"));
   if (details != NULL)

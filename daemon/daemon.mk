@@ -30,6 +30,7 @@ daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)
 
 daemon_libio_a_SOURCES = \
 	daemon/io/certificate.c daemon/io/certificate.h \
+	daemon/io/confusable.c daemon/io/confusable.h \
 	daemon/io/config.c daemon/io/config.h \
 	daemon/io/crls.c daemon/io/crls.h \
 	daemon/io/db.c daemon/io/db.h \
@@ -62,13 +63,15 @@ daemon_libio_a_SOURCES = \
 	daemon/io/token.c daemon/io/token.h \
 	daemon/io/trust-audit.c daemon/io/trust-audit.h \
 	daemon/io/trust-store.c daemon/io/trust-store.h daemon/io/trust-store-load.c daemon/io/trust-store-private.h
-daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS)
+daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS) $(ICU_CFLAGS)
 
 daemon_libmodel_a_SOURCES = \
 	daemon/model/contact.c \
+	daemon/model/contact-names.c \
 	daemon/model/contact-words.c \
 	daemon/model/contacts.c daemon/model/contacts.h daemon/model/contacts-private.h \
 	daemon/model/contacts-legacy.c \
+	daemon/model/contacts-select.c \
 	daemon/model/contacts-write.c \
 	daemon/model/sightings.c \
 	daemon/model/delivery.c daemon/model/delivery.h daemon/model/delivery-private.h \
@@ -78,6 +81,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/delivery-ask.c \
 	daemon/model/delivery-clear.c \
 	daemon/model/probe.c \
+	daemon/model/lookalikes.c daemon/model/lookalikes.h \
 	daemon/model/router.c daemon/model/router.h \
 	daemon/model/self.c daemon/model/self.h \
 	daemon/model/dialer.c \
@@ -123,7 +127,7 @@ daemon_libbus_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLI
 
 base_libs = daemon/libbase.a $(GLIB_LIBS)
 proto_libs = daemon/libproto.a $(base_libs) $(EXPAT_LIBS)
-io_libs = daemon/libio.a $(proto_libs) $(GNUTLS_LIBS) $(SQLITE_LIBS) $(AVAHI_GLIB_LIBS)
+io_libs = daemon/libio.a $(proto_libs) $(GNUTLS_LIBS) $(SQLITE_LIBS) $(AVAHI_GLIB_LIBS) $(ICU_LIBS)
 model_libs = daemon/libmodel.a $(io_libs)
 bus_libs = daemon/libbus.a dbus/libearshot-dbus.a $(model_libs)
 

@@ -11,17 +11,17 @@ unset CDPATH MAKEFLAGS MAKELEVEL
 PATH=$PATH:/usr/sbin:/sbin; export PATH
 
 NEED_TOOLS='cc make awk sed autoconf automake aclocal autoreconf m4 pkg-config gdbus-codegen gdbus dbus-daemon python3 ip unshare nsenter hostname'
-NEED_MODULES='glib-2.0 gio-unix-2.0 gnutls expat sqlite3 avahi-client avahi-glib avahi-core json-glib-1.0 libqrencode'
+NEED_MODULES='glib-2.0 gio-unix-2.0 gnutls expat sqlite3 avahi-client avahi-glib avahi-core json-glib-1.0 libqrencode icu-i18n icu-uc'
 
 PACKAGES_DEBIAN='gcc libc6-dev make autoconf automake pkg-config libglib2.0-dev libglib2.0-dev-bin libglib2.0-bin libgnutls28-dev libexpat1-dev
-  libsqlite3-dev libavahi-client-dev libavahi-common-dev libavahi-core-dev libavahi-glib-dev libjson-glib-dev libqrencode-dev dbus python3 python3-gi iproute2 util-linux hostname'
+  libsqlite3-dev libavahi-client-dev libavahi-common-dev libavahi-core-dev libavahi-glib-dev libjson-glib-dev libqrencode-dev libicu-dev dbus python3 python3-gi iproute2 util-linux hostname'
 PACKAGES_FEDORA='gcc make autoconf automake pkgconf-pkg-config glib2-devel gnutls-devel expat-devel sqlite-devel avahi-devel avahi-glib-devel
-  json-glib-devel qrencode-devel dbus-daemon python3 python3-gobject-base iproute util-linux hostname libasan libubsan'
-PACKAGES_ARCH='base-devel glib2 glib2-devel gnutls expat sqlite avahi json-glib qrencode dbus python python-gobject iproute2 util-linux inetutils'
-PACKAGES_ALPINE='build-base autoconf automake pkgconf linux-headers glib-dev gnutls-dev expat-dev sqlite-dev avahi-dev json-glib-dev libqrencode-dev dbus python3
+  json-glib-devel qrencode-devel libicu-devel dbus-daemon python3 python3-gobject-base iproute util-linux hostname libasan libubsan'
+PACKAGES_ARCH='base-devel glib2 glib2-devel gnutls expat sqlite avahi json-glib qrencode icu dbus python python-gobject iproute2 util-linux inetutils'
+PACKAGES_ALPINE='build-base autoconf automake pkgconf linux-headers glib-dev gnutls-dev expat-dev sqlite-dev avahi-dev json-glib-dev libqrencode-dev icu-dev dbus python3
   py3-gobject3 iproute2 util-linux coreutils'
 PACKAGES_SUSE='gcc make autoconf automake pkgconf glib2-devel gnutls-devel libexpat-devel sqlite3-devel libavahi-devel libavahi-glib-devel
-  json-glib-devel qrencode-devel dbus-1-daemon python3 python3-gobject iproute2 util-linux hostname'
+  json-glib-devel qrencode-devel libicu-devel dbus-1-daemon python3 python3-gobject iproute2 util-linux hostname'
 
 # What ./check needs besides; without it some tests skip.
 CHECK_TOOLS='openssl gnutls-cli certtool softhsm2-util tcpdump nft zbarimg'

@@ -89,6 +89,8 @@ contact_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
   EarshotContact *skeleton = EARSHOT_CONTACT (interface);
   Contact *contact = contacts_get (window->rooms.contacts, object->id.contact);
   g_autofree char *name = contact != NULL ? contact_dup_display_name (contact) : NULL;
+  Contact *resembled = contact != NULL ? contact_get_resembled (contact) : NULL;
+  g_autofree char *resembles = resembled != NULL ? bus_path_contact (contact_get_id (resembled)) : g_strdup ("/");
 
   if (contact == NULL)
     return;
@@ -97,6 +99,7 @@ contact_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
   earshot_contact_set_claimed_address (skeleton, contact_get_claimed_addr (contact));
   earshot_contact_set_display_name (skeleton, name);
   earshot_contact_set_name_warning (skeleton, contact_get_name_warning (contact));
+  earshot_contact_set_resembles (skeleton, resembles);
   earshot_contact_set_stored (skeleton, contact_is_stored (contact));
   earshot_contact_set_kind (skeleton, contact_is_legacy (contact) ? "legacy" : "person");
   earshot_contact_set_legacy_allowed (skeleton, contact_get_legacy_choice (contact) == LEGACY_CHOICE_ALLOWED);

@@ -21,7 +21,9 @@
 
 static const char *const features[] = {
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
-  "audit", "trust-links", "verification", "trust-roots", "search", NULL,
+  "audit", "trust-links", "verification", "trust-roots", "search",
+  "name-warnings",
+  NULL,
 };
 
 static gboolean

@@ -58,6 +58,21 @@ add_key (GVariantBuilder *builder, Window *window, const Fingerprint *fp)
                          g_variant_new_boolean (was_forgotten (contacts_get_key (window->rooms.contacts, fp))));
 }
 
+static void
+add_name_warning (GVariantBuilder *builder, Contact *contact)
+{
+  Contact *resembled = contact != NULL ? contact_get_resembled (contact) : NULL;
+  g_autofree char *path = resembled != NULL ? bus_path_contact (contact_get_id (resembled)) : NULL;
+  g_autofree char *name = resembled != NULL ? contact_dup_display_name (resembled) : NULL;
+
+  g_variant_builder_add (builder, "{sv}", "name_warning",
+                         g_variant_new_string (contact != NULL ? contact_get_name_warning (contact) : ""));
+  if (resembled == NULL)
+    return;
+  g_variant_builder_add (builder, "{sv}", "resembles", g_variant_new_object_path (path));
+  g_variant_builder_add (builder, "{sv}", "resembles_name", g_variant_new_string (name));
+}
+
 /* A peer without a key is known by nothing but what it claims and where it was met. */
 static void
 add_addresses (GVariantBuilder *builder, Contact *contact)
@@ -95,6 +110,7 @@ build_details (Window *window, Request *request, GVariant *preview)
     add_addresses (&builder, contact);
   g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
   g_variant_builder_add (&builder, "{sv}", "link", g_variant_new_string (link != NULL ? link : ""));
+  add_name_warning (&builder, contact);
   if (request_get_contested (request) != NULL)
     add_contested (&builder, request_get_contested (request));
   if (preview != NULL)

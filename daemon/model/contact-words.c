@@ -68,9 +68,6 @@ begin_rename (gpointer user)
 gboolean
 contacts_check_petname (Contacts *contacts, Contact *contact, const char *petname, GError **error)
 {
-  g_autoptr (GPtrArray) all = contacts_list (contacts);
-  g_autofree char *folded = NULL;
-
   if (!g_utf8_validate (petname, -1, NULL) || g_utf8_strlen (petname, -1) > PETNAME_MAX)
     {
       g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "The petname is longer than %d characters",
@@ -89,20 +86,7 @@ contacts_check_petname (Contacts *contacts, Contact *contact, const char *petnam
           return FALSE;
         }
     }
-  folded = g_utf8_casefold (petname, -1);
-  for (guint i = 0; *petname != '\0' && i < all->len; i++)
-    {
-      Contact *other = g_ptr_array_index (all, i);
-      g_autofree char *theirs = g_utf8_casefold (other->row.petname, -1);
-
-      if (other != contact && strcmp (theirs, folded) == 0)
-        {
-          g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
-                       "Another contact is already called \"%s\"", petname);
-          return FALSE;
-        }
-    }
-  return TRUE;
+  return contacts_check_name (contacts, contact, petname, error);
 }
 
 typedef struct {

@@ -53,6 +53,9 @@ contact_free (Contact *contact)
   g_free (contact->claimed_addr);
   g_free (contact->claimed_prepared);
   g_ptr_array_unref (contact->names);
+  g_free (contact->guarded);
+  g_free (contact->claims);
+  g_strfreev (contact->prepared);
   g_free (contact->last_error);
   g_free (contact->proven_ifname);
   g_free (contact->proven_address);
@@ -173,37 +176,6 @@ contact_pick_active_key (Contact *contact)
     }
 }
 
-static char *
-clean_name (const char *text)
-{
-  /* The escaping round trip removes what jid_display_user() removes from addresses: one cleaner for all names. */
-  g_autofree char *local = jid_escape_local (text);
-  g_autofree char *addr = g_strconcat (local, "@x", NULL);
-
-  return jid_display_user (addr);
-}
-
-/* What the name claims, cleaned, and what is suspicious about it. */
-void
-contact_refresh_names (Contact *contact)
-{
-  const Presence *presence = contact_get_presence (contact);
-  const char *nick = presence != NULL && presence->nick != NULL ? presence->nick : "";
-  g_autofree char *cleaned = *nick != '\0' ? clean_name (nick) : g_strdup ("");
-
-  g_free (contact->claimed_name);
-  contact->claimed_name = g_strdup (cleaned != NULL ? cleaned : "");
-  if (contact->sightings->len > 0)
-    {
-      Sighting *sighting = g_ptr_array_index (contact->sightings, 0);
-
-      if (!contact->connected)
-        contact_set_claimed_addr (contact, sighting->instance);
-    }
-  contact->name_warning = contact->contests->len > 0 ? "duplicate"
-                          : strcmp (contact->claimed_name, nick) != 0 ? "bidi" : "";
-}
-
 gboolean
 contact_has_settled_key (const Contact *contact)
 {
@@ -258,12 +230,6 @@ contact_dup_display_name (const Contact *contact)
       return g_strndup (hex, 16);
     }
   return g_strdup ("?");
-}
-
-const char *
-contact_get_name_warning (const Contact *contact)
-{
-  return contact->name_warning;
 }
 
 gboolean

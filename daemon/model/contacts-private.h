@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/model/contacts.h"
+#include "daemon/model/lookalikes.h"
 #include "daemon/model/watchers.h"
 
 #define CONTACT_ADDRS_MAX 8
@@ -39,6 +40,10 @@ struct _Contact {
   char *claimed_prepared;  /* jid_prepare() of claimed_addr, or NULL */
   GPtrArray *names;        /* jid_prepare() of row.addrs */
   const char *name_warning; /* static */
+  guint32 resembles;       /* the contact it warns of, or 0 */
+  char *guarded;           /* the names under which `lookalikes` has it, or NULL */
+  char *claims, **prepared; /* the names that were prepared for comparing, and what came out */
+  gboolean mixed_script;
   GPtrArray *keys;         /* Key*, owned by the table */
   Key *active;
   GPtrArray *sightings;    /* Sighting*, owned by the table */
@@ -62,6 +67,8 @@ struct _Contacts {
   GHashTable *keys;        /* Fingerprint* inside Key -> Key* (owned) */
   GHashTable *sightings;   /* "instance\ndomain" -> Sighting* (owned) */
   Watchers watchers;
+  Lookalikes *lookalikes;  /* the names of kept contacts */
+  guint names_source;      /* those changed: all are judged anew */
   guint max_strangers;
   GQueue turns;            /* Turn*, waiting to write */
   gboolean writing, turning;
@@ -73,7 +80,6 @@ void contact_set_claimed_addr (Contact *contact, const char *addr);
 /* After row.addrs changed. */
 void contact_index_names (Contact *contact);
 void contact_rebuild_endpoints (Contact *contact);
-void contact_refresh_names (Contact *contact);
 void contact_changed (Contact *contact);
 void contact_pick_active_key (Contact *contact);
 /* Drops a stranger that nothing holds any more. TRUE when it is gone. */
@@ -88,6 +94,16 @@ void contact_row_copy (const ContactRow *from, ContactRow *to);
 char *contacts_join_endpoint (const char *host, guint16 port);
 /* Keeps a static endpoint as a setting; id 0 drops it. */
 void contacts_persist_static (Contacts *contacts, const char *host, guint16 port, guint32 id);
+
+/* contact-names.c */
+void contact_refresh_names (Contact *contact);
+/* After what a kept contact is known by changed, and before it goes. */
+void contact_guard_names (Contact *contact);
+void contact_unguard_names (Contact *contact);
+/* TRUE: another warning than before, or of another contact. */
+gboolean contact_judge_names (Contact *contact);
+/* No other contact has that petname, nor one that can be taken for it. `contact` may be NULL. */
+gboolean contacts_check_name (Contacts *contacts, const Contact *contact, const char *petname, GError **error);
 
 /* contacts-write.c */
 void contacts_clear_turns (Contacts *contacts);

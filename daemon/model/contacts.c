@@ -90,11 +90,14 @@ Contacts *
 contacts_new (TrustStore *store, GArray *contact_rows_take, GArray *key_rows_take)
 {
   Contacts *contacts = g_new0 (Contacts, 1);
+  GHashTableIter iter;
+  gpointer value;
 
   contacts->store = store;
   contacts->max_strangers = CONTACTS_MAX_STRANGERS;
   contacts->by_id = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) contact_free);
   contacts->keys = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, NULL, key_free);
+  contacts->lookalikes = lookalikes_new ();
   watchers_init (&contacts->watchers);
   sightings_init (contacts);
   for (guint i = 0; contact_rows_take != NULL && i < contact_rows_take->len; i++)
@@ -109,6 +112,9 @@ contacts_new (TrustStore *store, GArray *contact_rows_take, GArray *key_rows_tak
   g_clear_pointer (&contact_rows_take, g_array_unref);
   g_clear_pointer (&key_rows_take, g_array_unref);
   drop_empty (contacts);
+  g_hash_table_iter_init (&iter, contacts->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    contact_refresh_names (value);
   return contacts;
 }
 
@@ -117,8 +123,10 @@ contacts_free (Contacts *contacts)
 {
   if (contacts == NULL)
     return;
+  g_clear_handle_id (&contacts->names_source, g_source_remove);
   g_hash_table_unref (contacts->sightings);
   g_hash_table_unref (contacts->by_id);
+  lookalikes_free (contacts->lookalikes);
   g_hash_table_unref (contacts->keys);
   contacts_clear_turns (contacts);
   watchers_clear (&contacts->watchers);
@@ -229,76 +237,6 @@ contacts_list (Contacts *contacts)
   return list;
 }
 
-static gboolean
-matches_addr (Contact *contact, const char *prepared)
-{
-  g_autofree char *claimed = jid_prepare (contact_get_claimed_addr (contact));
-
-  if (g_strcmp0 (claimed, prepared) == 0)
-    return TRUE;
-  for (guint i = 0; i < contact->sightings->len; i++)
-    if (g_strcmp0 (((Sighting *) g_ptr_array_index (contact->sightings, i))->prepared, prepared) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-static gboolean
-matches_key (Contact *contact, const char *digits)
-{
-  for (guint i = 0; i < contact->keys->len; i++)
-    {
-      g_autofree char *hex = fingerprint_to_hex (&((Key *) g_ptr_array_index (contact->keys, i))->row.fp);
-
-      if (g_str_has_prefix (hex, digits))
-        return TRUE;
-    }
-  return FALSE;
-}
-
-/* 8 hex digits or more, as people group them; NULL for anything else. */
-static char *
-selector_digits (const char *selector)
-{
-  GString *digits = g_string_new (NULL);
-
-  for (const char *p = selector; *p != '\0'; p++)
-    {
-      if (*p == ' ' || *p == '-' || *p == ':')
-        continue;
-      if (!g_ascii_isxdigit (*p) || digits->len >= 64)
-        {
-          g_string_free (digits, TRUE);
-          return NULL;
-        }
-      g_string_append_c (digits, g_ascii_tolower (*p));
-    }
-  return g_string_free (digits, digits->len < 8);
-}
-
-GPtrArray *
-contacts_select (Contacts *contacts, const char *selector)
-{
-  g_autoptr (GPtrArray) all = contacts_list (contacts);
-  g_autofree char *folded = g_utf8_casefold (selector, -1);
-  g_autofree char *prepared = jid_prepare (selector);
-  g_autofree char *digits = selector_digits (selector);
-  GPtrArray *found = g_ptr_array_new ();
-
-  for (int rule = 0; rule < 3 && found->len == 0; rule++)
-    for (guint i = 0; i < all->len; i++)
-      {
-        Contact *contact = g_ptr_array_index (all, i);
-        g_autofree char *petname = g_utf8_casefold (contact->row.petname, -1);
-        gboolean hit = rule == 0   ? *selector != '\0' && *petname != '\0' && strcmp (petname, folded) == 0
-                       : rule == 1 ? prepared != NULL && matches_addr (contact, prepared)
-                                   : digits != NULL && matches_key (contact, digits);
-
-        if (hit)
-          g_ptr_array_add (found, contact);
-      }
-  return found;
-}
-
 guint32
 contacts_new_id (Contacts *contacts)
 {
@@ -329,6 +267,7 @@ remove_contact (Contacts *contacts, Contact *contact)
   for (guint i = 0; i < keys->len; i++)
     WATCHERS_CALL (&contacts->watchers, ContactsWatch, key_removed, (Key *) g_ptr_array_index (keys, i));
   WATCHERS_CALL (&contacts->watchers, ContactsWatch, removed, contact);
+  contact_unguard_names (contact);
   contact->active = NULL;
   g_ptr_array_set_size (contact->keys, 0);
   for (guint i = 0; i < keys->len; i++)

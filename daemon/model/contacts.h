@@ -57,7 +57,8 @@ const char *contact_get_petname (const Contact *contact);
 const char *contact_get_claimed_name (const Contact *contact);    /* nick of its TXT, cleaned */
 const char *contact_get_claimed_addr (const Contact *contact);    /* the announced or last authenticated address */
 char *contact_dup_display_name (const Contact *contact);          /* petname, nickname, user part of the address, key */
-const char *contact_get_name_warning (const Contact *contact);    /* "", duplicate, bidi */
+const char *contact_get_name_warning (const Contact *contact);    /* "", duplicate, lookalike, bidi, mixed-script */
+Contact *contact_get_resembled (const Contact *contact);          /* whom a duplicate or lookalike can be taken for; or NULL */
 gboolean contact_is_stored (const Contact *contact);
 gboolean contact_is_blocked (const Contact *contact);
 Reach contact_get_reach (const Contact *contact);
@@ -112,8 +113,8 @@ const char *key_get_chain_word (const Key *key);                  /* why its cha
 gboolean key_is_grant_owed (const Key *key);
 const Fingerprint *key_get_replacement (const Key *key);          /* or NULL */
 
-/* The user's words that are no trust decision. INVALID_ARGUMENT: over 80 characters, control characters, or in use
- * by another contact. Disk first. */
+/* The user's words that are no trust decision. INVALID_ARGUMENT: over 80 characters, control characters, nothing that shows, or in use
+ * by another contact, or so alike that it can be taken for what that one is called. Disk first. */
 void contact_set_petname (Contact *contact, const char *petname, DoneFunc done, gpointer user);
 /* The same check without setting it; `contact` is the one it is for, NULL = one that does not exist yet. */
 gboolean contacts_check_petname (Contacts *contacts, Contact *contact, const char *petname, GError **error);

@@ -58,6 +58,11 @@ tests_fuzz_replay_certificate_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-cert
 tests_fuzz_replay_certificate_CPPFLAGS = $(fuzz_cppflags) $(GNUTLS_CFLAGS) -DFUZZ_NAME='"certificate"'
 tests_fuzz_replay_certificate_LDADD = $(io_libs)
 
+fuzz_replays += tests/fuzz/replay-names
+tests_fuzz_replay_names_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-names.c $(fuzz_headers)
+tests_fuzz_replay_names_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"names"'
+tests_fuzz_replay_names_LDADD = $(model_libs)
+
 fuzz_replays += tests/fuzz/replay-config
 tests_fuzz_replay_config_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-config.c $(fuzz_headers)
 tests_fuzz_replay_config_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"config"'
@@ -163,6 +168,12 @@ tests_fuzz_fuzz_certificate_SOURCES = tests/fuzz/fuzz-certificate.c $(fuzz_heade
 tests_fuzz_fuzz_certificate_CPPFLAGS = $(fuzz_cppflags) $(GNUTLS_CFLAGS)
 tests_fuzz_fuzz_certificate_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_certificate_LDADD = $(io_libs)
+
+fuzz_targets += tests/fuzz/fuzz-names
+tests_fuzz_fuzz_names_SOURCES = tests/fuzz/fuzz-names.c $(fuzz_headers)
+tests_fuzz_fuzz_names_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_names_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_names_LDADD = $(model_libs)
 
 fuzz_targets += tests/fuzz/fuzz-config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c $(fuzz_headers)

@@ -12,6 +12,7 @@ lan_tests = \
 	tests/lan/test-foreign.py \
 	tests/lan/test-headless.py \
 	tests/lan/test-legacy.py \
+	tests/lan/test-names.py \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \
 	tests/lan/test-resume.py \

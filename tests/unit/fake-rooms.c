@@ -386,6 +386,7 @@ const char *contact_get_claimed_name (const Contact *c) { return ""; }
 const char *contact_get_claimed_addr (const Contact *c) { return c->addr; }
 char *contact_dup_display_name (const Contact *c) { return g_strdup (*c->petname != '\0' ? c->petname : c->addr); }
 const char *contact_get_name_warning (const Contact *c) { return ""; }
+Contact *contact_get_resembled (const Contact *c) { return NULL; }
 gboolean contact_is_stored (const Contact *c) { return c->stored; }
 gboolean contact_is_blocked (const Contact *c) { return c->blocked; }
 Reach contact_get_reach (const Contact *c) { return c->connected ? REACH_ONLINE : REACH_OFFLINE; }

@@ -166,6 +166,16 @@ tests_unit_test_contacts_SOURCES = tests/unit/test-contacts.c tests/unit/people-
 tests_unit_test_contacts_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_contacts_LDADD = $(model_libs)
 
+unit_tests += tests/unit/test-confusable
+tests_unit_test_confusable_SOURCES = tests/unit/test-confusable.c
+tests_unit_test_confusable_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_confusable_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-names
+tests_unit_test_names_SOURCES = tests/unit/test-names.c tests/unit/people-helper.h tests/unit/store-helper.h
+tests_unit_test_names_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_names_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-contacts-keys
 tests_unit_test_contacts_keys_SOURCES = tests/unit/test-contacts-keys.c tests/unit/people-helper.h tests/unit/store-helper.h
 tests_unit_test_contacts_keys_CPPFLAGS = $(unit_cppflags)
