@@ -21,6 +21,8 @@
 #define HEADER_MAGIC "SQLite format 3" /* with its NUL: 16 bytes */
 #define HEADER_APPLICATION_ID 68
 #define ROW_BYTES_MAX (4 * 1024 * 1024)
+#define CHECK_BYTES (8 * 1024 * 1024)
+#define SUSPECT_SUFFIX "-suspect"
 #define REMAKE_PAGES_MAX 2048 /* 8 MiB */
 
 typedef enum {
@@ -168,6 +170,57 @@ check_schema (sqlite3 *handle, const char *path, const DbSchema *schema, guint v
   return DAMAGED;
 }
 
+/* As long as its header says? */
+static gboolean
+is_cut (const char *path, gint64 size)
+{
+  guint8 header[HEADER_BYTES];
+  int fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  gboolean whole = fd >= 0 && pread (fd, header, sizeof header, 0) == (ssize_t) sizeof header;
+  guint page;
+
+  if (fd >= 0)
+    close (fd);
+  if (!whole)
+    return TRUE;
+  page = (guint) header[16] << 8 | header[17];
+  return size != (gint64) (page == 1 ? 65536 : page)
+                   * ((gint64) header[28] << 24 | header[29] << 16 | header[30] << 8 | header[31]);
+}
+
+/* A check reads the whole file. It is due where a run ended without closing the file (its log is there), where one met
+ * damage (db_note_damage()), and where the length is wrong; a small file is checked in any case. Else a long history would cost
+ * every start what it is long. */
+static gboolean
+is_check_due (const char *path)
+{
+  g_autofree char *wal = g_strconcat (path, "-wal", NULL);
+  g_autofree char *suspect = g_strconcat (path, SUSPECT_SUFFIX, NULL);
+  struct stat st;
+
+  if (stat (path, &st) < 0 || st.st_size <= CHECK_BYTES)
+    return TRUE;
+  return is_cut (path, st.st_size) || (stat (wal, &st) == 0 && st.st_size > 0) || stat (suspect, &st) == 0;
+}
+
+void
+db_note_damage (const char *path)
+{
+  g_autofree char *suspect = g_strconcat (path, SUSPECT_SUFFIX, NULL);
+  int fd = open (suspect, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+  if (fd >= 0)
+    close (fd);
+}
+
+static void
+forget_damage (const char *path)
+{
+  g_autofree char *suspect = g_strconcat (path, SUSPECT_SUFFIX, NULL);
+
+  unlink (suspect);
+}
+
 /* Makes the file private and looks at it before SQLite does: opening is not allowed to change a stranger's file. */
 static Opened
 look_at_file (const char *path, const DbSchema *schema, GError **error)
@@ -224,7 +277,7 @@ look_at_file (const char *path, const DbSchema *schema, GError **error)
 
 /* Ours, new, newer, foreign or damaged? Nothing is written before that is known. */
 static Opened
-identify (sqlite3 *handle, const char *path, const DbSchema *schema, guint *version, GError **error)
+identify (sqlite3 *handle, const char *path, const DbSchema *schema, gboolean check, guint *version, GError **error)
 {
   gint64 id = 0, user = 0, objects = 0;
   Opened result = read_int (handle, "PRAGMA application_id", &id, error);
@@ -255,7 +308,7 @@ identify (sqlite3 *handle, const char *path, const DbSchema *schema, guint *vers
   *version = (guint) user;
   if (user == 0)
     return OPENED;
-  result = check_pages (handle, error);
+  result = check ? check_pages (handle, error) : OPENED;
   return result == OPENED ? check_schema (handle, path, schema, *version, error) : result;
 }
 
@@ -300,6 +353,7 @@ open_once (const char *path, const DbSchema *schema, sqlite3 **out, GError **err
                               "PRAGMA wal_autocheckpoint=0";
   sqlite3 *handle = NULL;
   guint version = 0;
+  gboolean check = is_check_due (path); /* opening makes the log */
   Opened result = look_at_file (path, schema, error);
   int code;
 
@@ -314,7 +368,7 @@ open_once (const char *path, const DbSchema *schema, sqlite3 **out, GError **err
       result = run_sql (handle, before, error);
     }
   if (result == OPENED)
-    result = identify (handle, path, schema, &version, error);
+    result = identify (handle, path, schema, check, &version, error);
   if (result == OPENED)
     {
       sqlite3_db_config (handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
@@ -331,6 +385,8 @@ open_once (const char *path, const DbSchema *schema, sqlite3 **out, GError **err
     sqlite3_close (handle);
   else
     *out = handle;
+  if (result != FOREIGN) /* sound, or on its way aside */
+    forget_damage (path);
   return result;
 }
 

@@ -68,6 +68,8 @@ struct _Db
 {
   DbWorker *worker;
   sqlite3 *handle;
+  char *path;
+  gboolean damaged;       /* met while it was in use; said once */
   GHashTable *statements; /* static text → sqlite3_stmt */
   GPtrArray *used;        /* statements of the running job */
   gboolean in_transaction;
@@ -131,6 +133,12 @@ db_set_error (sqlite3 *handle, int code, GError **error)
 
   if ((code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_READONLY || code == SQLITE_IOERR_WRITE)
     what = EARSHOT_ERROR_STORE_FULL;
+  else if (((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB) && running != NULL && !running->damaged)
+    {
+      running->damaged = TRUE;
+      db_note_damage (running->path);
+      log_warn ("store", "%s", "a database is damaged; it is checked, and set aside if it is, when earshotd starts the next time");
+    }
   /* A file system that allocates late says so at the fsync. */
   else if ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT || system == EFBIG))
     what = EARSHOT_ERROR_STORE_FULL;
@@ -564,6 +572,7 @@ db_open (DbWorker *worker, const char *path, const DbSchema *schema, char **set_
   db = g_new0 (Db, 1);
   db->worker = worker;
   db->handle = handle;
+  db->path = g_strdup (path);
   db->statements = g_hash_table_new_full (g_direct_hash, g_direct_equal, NULL, finalize_statement);
   db->used = g_ptr_array_new ();
   db->checkpoint_at = CHECKPOINT_IDLE;
@@ -598,6 +607,7 @@ db_close (Db *db)
   g_ptr_array_unref (db->used);
   if (sqlite3_close (db->handle) != SQLITE_OK)
     log_warn ("store", "%s", "a statement outlived its file");
+  g_free (db->path);
   g_free (db);
 }
 

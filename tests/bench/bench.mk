@@ -16,7 +16,9 @@ tests_bench_bench_sight_SOURCES = tests/bench/sight.c
 tests_bench_bench_sight_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(AVAHI_CFLAGS)
 tests_bench_bench_sight_LDADD = $(GLIB_LIBS) $(AVAHI_LIBS)
 
-EXTRA_DIST += tests/bench/bench.py tests/bench/idle.py tests/bench/streams.py
+EXTRA_DIST += tests/bench/bench.py tests/bench/idle.py tests/bench/streams.py tests/bench/past.py
 bench: all $(bench_programs)
 	$(AM_V_at)top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' $(PYTHON3) $(srcdir)/tests/bench/bench.py
-.PHONY: bench
+bench-past: all
+	$(AM_V_at)top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' $(PYTHON3) $(srcdir)/tests/bench/past.py
+.PHONY: bench bench-past
