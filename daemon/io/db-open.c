@@ -23,6 +23,7 @@
 #define ROW_BYTES_MAX (4 * 1024 * 1024)
 #define CHECK_BYTES (8 * 1024 * 1024)
 #define SUSPECT_SUFFIX "-suspect"
+#define OPEN_SUFFIX "-open"
 #define REMAKE_PAGES_MAX 2048 /* 8 MiB */
 
 typedef enum {
@@ -188,9 +189,55 @@ is_cut (const char *path, gint64 size)
                    * ((gint64) header[28] << 24 | header[29] << 16 | header[30] << 8 | header[31]);
 }
 
-/* A check reads the whole file. It is due where a run ended without closing the file (its log is there), where one met
- * damage (db_note_damage()), and where the length is wrong; a small file is checked in any case. Else a long history would cost
- * every start what it is long. */
+/* Who opens a file says in which boot of the machine, and takes that back when it is closed. */
+static char *
+dup_boot (void)
+{
+  char *boot = NULL;
+
+  g_file_get_contents ("/proc/sys/kernel/random/boot_id", &boot, NULL, NULL);
+  return boot;
+}
+
+static gboolean
+was_left_in_this_boot (const char *path)
+{
+  g_autofree char *mark = g_strconcat (path, OPEN_SUFFIX, NULL);
+  g_autofree char *now = dup_boot ();
+  char then[64];
+  int fd = open (mark, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  ssize_t n = fd >= 0 ? read (fd, then, sizeof then) : -1;
+
+  if (fd >= 0)
+    close (fd);
+  return now != NULL && n == (ssize_t) strlen (now) && memcmp (now, then, (gsize) n) == 0;
+}
+
+static void
+note_open (const char *path)
+{
+  g_autofree char *mark = g_strconcat (path, OPEN_SUFFIX, NULL);
+  g_autofree char *now = dup_boot ();
+  int fd = open (mark, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+  /* Where it fails, the next start may check once too often. */
+  if (fd >= 0 && now != NULL && write (fd, now, strlen (now)) < 0)
+    log_debug ("store", "%s", "cannot note that a database is open");
+  if (fd >= 0)
+    close (fd);
+}
+
+void
+db_note_closed (const char *path)
+{
+  g_autofree char *mark = g_strconcat (path, OPEN_SUFFIX, NULL);
+
+  unlink (mark);
+}
+
+/* A check reads the whole file. It is due where the machine went down under it (its log is there, from an earlier boot: a process
+ * that dies, however, can not spoil a page), where a run met damage (db_note_damage()), and where the length is wrong; a small file
+ * is checked in any case. Else a long history would cost every start what it is long. */
 static gboolean
 is_check_due (const char *path)
 {
@@ -200,7 +247,11 @@ is_check_due (const char *path)
 
   if (stat (path, &st) < 0 || st.st_size <= CHECK_BYTES)
     return TRUE;
-  return is_cut (path, st.st_size) || (stat (wal, &st) == 0 && st.st_size > 0) || stat (suspect, &st) == 0;
+  if (stat (suspect, &st) == 0)
+    return TRUE;
+  if (stat (wal, &st) == 0 && st.st_size > 0)
+    return !was_left_in_this_boot (path);
+  return stat (path, &st) < 0 || is_cut (path, st.st_size);
 }
 
 void
@@ -387,6 +438,8 @@ open_once (const char *path, const DbSchema *schema, sqlite3 **out, GError **err
     *out = handle;
   if (result != FOREIGN) /* sound, or on its way aside */
     forget_damage (path);
+  if (result == OPENED)
+    note_open (path);
   return result;
 }
 

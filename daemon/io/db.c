@@ -607,6 +607,7 @@ db_close (Db *db)
   g_ptr_array_unref (db->used);
   if (sqlite3_close (db->handle) != SQLITE_OK)
     log_warn ("store", "%s", "a statement outlived its file");
+  db_note_closed (db->path);
   g_free (db->path);
   g_free (db);
 }

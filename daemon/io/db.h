@@ -33,7 +33,7 @@ typedef struct {
 } DbSchema;
 
 /* Opens or creates, mode 0600, alone (no other process may read it meanwhile), checks application_id and `PRAGMA quick_check`, climbs the ladder. Blocks: start-up only.
- * The check is left out for a file over 8 MiB that was closed cleanly and in which nobody met damage.
+ * The check is left out for a file over 8 MiB that was closed, or left by a process that died, and in which nobody met damage.
  * A damaged file is set aside (fs_set_aside()), a fresh one is made and `*set_aside` names the old one (else NULL).
  * A file from a newer version, or one that cannot be read for lack of rights or space, is an error and untouched. */
 Db *db_open (DbWorker *worker, const char *path, const DbSchema *schema, char **set_aside, GError **error);

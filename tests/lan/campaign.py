@@ -5,6 +5,8 @@
     CAMPAIGN_RESUMPTIONS=200   on links that lose 20 % of all frames and are cut for 1 to 90 s (test-bad-link.py cuts)
     CAMPAIGN_LANS=10           so many LANs share them, at once, each with a seed of its own
     CAMPAIGN_COLLISIONS=1000   simultaneous opens (test-resume.py collisions), beside them
+    CAMPAIGN_KILLS=0           kill -9 of one of two that talk (test-crash.py): half of them on a link that delays, loses, reorders and is
+                               cut; `make crash-campaign` is 1,000 of these and nothing else
     CAMPAIGN_SEED=N            the first of the seeds
 
 With ten LANs some 25 minutes, most of them waiting for cuts to end. The plays assert that nothing is lost, nothing doubled and the
@@ -22,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 RESUMPTIONS = int(os.environ.get("CAMPAIGN_RESUMPTIONS", "200"))
 LANS = int(os.environ.get("CAMPAIGN_LANS", "10"))
 COLLISIONS = int(os.environ.get("CAMPAIGN_COLLISIONS", "1000"))
+KILLS = int(os.environ.get("CAMPAIGN_KILLS", "0"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", str(random.randrange(1 << 20))))
 
 
@@ -41,6 +44,10 @@ def main():
             share = RESUMPTIONS * (i + 1) // LANS - RESUMPTIONS * i // LANS
             plays.append(play(logs, "cuts-%d" % i, "test-bad-link.py", "cuts", EARSHOT_RESUMPTIONS=share, EARSHOT_CUT_MAX=90,
                               EARSHOT_SEED=SEED + i))
+    for i in range(LANS if KILLS else 0):
+        share = KILLS * (i + 1) // LANS - KILLS * i // LANS
+        plays.append(play(logs, "kills-%d" % i, "test-crash.py", "kill9_fifty_times" if i % 2 else "kill9_on_a_bad_link", EARSHOT_KILLS=share,
+                          EARSHOT_BAD_KILLS=share, EARSHOT_SEED=SEED + i))
     if COLLISIONS:
         plays.append(play(logs, "collisions", "test-resume.py", "collisions", EARSHOT_COLLISIONS=COLLISIONS))
     sums, failed, skipped = {}, [], []

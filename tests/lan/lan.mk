@@ -36,7 +36,21 @@ tests_lan_tool_link_SOURCES = tests/lan/tool-link.c
 tests_lan_tool_link_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 tests_lan_tool_link_LDADD = $(GLIB_LIBS)
 
+# Preloaded into a daemon (shim.py): a clock that lies, death in a write.
+lan_shim = tests/lan/shim.so
+check_DATA += $(lan_shim)
+CLEANFILES += $(lan_shim)
+EXTRA_DIST += tests/lan/shim.c tests/lan/shim.py
+tests/lan/shim.so: tests/lan/shim.c
+	$(AM_V_CC)$(MKDIR_P) tests/lan && $(CC) -shared -fPIC -O1 -Wall -Wextra -o $@ $(top_srcdir)/tests/lan/shim.c
+
 # Not part of `make check`: half an hour of cuts.
 campaign: all tests/lan/tool-link$(EXEEXT)
 	$(AM_V_at)top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' $(PYTHON3) $(srcdir)/tests/lan/campaign.py
 .PHONY: campaign
+
+# Not part of `make check` either: 1,000 times kill -9.
+crash-campaign: all $(lan_shim) tests/lan/tool-link$(EXEEXT)
+	$(AM_V_at)top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' CAMPAIGN_RESUMPTIONS=0 CAMPAIGN_COLLISIONS=0 \
+	  CAMPAIGN_KILLS=$${CAMPAIGN_KILLS:-1000} CAMPAIGN_LANS=$${CAMPAIGN_LANS:-4} $(PYTHON3) $(srcdir)/tests/lan/campaign.py
+.PHONY: crash-campaign
