@@ -112,6 +112,7 @@ request_print (Ctl *ctl, const char *path)
   const char *contact = model_string (ctl->model, path, "Request", "Contact");
   const char *name = request_detail (ctl, path, "name"), *link = request_detail (ctl, path, "link");
   const char *old = request_detail (ctl, path, "old_fingerprint"), *fingerprint = request_get_fingerprint (ctl, path);
+  const char *announced = request_detail (ctl, path, "announced_fingerprint");
   g_autofree char *age = time_format_age (model_number (ctl->model, path, "Request", "Created"), g_get_real_time ());
   g_autofree char *groups = fingerprint_dup_groups (fingerprint);
   g_autofree char *label = *name != '\0' ? g_strdup_printf ("(%s)", name) : peer_dup_label (ctl, contact);
@@ -133,6 +134,12 @@ request_print (Ctl *ctl, const char *path)
     }
   if (warning != NULL)
     print_indented (ctl, "NAME WARNING: %s", warning);
+  if (*announced != '\0')
+    {
+      g_autofree char *announced_groups = fingerprint_dup_groups (announced);
+
+      print_indented (ctl, "announced with ANOTHER KEY %s: somebody may be in between, compare a code first", announced_groups);
+    }
   if (details != NULL && dict_bool (details, "forgotten"))
     print_indented (ctl, "you forgot this key once");
   if (details != NULL)
@@ -187,6 +194,7 @@ request_print_json (Ctl *ctl, const char *path)
   json_object_set_string_member (object, "address", request_detail (ctl, path, "address"));
   json_object_set_string_member (object, "link", request_detail (ctl, path, "link"));
   json_object_set_string_member (object, "old_fingerprint", request_detail (ctl, path, "old_fingerprint"));
+  json_object_set_string_member (object, "announced_fingerprint", request_detail (ctl, path, "announced_fingerprint"));
   json_object_set_string_member (object, "old_name", request_detail (ctl, path, "old_name"));
   json_object_set_string_member (object, "name_warning", model_string (ctl->model, contact, "Contact", "NameWarning"));
   name_warning_add_json (ctl, contact, object);

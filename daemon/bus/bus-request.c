@@ -101,6 +101,8 @@ build_details (Window *window, Request *request, GVariant *preview)
   Contact *contact = request_get_contact (request);
   g_autofree char *name = g_utf8_make_valid (request_get_name (request) != NULL ? request_get_name (request) : "", -1);
   const char *link = request_get_link (request);
+  const Fingerprint *announced
+    = fp != NULL ? contacts_get_announced_key (window->rooms.contacts, request_get_name (request), fp) : NULL;
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
@@ -111,6 +113,12 @@ build_details (Window *window, Request *request, GVariant *preview)
   g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
   g_variant_builder_add (&builder, "{sv}", "link", g_variant_new_string (link != NULL ? link : ""));
   add_name_warning (&builder, contact);
+  if (announced != NULL)
+    {
+      g_autofree char *hex = fingerprint_to_hex (announced);
+
+      g_variant_builder_add (&builder, "{sv}", "announced_fingerprint", g_variant_new_string (hex));
+    }
   if (request_get_contested (request) != NULL)
     add_contested (&builder, request_get_contested (request));
   if (preview != NULL)

@@ -408,8 +408,17 @@ find_announced (Contacts *contacts, const char *addr, const Fingerprint *fp)
   return NULL;
 }
 
-Key *
-contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected, Contact **contested)
+/* Has a key that came before this one, and is it in this one's way? */
+static gboolean
+is_taken (const Contact *contact, gboolean by_chain)
+{
+  return contact->keys->len > 0 && contact->active != NULL && !contact->active->row.refused
+         && !(by_chain && contact->active->row.level == TRUST_UNKNOWN);
+}
+
+static Key *
+prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected, gboolean by_chain,
+           Contact **contested)
 {
   Key *key = contacts_get_key (contacts, fp);
   Contact *owner = contacts_find_by_addr (contacts, addr);
@@ -433,7 +442,7 @@ contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr,
   if (contact == NULL && addr != NULL)
     contact = find_announced (contacts, addr, fp);
   /* A keyless stored contact takes the first key that comes under its name, still unknown; a second one makes its own entry. */
-  if (contact != NULL && contact->keys->len > 0 && contact->active != NULL && !contact->active->row.refused)
+  if (contact != NULL && is_taken (contact, by_chain))
     contact = NULL;
   if (contact == NULL)
     {
@@ -462,6 +471,19 @@ contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr,
   if (!fresh)
     contact_changed (contact);
   return key;
+}
+
+Key *
+contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected, Contact **contested)
+{
+  return prove_key (contacts, fp, addr, expected, FALSE, contested);
+}
+
+Key *
+contacts_prove_key_by_chain (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected,
+                             Contact **contested)
+{
+  return prove_key (contacts, fp, addr, expected, TRUE, contested);
 }
 
 /* Puts a name first among those the contact used. TRUE when the list changed. */
@@ -523,8 +545,9 @@ contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean c
       key->row.last_used = now;
       if (contact->row.stored && key->row.level >= TRUST_PINNED)
         {
-          /* A name that another stored contact owns is not taken over by using it. */
-          if (connected && addr != NULL && (owner == NULL || owner == contact))
+          /* A name that another stored contact owns is not taken over by using it. But whose key nobody trusts owns none: or who
+           * was there first, in between, would keep the true one from being missed under it. */
+          if (connected && addr != NULL && (owner == NULL || owner == contact || !contact_has_settled_key (owner)))
             remember_addr (contact, addr);
           contacts_save (contact);
         }

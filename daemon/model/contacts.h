@@ -139,6 +139,12 @@ void contacts_forget_sightings (Contacts *contacts);
 /* The contact a proven key belongs to, made if need be: by key, else the keyless contact that was dialled (`expected`, 0 = none) or
  * is announced as `addr`, else a new stranger; NULL when there is no room for one. `contested` receives the stored contact that owns the name under another trusted key, or NULL. */
 Key *contacts_prove_key (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected, Contact **contested);
+/* The same for one that a chain names: what was written to that name is for it, whoever else answered there before. */
+Key *contacts_prove_key_by_chain (Contacts *contacts, const Fingerprint *fp, const char *addr, guint32 expected,
+                                  Contact **contested);
+/* The key that announcements of that name hint at, where they do and none of them hints at `fp`; else NULL. A claim: it may make people
+ * look twice, and never makes anything right. */
+const Fingerprint *contacts_get_announced_key (Contacts *contacts, const char *addr, const Fingerprint *fp);
 void contacts_set_connected (Contact *contact, Key *key, const char *addr, gboolean connected);
 void contacts_set_last_error (Contact *contact, const char *error_word);
 void contacts_set_key_expired (Key *key, gboolean expired);

@@ -213,12 +213,13 @@ attempt_failed (Dial *dial, const char *word)
     }
   if (dial->wanted && contact != NULL && contact_get_reach (contact) != REACH_OFFLINE)
     {
-      gboolean refused = strcmp (word, "Refused") == 0 || strcmp (word, "NotTrusted") == 0
-                         || strcmp (word, "NameConflict") == 0 || strcmp (word, "Blocked") == 0
-                         || is_known_insecure (dial, contact);
+      gboolean refused = strcmp (word, "Refused") == 0 || strcmp (word, "Blocked") == 0 || is_known_insecure (dial, contact);
+      /* Whoever answered is not the one who was meant, and may be between us for a moment only: who stands there for a second must
+       * not keep friends apart for minutes, who stays is not called for ever. */
+      gboolean another = strcmp (word, "NotTrusted") == 0 || strcmp (word, "NameConflict") == 0;
 
       schedule_retry (dial, refused ? DELAY_REFUSED_MS : dial->delay_ms);
-      dial->delay_ms = MIN (dial->delay_ms * 2, DELAY_MAX_MS);
+      dial->delay_ms = MIN (dial->delay_ms * 2, another ? DELAY_REFUSED_MS : DELAY_MAX_MS);
     }
   /* From here on whoever hears of it may drop the dial. */
   tell_waiters (dial, word);

@@ -263,6 +263,28 @@ contacts_forget_sightings (Contacts *contacts)
   g_hash_table_remove_all (contacts->sightings);
 }
 
+const Fingerprint *
+contacts_get_announced_key (Contacts *contacts, const char *addr, const Fingerprint *fp)
+{
+  g_autofree char *prepared = addr != NULL ? jid_prepare (addr) : NULL;
+  const Fingerprint *other = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, contacts->sightings);
+  while (prepared != NULL && g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const Sighting *sighting = value;
+
+      if (sighting->presence == NULL || !sighting->presence->has_spki || g_strcmp0 (sighting->prepared, prepared) != 0)
+        continue;
+      if (fingerprint_equal (&sighting->presence->spki, fp))
+        return NULL;
+      other = &sighting->presence->spki;
+    }
+  return other;
+}
+
 /* A key became known (by fingerprint, or from the store): what was already announced with its hint is its contact's. */
 void
 sightings_claim (Contacts *contacts, Key *key)

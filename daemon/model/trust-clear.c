@@ -76,8 +76,8 @@ trust_clear_on_removed (Trust *trust, Contact *contact)
     trust_drop_request (trust, request);
 }
 
-static void
-withdraw (Trust *trust, Request *request)
+void
+trust_withdraw_request (Trust *trust, Request *request)
 {
   TrustChange *change = trust_change_new ();
 
@@ -92,7 +92,7 @@ trust_clear_on_key (Trust *trust, Contact *contact)
   Request *request = trust_find_legacy_request (trust, contact);
 
   if (request != NULL && !request->resolving)
-    withdraw (trust, request);
+    trust_withdraw_request (trust, request);
   trust_review_clear (trust);
 }
 
@@ -103,7 +103,7 @@ trust_reopen_request (Trust *trust, Request *request)
 
   request->resolving = FALSE;
   if (request->row.keyless && (contact == NULL || contact_get_keys (contact)->len > 0))
-    withdraw (trust, request);
+    trust_withdraw_request (trust, request);
 }
 
 /* Once a contact, however often it knocks. */

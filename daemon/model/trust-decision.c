@@ -146,6 +146,15 @@ drop_answered (Trust *trust, Decision *decision)
       if (contact != NULL && contact_is_blocked (contact))
         trust_drop_request (trust, g_ptr_array_index (all, i));
     }
+  /* It knocked while the disk was being told about it. */
+  for (guint i = 0; i < decision->keys->len; i++)
+    {
+      const KeyRow *row = &g_array_index (decision->keys, KeyRow, i);
+
+      request = row->level != TRUST_UNKNOWN || row->refused ? trust_find_request (trust, &row->fp) : NULL;
+      if (request != NULL && !request->resolving)
+        trust_withdraw_request (trust, request);
+    }
 }
 
 static void

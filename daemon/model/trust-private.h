@@ -82,6 +82,8 @@ void trust_keep_clear (Trust *trust, Contact *contact, const char *addr);
 /* A person's word in a decision. */
 void decide_legacy (Decision *decision, Contact *contact, LegacyChoice choice, const char *addr, const char *petname);
 void trust_drop_request (Trust *trust, Request *request);
+/* The same, and on disk. */
+void trust_withdraw_request (Trust *trust, Request *request);
 /* Reports from the loop, never from inside the verb; a negative `code` is success. */
 void trust_report (DoneFunc done, gpointer user, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
 

@@ -415,7 +415,9 @@ judge (Judgement *judgement)
   Trust *trust = judgement->trust;
   const TrustProof *proof = &judgement->proof;
   Contact *contested = NULL;
-  Key *key = contacts_prove_key (trust->contacts, &proof->fp, proof->addr, proof->expected, &contested);
+  Key *key = trust->mode == TRUST_MODE_CA && proof->chain.valid
+               ? contacts_prove_key_by_chain (trust->contacts, &proof->fp, proof->addr, proof->expected, &contested)
+               : contacts_prove_key (trust->contacts, &proof->fp, proof->addr, proof->expected, &contested);
   TrustQuestion question = { .mode = trust->mode, .inbound = proof->inbound };
   g_autofree char *hex = fingerprint_to_hex (&proof->fp);
   g_autofree char *name = log_safe (proof->addr);
@@ -431,6 +433,8 @@ judge (Judgement *judgement)
                            || trust_store_was_forgotten (trust->store, &proof->fp)
                            || (question.mode == TRUST_MODE_TOFU && question.level == TRUST_UNKNOWN
                                && !has_room_for_first_use (trust));
+      question.hint_differs = question.level == TRUST_UNKNOWN
+                              && contacts_get_announced_key (trust->contacts, proof->addr, &proof->fp) != NULL;
       trust_ask_about_chain (&question, proof);
       judgement->verdict = trust_policy_judge (&question);
       if (!judgement->may_pin
@@ -446,11 +450,12 @@ judge (Judgement *judgement)
       contacts_set_key_expired (key, proof->expired);
       contacts_set_key_chain (key, question.mode == TRUST_MODE_CA || question.level == TRUST_CA ? proof->chain.word : NULL);
       log_event (G_LOG_LEVEL_MESSAGE, "trust", contact_get_id (key_get_contact (key)), 0, judgement->verdict.reason,
-                 "key %.16s as %s (%s, mode %s, level %s%s%s%s%s%s%s): %s", hex, name,
+                 "key %.16s as %s (%s, mode %s, level %s%s%s%s%s%s%s%s): %s", hex, name,
                  proof->inbound ? "inbound" : "outbound", trust_mode_to_string (question.mode),
                  trust_level_to_string (question.level), question.blocked ? ", blocked" : "",
                  question.refused ? ", refused before" : "", question.name_known ? ", name known" : "",
-                 question.name_seen ? ", name or key seen before" : "", key_get_chain_word (key) != NULL ? ", " : "",
+                 question.name_seen ? ", name or key seen before" : "",
+                 question.hint_differs ? ", announced with another key" : "", key_get_chain_word (key) != NULL ? ", " : "",
                  key_get_chain_word (key) != NULL ? key_get_chain_word (key) : "", judgement->verdict.reason);
       if (judgement->verdict.ask != TRUST_ASK_NOTHING)
         raise_request (trust, judgement->verdict.ask == TRUST_ASK_NEW_KEY ? "new-key" : "name-conflict", key, proof,
@@ -490,25 +495,38 @@ trust_judge (Trust *trust, const TrustProof *proof, TrustJudged done, gpointer u
   judge (judgement);
 }
 
+static gboolean
+not_this_key (Trust *trust, Contact *contact, Key *key, const TrustProof *proof, const char *verdict)
+{
+  g_autofree char *hex = fingerprint_to_hex (&proof->fp);
+
+  log_event (G_LOG_LEVEL_WARNING, "trust", contact_get_id (contact), 0, verdict,
+             "another key than the trusted one answered: %.16s (%s); nothing was sent to it", hex, verdict);
+  trust_record_refusal (trust, proof, contact, key != NULL ? key_get_level (key) : TRUST_UNKNOWN, verdict);
+  return FALSE;
+}
+
 gboolean
 trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const char *addr, const char *link)
 {
   Key *key = contacts_get_key (trust->contacts, fp);
   TrustProof proof = { .fp = *fp, .addr = addr, .link = link };
   Contact *contested = NULL;
-  g_autofree char *hex = fingerprint_to_hex (fp);
 
-  if (contact_is_blocked (contact) || (key != NULL && key_get_level (key) == TRUST_REVOKED)
-      || (key != NULL && contact_is_blocked (key_get_contact (key))))
-    return FALSE;
-  if (key != NULL && key_get_contact (key) == contact)
-    return key_get_level (key) >= TRUST_PINNED || !contact_has_trusted_key (contact);
+  if (contact_is_blocked (contact) || (key != NULL && contact_is_blocked (key_get_contact (key))))
+    return not_this_key (trust, contact, key, &proof, "blocked");
+  if (key != NULL && key_get_level (key) == TRUST_REVOKED)
+    return not_this_key (trust, contact, key, &proof, "revoked");
+  if (key != NULL && key_get_contact (key) == contact && key_get_level (key) >= TRUST_PINNED)
+    return TRUE;
   /* Nobody in particular was expected: any key may answer, as itself. */
   if (!contact_has_trusted_key (contact))
     return TRUE;
-  log_event (G_LOG_LEVEL_WARNING, "trust", contact_get_id (contact), 0, "name-conflict",
-             "another key than the trusted one answered: %.16s; nothing was sent to it", hex);
-  trust_record_refusal (trust, &proof, contact, key != NULL ? key_get_level (key) : TRUST_UNKNOWN, "name-conflict");
+  if (key != NULL && key_is_refused (key))
+    return not_this_key (trust, contact, key, &proof, "refused"); /* people said so, and are not asked again */
+  not_this_key (trust, contact, key, &proof, "name-conflict");
+  if (key != NULL && key_get_contact (key) == contact)
+    return FALSE; /* it was asked about before it was known who this is */
   key = contacts_prove_key (trust->contacts, fp, addr, 0, &contested);
   if (key != NULL && !key_is_refused (key) && key_get_level (key) == TRUST_UNKNOWN
       && !contact_is_blocked (key_get_contact (key)))

@@ -88,6 +88,10 @@ judge_unknown (const TrustQuestion *q)
       /* 10. "`tofu` pins only keys of never-seen names" (T-10). */
       if (q->name_seen)
         return verdict (TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "name-seen");
+      /* 10a. Announcements satisfy no pin, but whoever answers with another key than the one announced may be in the middle: that
+       * leap of faith is for people (1.3). */
+      if (q->hint_differs)
+        return verdict (TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY, "announced-other");
       return verdict (TRUST_ACTION_PIN, TRUST_ASK_NOTHING, "first-use");
 
     case TRUST_MODE_ASK:

@@ -39,6 +39,7 @@ typedef struct {
   TrustLevel level;        /* what is stored for this key */
   gboolean name_known;     /* its name belongs to a contact that has another trusted key */
   gboolean name_seen;      /* its name was ever used by another key */
+  gboolean hint_differs;   /* what is announced under its name names another key */
   gboolean chain_valid;    /* a chain to a configured root, with matching xmppAddr */
   gboolean chain_expired;
   gboolean chain_revoked;  /* its issuer says that the certificate counts no more */

@@ -13,6 +13,7 @@ lan_tests = \
 	tests/lan/test-headless.py \
 	tests/lan/test-legacy.py \
 	tests/lan/test-names.py \
+	tests/lan/test-middle.py \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \
 	tests/lan/test-resume.py \
@@ -25,7 +26,7 @@ lan_tests = \
 	tests/lan/test-token.py \
 	tests/lan/test-verify.py
 TESTS += $(lan_tests)
-EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
+EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py tests/lan/middle.py \
 	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py
 
 check_PROGRAMS += tests/lan/tool-discovery tests/lan/tool-link

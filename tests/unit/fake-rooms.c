@@ -400,6 +400,7 @@ TrustLevel contact_get_trust (const Contact *c) { return TRUST_UNKNOWN; }
 Key *contact_get_active_key (const Contact *c) { return c->keys->len > 0 ? c->keys->pdata[0] : NULL; }
 const GPtrArray *contact_get_keys (const Contact *c) { return c->keys; }
 const GArray *contact_get_contests (const Contact *c) { return c->contests; }
+const Fingerprint *contacts_get_announced_key (Contacts *c, const char *a, const Fingerprint *f) { return NULL; }
 const GPtrArray *contact_get_endpoints (const Contact *c) { return c->endpoints; }
 const Fingerprint *key_get_fingerprint (const Key *k) { return &k->fp; }
 Contact *key_get_contact (const Key *k) { return k->contact; }

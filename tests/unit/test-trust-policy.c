@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The rule table of docs/protocol.md 3.4 and 3.5, written a second time as patterns, and the whole
- * input space (6 levels x 4 modes x 7 flags) run against it. Each point must match
+ * input space (6 levels x 4 modes x 8 flags) run against it. Each point must match
  * exactly one row, so a row that overlaps or leaves a hole fails as well.
  */
 #include "earshot-config.h"
@@ -22,45 +22,47 @@ enum { NO, YES, ANY };
 
 typedef struct {
   guint levels, modes;
-  int blocked, refused, name_known, name_seen, chain_valid, chain_expired, chain_revoked;
+  int blocked, refused, name_known, name_seen, hint, chain_valid, chain_expired, chain_revoked;
   TrustAction action;
   TrustAsk ask;
   const char *reason; /* NULL = the word of the level */
 } Rule;
 
 static const Rule rules[] = {
-  { ALL_LEVELS, ALL_MODES, YES, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "blocked" },
-  { L (TRUST_REVOKED), ALL_MODES, NO, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "revoked" },
-  { NOT_REVOKED, ALL_MODES, NO, YES, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "refused" },
-  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, YES, ANY, TRUST_ACTION_REFUSE_EXPIRED, TRUST_ASK_NOTHING,
+  { ALL_LEVELS, ALL_MODES, YES, ANY, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "blocked" },
+  { L (TRUST_REVOKED), ALL_MODES, NO, ANY, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "revoked" },
+  { NOT_REVOKED, ALL_MODES, NO, YES, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "refused" },
+  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, ANY, YES, ANY, TRUST_ACTION_REFUSE_EXPIRED, TRUST_ASK_NOTHING,
     "expired" },
-  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, NO, YES, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING,
+  { NOT_REVOKED, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, ANY, NO, YES, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING,
     "chain-revoked" },
   /* stored trust */
-  { BY_PERSON, NOT_CA_MODE, NO, NO, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
-  { BY_PERSON, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, NO, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
-  { L (TRUST_CA), NOT_CA_MODE, NO, NO, ANY, ANY, YES, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
-  { L (TRUST_CA), NOT_CA_MODE, NO, NO, ANY, ANY, NO, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
-  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, YES, NO, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
-  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  { BY_PERSON, NOT_CA_MODE, NO, NO, ANY, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { BY_PERSON, M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, ANY, NO, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), NOT_CA_MODE, NO, NO, ANY, ANY, ANY, YES, ANY, ANY, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), NOT_CA_MODE, NO, NO, ANY, ANY, ANY, NO, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, YES, NO, NO, TRUST_ACTION_ADMIT, TRUST_ASK_NOTHING, NULL },
+  { L (TRUST_CA), M (TRUST_MODE_CA), NO, NO, ANY, ANY, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
   /* first sight, by mode */
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK), NO, NO, NO, ANY, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK), NO, NO, NO, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY,
     "new-key" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK) | M (TRUST_MODE_TOFU), NO, NO, YES, ANY, ANY, ANY, ANY, TRUST_ACTION_RESTRICT,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_ASK) | M (TRUST_MODE_TOFU), NO, NO, YES, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_RESTRICT,
     TRUST_ASK_NAME_CONFLICT, "name-conflict" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, NO, ANY, ANY, ANY, TRUST_ACTION_PIN, TRUST_ASK_NOTHING,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, NO, NO, ANY, ANY, ANY, TRUST_ACTION_PIN, TRUST_ASK_NOTHING,
     "first-use" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, YES, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, NO, YES, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY,
+    "announced-other" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_TOFU), NO, NO, NO, YES, ANY, ANY, ANY, ANY, TRUST_ACTION_RESTRICT, TRUST_ASK_NEW_KEY,
     "name-seen" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, NO, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, NO, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING,
     "strict" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, YES, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_STRICT), NO, NO, YES, ANY, ANY, ANY, ANY, ANY, TRUST_ACTION_REFUSE,
     TRUST_ASK_NAME_CONFLICT, "name-conflict" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, YES, NO, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, YES, NO, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NAME_CONFLICT,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, ANY, YES, NO, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NOTHING, "ca" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, ANY, YES, NO, NO, TRUST_ACTION_JOIN_CA, TRUST_ASK_NAME_CONFLICT,
     "ca-new-key" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
-  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT,
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, NO, ANY, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NOTHING, "no-chain" },
+  { L (TRUST_UNKNOWN), M (TRUST_MODE_CA), NO, NO, YES, ANY, ANY, NO, NO, NO, TRUST_ACTION_REFUSE, TRUST_ASK_NAME_CONFLICT,
     "name-conflict" },
 };
 
@@ -71,6 +73,7 @@ rule_matches (const Rule *r, const TrustQuestion *q)
          && (r->blocked == ANY || r->blocked == q->blocked) && (r->refused == ANY || r->refused == q->refused)
          && (r->name_known == ANY || r->name_known == q->name_known)
          && (r->name_seen == ANY || r->name_seen == q->name_seen)
+         && (r->hint == ANY || r->hint == q->hint_differs)
          && (r->chain_valid == ANY || r->chain_valid == q->chain_valid)
          && (r->chain_expired == ANY || r->chain_expired == q->chain_expired)
          && (r->chain_revoked == ANY || r->chain_revoked == q->chain_revoked);
@@ -88,13 +91,14 @@ question_at (guint level, guint mode, guint flags)
                           .name_seen = (flags & 16) != 0,
                           .chain_valid = (flags & 32) != 0,
                           .chain_expired = (flags & 64) != 0,
-                          .chain_revoked = (flags & 128) != 0 };
+                          .chain_revoked = (flags & 128) != 0,
+                          .hint_differs = (flags & 256) != 0 };
 }
 
 #define EACH_QUESTION(q)                                                                                               \
   for (guint level_ = TRUST_REVOKED; level_ <= TRUST_VERIFIED; level_++)                                               \
     for (guint mode_ = TRUST_MODE_ASK; mode_ <= TRUST_MODE_STRICT; mode_++)                                            \
-      for (guint flags_ = 0; flags_ < 256; flags_++)                                                                   \
+      for (guint flags_ = 0; flags_ < 512; flags_++)                                                                   \
         for (TrustQuestion q = question_at (level_, mode_, flags_), *once_ = &q; once_ != NULL; once_ = NULL)
 
 static void
@@ -119,7 +123,7 @@ test_whole_space (void)
       g_assert_cmpstr (v.reason, ==, rule->reason != NULL ? rule->reason : trust_level_to_string (q.level));
       points++;
     }
-  g_assert_cmpuint (points, ==, 6 * 4 * 256);
+  g_assert_cmpuint (points, ==, 6 * 4 * 512);
   for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
     g_assert_cmpuint (used[i], >, 0);
 }
@@ -145,7 +149,7 @@ test_pins (void)
       TrustVerdict v = trust_policy_judge (&q);
       /* Only tofu pins, only unknown keys under names nobody ever used; only chains make ca. */
       if (v.action == TRUST_ACTION_PIN)
-        g_assert_true (q.mode == TRUST_MODE_TOFU && q.level == TRUST_UNKNOWN && !q.name_known && !q.name_seen);
+        g_assert_true (q.mode == TRUST_MODE_TOFU && q.level == TRUST_UNKNOWN && !q.name_known && !q.name_seen && !q.hint_differs);
       if (v.action == TRUST_ACTION_JOIN_CA)
         g_assert_true (q.mode == TRUST_MODE_CA && q.chain_valid && !q.chain_expired && !q.chain_revoked);
       if (q.level == TRUST_UNKNOWN)

@@ -463,6 +463,32 @@ test_tofu (People *people, gconstpointer unused)
   g_assert_cmpint (judge (people, &(Fingerprint){ { 9 } }, "JULIET@pronto").verdict.action, ==, TRUST_ACTION_RESTRICT);
 }
 
+/* Somebody in between answers with a key of his own, while what is announced names the true one. */
+static void
+test_tofu_announced (People *people, gconstpointer unused)
+{
+  Fingerprint romeo = make_fp (1), middle = make_fp (2), nurse = make_fp (3);
+  Judged judged;
+
+  trust_set_mode (people->trust, TRUST_MODE_TOFU);
+  announce (people->contacts, "romeo@forza", &romeo);
+  announce (people->contacts, "nurse@pronto", NULL);
+  judged = judge (people, &middle, "romeo@forza");
+  g_assert_cmpint (judged.verdict.action, ==, TRUST_ACTION_RESTRICT);
+  g_assert_cmpstr (judged.verdict.reason, ==, "announced-other");
+  g_assert_cmpint (key_get_level (judged.key), ==, TRUST_UNKNOWN);
+  g_assert_cmpstr (request_get_kind (only_request (people)), ==, "new-key");
+  g_assert_true (fingerprint_equal (contacts_get_announced_key (people->contacts, "ROMEO@forza", &middle), &romeo));
+  g_assert_null (contacts_get_announced_key (people->contacts, "romeo@forza", &romeo));
+  /* What hints at nothing, or is not announced at all, is as it was. */
+  g_assert_cmpint (judge (people, &nurse, "nurse@pronto").verdict.action, ==, TRUST_ACTION_PIN);
+  g_assert_cmpint (judge (people, &(Fingerprint){ { 9 } }, "paris@verona").verdict.action, ==, TRUST_ACTION_PIN);
+  /* An announcement makes nothing right either. */
+  g_assert_cmpint (judge (people, &romeo, "romeo@forza").verdict.action, ==, TRUST_ACTION_RESTRICT);
+  announce (people->contacts, "romeo@forza", &middle);
+  g_assert_cmpint (judge (people, &middle, "romeo@forza").verdict.action, ==, TRUST_ACTION_RESTRICT);
+}
+
 /* Two keys under one new name in the same moment: one is the first, the other is not. */
 static void
 test_tofu_race (People *people, gconstpointer unused)
@@ -621,6 +647,60 @@ test_chain (People *people, gconstpointer unused)
   shown_chain = (RootsVerdict){ .valid = FALSE };
 }
 
+/* Somebody in between answered first, and was refused: what people wrote to that name is for whom the root names, not for him. */
+static void
+test_chain_after_middle (People *people, gconstpointer unused)
+{
+  Fingerprint middle = make_fp (1), romeo = make_fp (2), other = make_fp (3);
+  Outcome outcome = { 0 };
+  Contact *written;
+  Judged judged;
+
+  trust_set_mode (people->trust, TRUST_MODE_CA);
+  announce (people->contacts, "romeo@forza", NULL);
+  written = find_one (people->contacts, "romeo@forza");
+  trust_keep (people->trust, written, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  shown_chain = other_chain;
+  judged = judge (people, &middle, "romeo@forza");
+  g_assert_true (judged.contact == written && judged.verdict.action == TRUST_ACTION_REFUSE);
+  /* Another without a chain is no better. */
+  judged = judge (people, &other, "romeo@forza");
+  g_assert_true (judged.contact != written && judged.verdict.action == TRUST_ACTION_REFUSE);
+  shown_chain = good_chain;
+  judged = judge (people, &romeo, "romeo@forza");
+  g_assert_true (judged.contact == written && judged.verdict.action == TRUST_ACTION_JOIN_CA);
+  g_assert_true (contact_get_active_key (written) == judged.key);
+  g_assert_cmpint (contact_get_trust (written), ==, TRUST_CA);
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &middle)), ==, TRUST_UNKNOWN);
+  shown_chain = (RootsVerdict){ .valid = FALSE };
+}
+
+/* Somebody in between had the name first, with a key that nobody trusts: the one people trust is missed under it all the same. */
+static void
+test_name_after_middle (People *people, gconstpointer unused)
+{
+  Fingerprint middle = make_fp (1), romeo = make_fp (2), later = make_fp (3);
+  Outcome outcome = { 0 };
+  Contact *contact;
+  Judged judged;
+
+  judged = judge (people, &middle, "romeo@forza");
+  trust_keep (people->trust, judged.contact, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  contact = add_person (people, "romeo", &romeo);
+  judged = judge (people, &romeo, "romeo@forza");
+  g_assert_true (judged.contact == contact && judged.verdict.action == TRUST_ACTION_ADMIT);
+  contacts_set_connected (contact, judged.key, "romeo@forza", TRUE);
+  contacts_set_connected (contact, judged.key, "romeo@forza", FALSE);
+  judged = judge (people, &later, "romeo@forza");
+  g_assert_cmpint (judged.verdict.ask, ==, TRUST_ASK_NAME_CONFLICT);
+  g_assert_true (contacts_find_by_addr (people->contacts, "romeo@forza") == contact);
+  people_settle (people);
+  people_reopen (people);
+  g_assert_true (contacts_find_by_addr (people->contacts, "romeo@forza") == key_get_contact (contacts_get_key (people->contacts, &romeo)));
+}
+
 /* One key comes twice in the same moment; the disk is full. */
 static void
 test_chain_disk (People *people, gconstpointer unused)
@@ -675,6 +755,14 @@ test_accepts_for (People *people, gconstpointer unused)
   g_assert_true (trust_accepts_for (people->trust, announced, &friend, "romeo@forza", "eth1"));
   g_assert_false (trust_accepts_for (people->trust, announced, &blocked, "romeo@forza", "eth1"));
   g_assert_false (trust_accepts_for (people->trust, enemy, &blocked, "enemy@host", "eth1"));
+  /* Rejected, and there again: no question, but it is on record. */
+  g_assert_cmpint (resolve (people, "reject", &other), ==, -1);
+  g_assert_false (trust_accepts_for (people->trust, juliet, &other, "juliet@pronto", "eth1"));
+  g_assert_cmpuint (count_requests (people), ==, 0);
+  people_settle (people);
+  g_assert_cmpint (audited (people, "refused", "refused"), ==, 1);
+  g_assert_cmpint (audited (people, "refused", "name-conflict"), ==, 2);
+  g_assert_cmpint (audited (people, "refused", "blocked"), ==, 2);
   trust_revoke (people->trust, &friend, "lost", "test", outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_false (trust_accepts_for (people->trust, nurse, &friend, "nurse@pronto", "eth1"));
@@ -734,6 +822,26 @@ test_add_contact (People *people, gconstpointer unused)
   g_assert_cmpint (two.code, ==, EARSHOT_ERROR_ALREADY_RESOLVED);
   people_reopen (people);
   g_assert_cmpuint (count_contacts (people->contacts), ==, 4);
+}
+
+/* The key knocks while the disk is being told that people trust it: no question stays behind. */
+static void
+test_add_while_it_knocks (People *people, gconstpointer unused)
+{
+  Fingerprint fp = make_fp (1);
+  Judged judged = { 0 };
+  Added added = { 0 };
+
+  trust_add_contact (people->trust, "romeo", &fp, &(TrustEvidence){ .source = "fingerprint" }, "test", people_on_contact_added, &added);
+  start_judging (people, &fp, "romeo@forza", TRUE, &judged);
+  g_assert_cmpuint (count_requests (people), ==, 1);
+  store_wait (&added.done);
+  store_wait (&judged.done);
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &fp)), ==, TRUST_PINNED);
+  g_assert_cmpuint (count_requests (people), ==, 0);
+  people_settle (people);
+  people_reopen (people);
+  g_assert_cmpuint (count_requests (people), ==, 0);
 }
 
 static void
@@ -852,15 +960,19 @@ main (int argc, char **argv)
   PEOPLE_TEST ("/trust/name-conflict/contested-gone", test_contested_gone);
   PEOPLE_TEST ("/trust/tofu/T-10-T-11-never-seen-names", test_tofu);
   PEOPLE_TEST ("/trust/tofu/T-10-two-at-once", test_tofu_race);
+  PEOPLE_TEST ("/trust/tofu/T-10-announced-with-another-key", test_tofu_announced);
   PEOPLE_TEST ("/trust/tofu/forgotten-key", test_tofu_forgotten);
   PEOPLE_TEST ("/trust/tofu/disk-full", test_tofu_disk_full);
   PEOPLE_TEST ("/trust/strict/T-10-refused-and-counted", test_strict);
   PEOPLE_TEST ("/trust/ca/no-chain", test_ca);
   PEOPLE_TEST ("/trust/ca/T-06-T-11-by-a-chain", test_chain);
   PEOPLE_TEST ("/trust/ca/disk-first", test_chain_disk);
+  PEOPLE_TEST ("/trust/ca/T-06-after-a-middle", test_chain_after_middle);
+  PEOPLE_TEST ("/trust/name-conflict/T-11-after-a-middle", test_name_after_middle);
   PEOPLE_TEST ("/trust/T-12-accepts-for", test_accepts_for);
   PEOPLE_TEST ("/trust/revoke", test_revoke);
   PEOPLE_TEST ("/trust/add-contact", test_add_contact);
+  PEOPLE_TEST ("/trust/add-contact/while-it-knocks", test_add_while_it_knocks);
   PEOPLE_TEST ("/trust/forget", test_forget);
   PEOPLE_TEST ("/trust/disk-full", test_disk_full);
   PEOPLE_TEST ("/trust/X-02-evicted", test_evicted);
