@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #define HISTORY_DEFAULT 20
 #define PENDING_MAX 32 /* own messages whose state is followed */
 #define PROMPT "> "
+#define TYPING_IDLE_S 5 /* after the last key we do not type any more */
 
 static int option_number = HISTORY_DEFAULT;
 
@@ -42,7 +44,9 @@ typedef struct {
   LineEdit *edit;
   GQueue own; /* Own, newest first */
   guint count;
-  guint input_id;
+  gboolean peer_types;
+  gboolean we_type; /* as the peer was told */
+  guint input_id, resize_id, typing_id;
 } Chat;
 
 static void
@@ -64,20 +68,15 @@ hide_prompt (Chat *chat)
     fputs ("\r\033[K", stdout);
 }
 
-/* The tail of the line when it is longer than the terminal is wide. */
 static void
 show_prompt (Ctl *ctl, Chat *chat)
 {
   if (!chat->raw)
     return;
-  g_autofree char *valid = g_utf8_make_valid (line_edit_get_text (chat->edit), -1);
-  g_autofree char *safe = escape_text (valid);
-  guint columns = out_columns (ctl), room = columns > 8 ? columns - 4 : 4;
-  const char *tail = safe;
+  g_autofree char *row =
+    line_edit_dup_row (chat->edit, chat->peer_types ? "(typing) " PROMPT : PROMPT, out_columns (ctl));
 
-  while (escape_columns (tail) > room)
-    tail = g_utf8_next_char (tail);
-  printf ("\r\033[K%s%s", PROMPT, tail);
+  fputs (row, stdout);
   fflush (stdout);
 }
 
@@ -142,18 +141,37 @@ mark_read (Ctl *ctl, Chat *chat, GError **error)
   return conversation != NULL && earshot_conversation_call_mark_read_sync (conversation, chat->read, NULL, error);
 }
 
-/* Follows the states of what was typed here; a mark is one line naming the message by its number. */
+/* Steps on the way are no news; where it ends is. */
+static gboolean
+is_worth_saying (const char *state, const char *reason)
+{
+  return *reason != '\0'
+         || !(g_str_equal (state, "queued") || g_str_equal (state, "sent") || g_str_equal (state, "acked"));
+}
+
+static void
+say_marks (Ctl *ctl, Chat *chat, guint first, guint last, const char *state, const char *reason)
+{
+  g_autofree char *range = first == last ? g_strdup_printf ("[%u]", first) : g_strdup_printf ("[%u]-[%u]", first, last);
+
+  if (first > 0 && is_worth_saying (state, reason))
+    say (ctl, chat, "%s %s%s%s", range, state, *reason != '\0' ? ": " : "", reason);
+}
+
+/* Follows the states of what was typed here; a mark is one line naming the messages by their numbers, neighbours that share a fate in one. */
 static gboolean
 look_at_own (Ctl *ctl, Chat *chat, GError **error)
 {
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
+  g_autofree char *run_state = g_strdup (""), *run_reason = g_strdup ("");
+  guint first = 0, last = 0;
 
   for (GList *l = chat->own.tail; messages != NULL && l != NULL; l = l->prev)
     {
       Own *own = l->data;
       g_autoptr (GVariant) message = NULL;
 
-      if (g_str_equal (own->state, "delivered") || g_str_equal (own->state, "displayed"))
+      if (g_str_equal (own->state, "displayed"))
         continue;
       if (!earshot_messages_call_get_sync (messages, own->id, &message, NULL, error))
         return FALSE;
@@ -163,8 +181,18 @@ look_at_own (Ctl *ctl, Chat *chat, GError **error)
         continue;
       g_free (own->state);
       own->state = g_strdup (state);
-      say (ctl, chat, "[%u] %s%s%s", own->number, state, *reason != '\0' ? ": " : "", reason);
+      if (last + 1 != own->number || !g_str_equal (state, run_state) || !g_str_equal (reason, run_reason))
+        {
+          say_marks (ctl, chat, first, last, run_state, run_reason);
+          first = own->number;
+          g_free (run_state);
+          g_free (run_reason);
+          run_state = g_strdup (state);
+          run_reason = g_strdup (reason);
+        }
+      last = own->number;
     }
+  say_marks (ctl, chat, first, last, run_state, run_reason);
   return messages != NULL;
 }
 
@@ -211,7 +239,64 @@ on_resync (Ctl *ctl, gpointer user)
                chat);
 }
 
+static void
+on_typing (Ctl *ctl, const char *path, gboolean active, gpointer user)
+{
+  Chat *chat = user;
+
+  if (!g_str_equal (path, chat->path) || chat->peer_types == active)
+    return;
+  chat->peer_types = active;
+  show_prompt (ctl, chat);
+}
+
+static gboolean
+on_resize (gpointer user)
+{
+  show_prompt (((gpointer *) user)[0], ((gpointer *) user)[1]);
+  return G_SOURCE_CONTINUE;
+}
+
 /* --- what is typed --------------------------------------------------------------------------- */
+
+/* Whether the other side may know is the daemon's business. Nobody waits for an answer. */
+static void
+tell_typing (Ctl *ctl, Chat *chat, gboolean active)
+{
+  g_autoptr (EarshotConversation) conversation = NULL;
+
+  if (chat->we_type == active)
+    return;
+  chat->we_type = active;
+  conversation = ctl_conversation (ctl, chat->path, NULL);
+  if (conversation != NULL)
+    earshot_conversation_call_set_typing (conversation, active, NULL, NULL, NULL);
+}
+
+static gboolean
+on_typing_idle (gpointer user)
+{
+  Ctl *ctl = ((gpointer *) user)[0];
+  Chat *chat = ((gpointer *) user)[1];
+
+  chat->typing_id = 0;
+  tell_typing (ctl, chat, FALSE);
+  return G_SOURCE_REMOVE;
+}
+
+/* A key was hit. Commands are nobody's business. */
+static void
+note_typing (Ctl *ctl, Chat *chat, gpointer both)
+{
+  const char *text = line_edit_get_text (chat->edit);
+
+  if (!chat->raw)
+    return;
+  g_clear_handle_id (&chat->typing_id, g_source_remove);
+  tell_typing (ctl, chat, *text != '\0' && *text != '/');
+  if (chat->we_type)
+    chat->typing_id = g_timeout_add_seconds (TYPING_IDLE_S, on_typing_idle, both);
+}
 
 static void
 end (Ctl *ctl, Chat *chat, int code)
@@ -260,6 +345,63 @@ send_line (Ctl *ctl, Chat *chat, const char *text)
 }
 
 static void
+say_who (Ctl *ctl, Chat *chat)
+{
+  g_autofree char *label = peer_dup_label (ctl, chat->path);
+  const char *key = model_string (ctl->model, chat->path, "Contact", "ActiveKey");
+
+  say (ctl, chat, "%s: %s, %s, key %s", label, peer_get_trust (ctl, chat->path), chat->reach,
+       model_has (ctl->model, key, "Key") ? model_string (ctl->model, key, "Key", "DisplayId") : "-");
+}
+
+static void
+clear_screen (Chat *chat)
+{
+  if (chat->raw)
+    fputs ("\033[H\033[2J", stdout);
+}
+
+static const struct {
+  const char *word, *help;
+} commands[] = {
+  { "/help", "what there is" },
+  { "/who", "whom this goes to, and how far their key is trusted" },
+  { "/verify", "how to compare codes with them" },
+  { "/clear", "empty screen" },
+  { "/quit", "the end; Ctrl-D too" },
+};
+
+static void
+say_help (Ctl *ctl, Chat *chat)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    say (ctl, chat, "%-8s %s", commands[i].word, commands[i].help);
+  say (ctl, chat, "//text sends a line that begins with /; Alt-Enter breaks a line; [n] marks follow your lines");
+}
+
+/* The rest of a command; anything else gets the tab itself. */
+static void
+complete (Chat *chat)
+{
+  const char *text = line_edit_get_text (chat->edit), *found = NULL;
+  guint n = 0;
+
+  if (*text != '/')
+    {
+      line_edit_insert (chat->edit, "\t");
+      return;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    if (g_str_has_prefix (commands[i].word, text))
+      {
+        found = commands[i].word;
+        n++;
+      }
+  if (n == 1 && line_edit_get_cursor (chat->edit) == strlen (text))
+    line_edit_insert (chat->edit, found + strlen (text));
+}
+
+static void
 handle_line (Ctl *ctl, Chat *chat, const char *line)
 {
   if (*line == '\0')
@@ -271,7 +413,13 @@ handle_line (Ctl *ctl, Chat *chat, const char *line)
   else if (g_str_equal (line, "/quit"))
     end (ctl, chat, EXIT_DONE);
   else if (g_str_equal (line, "/help"))
-    say (ctl, chat, "/quit ends; //text sends a line that begins with /; [n] marks follow your lines");
+    say_help (ctl, chat);
+  else if (g_str_equal (line, "/who"))
+    say_who (ctl, chat);
+  else if (g_str_equal (line, "/clear"))
+    clear_screen (chat);
+  else if (g_str_equal (line, "/verify"))
+    say (ctl, chat, "each of you, in another terminal: xmppctl verify PEER; read your numbers aloud, not here");
   else
     say (ctl, chat, "there is no %s here; /help lists what there is", line);
 }
@@ -294,11 +442,20 @@ on_typed (int fd, GIOCondition condition, gpointer user)
         {
           g_autofree char *line = line_edit_take (chat->edit);
 
+          chat->we_type = FALSE; /* the message itself says so */
           handle_line (ctl, chat, line);
         }
       else if (event == LINE_EDIT_END)
         {
           n = 0;
+        }
+      else if (event == LINE_EDIT_CLEAR)
+        {
+          clear_screen (chat);
+        }
+      else if (event == LINE_EDIT_TAB)
+        {
+          complete (chat);
         }
       else if (event == LINE_EDIT_INTERRUPT)
         {
@@ -318,6 +475,7 @@ on_typed (int fd, GIOCondition condition, gpointer user)
       chat->input_id = 0;
       return G_SOURCE_REMOVE;
     }
+  note_typing (ctl, chat, user);
   show_prompt (ctl, chat);
   return G_SOURCE_CONTINUE;
 }
@@ -359,10 +517,15 @@ converse (Ctl *ctl, Chat *chat)
     say (ctl, chat, "without encryption: anybody on the link can read and change it, and who it is nobody knows");
   chat->raw = ctl->tty_out && !ctl->json && line_edit_raw_terminal ();
   show_prompt (ctl, chat);
+  if (chat->raw)
+    chat->resize_id = g_unix_signal_add (SIGWINCH, on_resize, both);
   chat->input_id = g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_typed, both);
   int code = live_run (ctl);
 
   g_clear_handle_id (&chat->input_id, g_source_remove);
+  g_clear_handle_id (&chat->resize_id, g_source_remove);
+  g_clear_handle_id (&chat->typing_id, g_source_remove);
+  tell_typing (ctl, chat, FALSE);
   hide_prompt (chat);
   line_edit_restore_terminal ();
   return code;
@@ -371,7 +534,9 @@ converse (Ctl *ctl, Chat *chat)
 static int
 run_chat (Ctl *ctl, int argc, char **argv)
 {
-  static const LiveHandlers handlers = { .appended = on_appended, .changed = on_changed, .resync = on_resync };
+  static const LiveHandlers handlers = {
+    .appended = on_appended, .changed = on_changed, .typing = on_typing, .resync = on_resync
+  };
   g_autoptr (GError) error = NULL;
   Chat chat = { .edit = line_edit_new () };
   int code;
@@ -400,8 +565,9 @@ const Command command_chat = {
   .args = "PEER",
   .summary = "Line chat: history, what comes in, what you type",
   .detail =
-    "What you type gets a number; marks such as \"[3] delivered\" tell how far it got. Lines on a pipe are sent as\n"
-    "they come. /quit or Ctrl-D ends.",
+    "What you type gets a number; marks such as \"[3] delivered\" tell how far it got. Arrows edit the line and bring\n"
+    "back earlier ones, Alt-Enter breaks it, a paste stays one message. Lines on a pipe are sent as they come.\n"
+    "/help lists what else there is; /quit or Ctrl-D ends.",
   .examples = "xmppctl chat juliet\n"
               "xmppctl chat juliet -n 100\n"
               "printf '%s\\n' 'one' 'two' | xmppctl chat juliet",

@@ -60,6 +60,17 @@ on_appended (Ctl *ctl, GVariant *parameters)
 }
 
 static void
+on_typing (Ctl *ctl, const char *path, GVariant *parameters)
+{
+  gboolean active;
+
+  if (!g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(ob)")) || ctl->live->handlers.typing == NULL)
+    return;
+  g_variant_get (parameters, "(&ob)", NULL, &active);
+  ctl->live->handlers.typing (ctl, path, active, ctl->live->user);
+}
+
+static void
 on_properties_changed (Ctl *ctl, const char *path, GVariant *parameters)
 {
   const char *interface;
@@ -115,6 +126,8 @@ on_signal (GDBusConnection *connection, const char *sender, const char *path, co
     return;
   if (g_str_equal (interface, EARSHOT_NAME ".Messages") && g_str_equal (member, "Appended"))
     on_appended (ctl, parameters);
+  else if (g_str_equal (interface, EARSHOT_NAME ".Conversation") && g_str_equal (member, "Typing"))
+    on_typing (ctl, path, parameters);
   else if (g_str_equal (interface, "org.freedesktop.DBus.Properties") && g_str_equal (member, "PropertiesChanged"))
     on_properties_changed (ctl, path, parameters);
   else if (g_str_equal (interface, "org.freedesktop.DBus.ObjectManager") && g_str_equal (member, "InterfacesAdded"))

@@ -15,6 +15,8 @@ typedef struct {
   void (*changed) (Ctl *ctl, const char *path, const char *interface, gpointer user);
   /* About to be removed: still readable. */
   void (*removed) (Ctl *ctl, const char *path, gpointer user);
+  /* Somebody types, or stopped. */
+  void (*typing) (Ctl *ctl, const char *path, gboolean active, gpointer user);
   /* The daemon came back and the model is fresh. NULL: its leaving ends the command (exit 9). */
   void (*resync) (Ctl *ctl, gpointer user);
 } LiveHandlers;

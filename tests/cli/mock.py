@@ -184,6 +184,9 @@ class Mock:
         self.objects[path][interface].update(values)
         self.emit(path, "org.freedesktop.DBus.Properties", "PropertiesChanged", variant("(sa{sv}as)", (PREFIX + interface, values, [])))
 
+    def typing(self, path, active):
+        self.emit(path, PREFIX + "Conversation", "Typing", variant("(ob)", (path, active)))
+
     def emit(self, path, interface, name, arguments):
         self.connection.emit_signal(None, path, interface, name, arguments)
 

@@ -89,13 +89,22 @@ check_line (const uint8_t *data, size_t size)
   LineEdit *edit = line_edit_new ();
 
   for (size_t i = 0; i < size; i++)
-    if (line_edit_feed (edit, data[i]) == LINE_EDIT_LINE)
+    {
+      g_autofree char *row = NULL;
+      gboolean ended = line_edit_feed (edit, data[i]) == LINE_EDIT_LINE;
+
+      g_assert_cmpuint (line_edit_get_cursor (edit), <=, strlen (line_edit_get_text (edit)));
+      row = line_edit_dup_row (edit, "> ", 40);
+      g_assert (g_utf8_validate (row, -1, NULL));
+      if (!ended)
+        continue;
       {
         g_autofree char *line = line_edit_take (edit);
 
         g_assert (g_utf8_validate (line, -1, NULL) && strlen (line) <= LINE_EDIT_MAX);
         g_assert_cmpstr (line_edit_get_text (edit), ==, "");
       }
+    }
   line_edit_free (edit);
 }
 

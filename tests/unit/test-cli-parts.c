@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/exit-code.h"
+#include "cli/escape.h"
 #include "cli/line-edit.h"
 #include "cli/model.h"
 
@@ -143,7 +144,7 @@ test_line_edit (void)
 {
   LineEdit *edit = line_edit_new ();
 
-  g_assert_cmpint (feed (edit, "sch\303\266\177one r\033[D\033OAdum"), ==, LINE_EDIT_MORE);
+  g_assert_cmpint (feed (edit, "sch\303\266\177one r\033[99;zdum"), ==, LINE_EDIT_MORE);
   g_assert_cmpstr (line_edit_get_text (edit), ==, "schone rdum");
   feed (edit, "\027");
   g_assert_cmpstr (line_edit_get_text (edit), ==, "schone ");
@@ -155,6 +156,114 @@ test_line_edit (void)
   g_assert_cmpint (feed (edit, "x\025\177\027"), ==, LINE_EDIT_MORE);
   g_assert_cmpint (feed (edit, "\004"), ==, LINE_EDIT_END);
   g_assert_cmpint (feed (edit, "\003"), ==, LINE_EDIT_INTERRUPT);
+  line_edit_free (edit);
+}
+
+static void
+expect_line (LineEdit *edit, const char *bytes, const char *line, gsize cursor)
+{
+  feed (edit, bytes);
+  g_assert_cmpstr (line_edit_get_text (edit), ==, line);
+  g_assert_cmpuint (line_edit_get_cursor (edit), ==, cursor);
+}
+
+static void
+test_line_edit_moves (void)
+{
+  LineEdit *edit = line_edit_new ();
+  g_autofree char *line = NULL;
+
+  expect_line (edit, "gr\303\274n ist\033[D\033[D\033[D", "gr\303\274n ist", 6);
+  expect_line (edit, "\033[1;5D", "gr\303\274n ist", 0);
+  expect_line (edit, "\033[C\033[C\033[C", "gr\303\274n ist", 4);   /* over the whole character */
+  expect_line (edit, "\177", "grn ist", 2);
+  expect_line (edit, "\033[H\033[3~", "rn ist", 0);
+  expect_line (edit, "\033f\013", "rn", 2);
+  expect_line (edit, "\002\002\002x\005y", "xrny", 4);
+  expect_line (edit, "\033[D\033[1~\004", "rny", 0);
+  expect_line (edit, "\033[F\033\r\033OD\033OCz", "rny\nz", 5);
+  g_assert_cmpint (feed (edit, "\t"), ==, LINE_EDIT_TAB);
+  g_assert_cmpint (feed (edit, "\014"), ==, LINE_EDIT_CLEAR);
+  g_assert_cmpint (feed (edit, "\r"), ==, LINE_EDIT_LINE);
+  line = line_edit_take (edit);
+  g_assert_cmpstr (line, ==, "rny\nz");
+  line_edit_free (edit);
+}
+
+static void
+say_line (LineEdit *edit, const char *text)
+{
+  feed (edit, text);
+  g_free (line_edit_take (edit));
+}
+
+static void
+test_line_edit_past (void)
+{
+  LineEdit *edit = line_edit_new ();
+
+  expect_line (edit, "\033[A\033[B", "", 0);
+  say_line (edit, "one");
+  say_line (edit, "two");
+  say_line (edit, "two");
+  say_line (edit, "");
+  expect_line (edit, "draft\033[A", "two", 3);
+  expect_line (edit, "\033[A\033[A", "one", 3);
+  expect_line (edit, "\033[B", "two", 3);
+  expect_line (edit, "\033[B\033[B", "draft", 5);
+  /* What was called back and changed is a line of its own; the old one stays as it was said. */
+  expect_line (edit, "\033[A\177\177o!", "to!", 3);
+  g_free (line_edit_take (edit));
+  expect_line (edit, "\020\020", "two", 3);
+  for (guint i = 0; i < LINE_EDIT_PAST_MAX + 50; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("line %u", i);
+
+      say_line (edit, text);
+    }
+  for (guint i = 0; i < LINE_EDIT_PAST_MAX + 50; i++)
+    feed (edit, "\033[A");
+  g_assert_cmpstr (line_edit_get_text (edit), ==, "line 50");
+  line_edit_free (edit);
+}
+
+/* What is pasted may end in Enter, hold control characters, and pretend that the paste is over. */
+static void
+test_line_edit_paste (void)
+{
+  LineEdit *edit = line_edit_new ();
+
+  g_assert_cmpint (feed (edit, "\033[200~rm -rf\r\n\003\004\tb\007\033[201~"), ==, LINE_EDIT_MORE);
+  g_assert_cmpstr (line_edit_get_text (edit), ==, "rm -rf\n\n\tb");
+  g_assert_cmpint (feed (edit, "\r"), ==, LINE_EDIT_LINE);
+  g_free (line_edit_take (edit));
+  /* A key that never ends is bounded. */
+  for (guint i = 0; i < 1000; i++)
+    feed (edit, i == 0 ? "\033[" : "9");
+  expect_line (edit, "~ok", "ok", 2);
+  line_edit_free (edit);
+}
+
+static void
+test_line_edit_row (void)
+{
+  LineEdit *edit = line_edit_new ();
+  g_autofree char *short_row = NULL, *long_row = NULL, *middle = NULL, *hostile = NULL;
+
+  feed (edit, "abc");
+  short_row = line_edit_dup_row (edit, "> ", 80);
+  g_assert_cmpstr (short_row, ==, "\r\033[K> abc");
+  feed (edit, "\033[D");
+  middle = line_edit_dup_row (edit, "> ", 80);
+  g_assert_cmpstr (middle, ==, "\r\033[K> abc\r\033[4C");
+  feed (edit, "\025\013");
+  for (guint i = 0; i < 50; i++)
+    feed (edit, "\345\255\227"); /* two columns each */
+  long_row = line_edit_dup_row (edit, "> ", 21);
+  g_assert_cmpuint (escape_columns (long_row + strlen ("\r\033[K")), <=, 20);
+  feed (edit, "\025\013\033[200~a\n\342\200\256b\033[201~");
+  hostile = line_edit_dup_row (edit, "> ", 80);
+  g_assert_cmpstr (hostile, ==, "\r\033[K> a\342\217\216\\u{202e}b");
   line_edit_free (edit);
 }
 
@@ -182,6 +291,10 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/model/wrong-types-read-as-unset", test_model_wrong_types);
   g_test_add_func ("/cli/model/follows-signals", test_model_follows);
   g_test_add_func ("/cli/line-edit/keys", test_line_edit);
+  g_test_add_func ("/cli/line-edit/moves", test_line_edit_moves);
+  g_test_add_func ("/cli/line-edit/past", test_line_edit_past);
+  g_test_add_func ("/cli/line-edit/paste", test_line_edit_paste);
+  g_test_add_func ("/cli/line-edit/row", test_line_edit_row);
   g_test_add_func ("/cli/line-edit/bounds-and-broken-utf8", test_line_edit_bounds);
   return g_test_run ();
 }
