@@ -13,6 +13,8 @@ daemon_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 
 daemon_libproto_a_SOURCES = \
 	daemon/proto/caps.c daemon/proto/caps.h \
+	daemon/proto/emoji.c daemon/proto/emoji.h \
+	daemon/proto/message-parts.c daemon/proto/message-parts.h \
 	daemon/proto/presence-txt.c daemon/proto/presence-txt.h \
 	daemon/proto/sas.c daemon/proto/sas.h \
 	daemon/proto/sm.c daemon/proto/sm.h \
@@ -25,6 +27,7 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/stream-words.c daemon/proto/stream-words.h \
 	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
 	daemon/proto/trust-uri.c daemon/proto/trust-uri.h \
+	daemon/proto/web-link.c daemon/proto/web-link.h \
 	daemon/proto/xml-stream.c daemon/proto/xml-stream.h
 daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)
 

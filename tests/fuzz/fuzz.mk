@@ -88,6 +88,11 @@ tests_fuzz_replay_sas_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-sas.c $(fuzz
 tests_fuzz_replay_sas_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"sas"'
 tests_fuzz_replay_sas_LDADD = $(proto_libs)
 
+fuzz_replays += tests/fuzz/replay-message-parts
+tests_fuzz_replay_message_parts_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-message-parts.c $(fuzz_headers)
+tests_fuzz_replay_message_parts_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"message-parts"'
+tests_fuzz_replay_message_parts_LDADD = $(proto_libs)
+
 if FUZZ
 noinst_PROGRAMS += $(fuzz_targets)
 
@@ -96,6 +101,12 @@ tests_fuzz_fuzz_trust_uri_SOURCES = tests/fuzz/fuzz-trust-uri.c $(fuzz_headers)
 tests_fuzz_fuzz_trust_uri_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_trust_uri_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_trust_uri_LDADD = $(proto_libs)
+
+fuzz_targets += tests/fuzz/fuzz-message-parts
+tests_fuzz_fuzz_message_parts_SOURCES = tests/fuzz/fuzz-message-parts.c $(fuzz_headers)
+tests_fuzz_fuzz_message_parts_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_message_parts_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_message_parts_LDADD = $(proto_libs)
 
 fuzz_targets += tests/fuzz/fuzz-manage
 tests_fuzz_fuzz_manage_SOURCES = tests/fuzz/fuzz-manage.c $(fuzz_headers)

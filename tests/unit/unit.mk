@@ -35,6 +35,11 @@ tests_unit_test_caps_SOURCES = tests/unit/test-caps.c
 tests_unit_test_caps_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_caps_LDADD = $(proto_libs)
 
+unit_tests += tests/unit/test-message-parts
+tests_unit_test_message_parts_SOURCES = tests/unit/test-message-parts.c
+tests_unit_test_message_parts_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_message_parts_LDADD = $(proto_libs)
+
 unit_tests += tests/unit/test-presence-txt
 tests_unit_test_presence_txt_SOURCES = tests/unit/test-presence-txt.c
 tests_unit_test_presence_txt_CPPFLAGS = $(unit_cppflags)
