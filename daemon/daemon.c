@@ -163,6 +163,12 @@ on_message (gpointer user, Session *session, const Stanza *stanza)
   delivery_on_message (((Daemon *) user)->delivery, session, stanza);
 }
 
+static gint64
+on_idle_asked (gpointer user)
+{
+  return delivery_get_idle (((Daemon *) user)->delivery);
+}
+
 static void
 on_granted (gpointer user, Session *session)
 {
@@ -175,7 +181,7 @@ on_sas (gpointer user, Session *session, const Stanza *iq, const Stanza *payload
   verifications_on_iq (((Daemon *) user)->verifications, session, iq, payload);
 }
 
-static const RouterCallbacks router_callbacks = { on_message, on_granted, on_sas };
+static const RouterCallbacks router_callbacks = { on_message, on_granted, on_sas, on_idle_asked };
 
 static void
 on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
@@ -320,6 +326,10 @@ restore_settings (Daemon *daemon)
 
   if (word != NULL && g_ascii_string_to_unsigned (word, 10, 1, 100000, &max, NULL))
     contacts_set_max_strangers (daemon->contacts, max);
+  word = settings_get (daemon->settings, "nick");
+  delivery_set_nick (daemon->delivery, word != NULL ? word : "");
+  delivery_set_markers (daemon->delivery, g_strcmp0 (settings_get (daemon->settings, "send-markers"), "false") != 0);
+  delivery_set_share_idle (daemon->delivery, g_strcmp0 (settings_get (daemon->settings, "share-idle"), "true") == 0);
   for (GList *item = statics; item != NULL; item = item->next)
     {
       guint64 id = 0;

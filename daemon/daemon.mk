@@ -53,6 +53,8 @@ daemon_libio_a_SOURCES = \
 	daemon/io/history.c daemon/io/history.h \
 	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-search.c daemon/io/history-schema.c \
 	daemon/io/history-upkeep.c daemon/io/history-clock.c daemon/io/history-private.h \
+	daemon/io/history-amend.c daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-search.c \
+	daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/link.c daemon/io/link.h \
 	daemon/io/link-private.h \
@@ -79,7 +81,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/sightings.c \
 	daemon/model/delivery.c daemon/model/delivery.h daemon/model/delivery-private.h \
 	daemon/model/delivery-in.c \
-	daemon/model/delivery-out.c \
+	daemon/model/delivery-out.c daemon/model/delivery-send.c daemon/model/delivery-mark.c \
 	daemon/model/delivery-hold.c \
 	daemon/model/delivery-ask.c \
 	daemon/model/delivery-clear.c \
@@ -116,7 +118,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-key.c \
 	daemon/bus/bus-link.c \
 	daemon/bus/bus-manager.c \
-	daemon/bus/bus-messages.c \
+	daemon/bus/bus-messages.c daemon/bus/bus-amend.c \
 	daemon/bus/bus-network.c \
 	daemon/bus/bus-objects.c \
 	daemon/bus/bus-options.c daemon/bus/bus-options.h \

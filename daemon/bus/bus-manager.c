@@ -20,6 +20,7 @@
 #define EARSHOT_API_MINOR 3
 
 static const char *const features[] = {
+  "edits", "reactions", "markers",
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
   "audit", "trust-links", "verification", "trust-roots", "search",
   "name-warnings",
@@ -77,6 +78,8 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   earshot_manager_set_share_name (manager, self_get_share (rooms->self, "name"));
   earshot_manager_set_share_jid (manager, self_get_share (rooms->self, "jid"));
   earshot_manager_set_share_email (manager, self_get_share (rooms->self, "email"));
+  earshot_manager_set_send_markers (manager, delivery_get_markers (rooms->delivery));
+  earshot_manager_set_share_idle (manager, delivery_get_share_idle (rooms->delivery));
 }
 
 /* --- finding and adding ---------------------------------------------------------------------------------------- */
@@ -271,12 +274,22 @@ checked_text (BusCall *call, GVariant *value, const char *what)
 }
 
 static void
+on_nick_kept (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+
+  if (error == NULL && !call->window->closed)
+    delivery_set_nick (call->window->rooms.delivery, self_get_nick (call->window->rooms.self));
+  bus_call_done_root (call, error);
+}
+
+static void
 set_nick (BusCall *call, GVariant *value)
 {
   const char *text = checked_text (call, value, "Nick");
 
   if (text != NULL)
-    self_set_nick (call->window->rooms.self, text, bus_call_done_root, call);
+    self_set_nick (call->window->rooms.self, text, on_nick_kept, call);
 }
 
 static void
@@ -439,6 +452,40 @@ set_share_email (BusCall *call, GVariant *value)
   self_set_share (call->window->rooms.self, "email", g_variant_get_boolean (value), bus_call_done_root, call);
 }
 
+static void
+on_markers_kept (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+
+  if (error == NULL && !call->window->closed)
+    delivery_set_markers (call->window->rooms.delivery, GPOINTER_TO_INT (call->data));
+  bus_call_done_root (call, error);
+}
+
+static void
+set_send_markers (BusCall *call, GVariant *value)
+{
+  call->data = GINT_TO_POINTER (g_variant_get_boolean (value));
+  settings_set (call->window->rooms.settings, "send-markers", g_variant_get_boolean (value) ? "true" : "false", on_markers_kept, call);
+}
+
+static void
+on_share_idle_kept (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+
+  if (error == NULL && !call->window->closed)
+    delivery_set_share_idle (call->window->rooms.delivery, GPOINTER_TO_INT (call->data));
+  bus_call_done_root (call, error);
+}
+
+static void
+set_share_idle (BusCall *call, GVariant *value)
+{
+  call->data = GINT_TO_POINTER (g_variant_get_boolean (value));
+  settings_set (call->window->rooms.settings, "share-idle", g_variant_get_boolean (value) ? "true" : "false", on_share_idle_kept, call);
+}
+
 static const BusVerb methods[] = {
   { "SetProfile", set_profile },
   { "FindContact", find_contact },
@@ -465,6 +512,8 @@ static const BusVerb setters[] = {
   { "ShareName", set_share_name },
   { "ShareJid", set_share_jid },
   { "ShareEmail", set_share_email },
+  { "SendMarkers", set_send_markers },
+  { "ShareIdle", set_share_idle },
   { NULL, NULL },
 };
 

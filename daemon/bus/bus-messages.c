@@ -91,8 +91,8 @@ check_body (const char *body, GError **error)
 static gboolean
 check_kinds (char **kinds, GError **error)
 {
-  static const char *const known[] = { "message", "state",   "read",     "edit", "retract",
-                                       "trust",   "request", "transfer", NULL };
+  static const char *const known[] = { "message", "state", "read",    "edit",     "retract",
+                                       "reaction", "trust", "request", "transfer", NULL };
 
   for (gsize i = 0; kinds != NULL && kinds[i] != NULL; i++)
     if (!g_strv_contains (known, kinds[i]))
@@ -138,12 +138,19 @@ add_text (GVariantBuilder *builder, const char *key, const char *text)
     }
 }
 
+/* What people say, rather than what became of it. */
+static gboolean
+is_spoken (const LogEntry *entry)
+{
+  return g_str_equal (entry->kind, "message") || entry->about != NULL;
+}
+
 static void
 add_state (Window *window, const LogEntry *entry, GVariantBuilder *builder)
 {
   const char *live = NULL, *reason = entry->reason;
 
-  if (g_str_equal (entry->kind, "message") && g_strcmp0 (entry->state, "queued") == 0)
+  if (is_spoken (entry) && g_strcmp0 (entry->state, "queued") == 0)
     {
       Contact *contact = contacts_get (window->rooms.contacts, entry->contact);
 
@@ -167,12 +174,14 @@ add_message (Window *window, const LogEntry *entry, GVariantBuilder *builder)
   g_variant_builder_add (builder, "{sv}", "direction", g_variant_new_string (in ? "in" : "out"));
   g_variant_builder_add (builder, "{sv}", "from", g_variant_new_object_path (from));
   add_text (builder, "key", key);
-  g_variant_builder_add (builder, "{sv}", "body", g_variant_new_string (body));
+  if (!g_str_equal (entry->kind, "retract") && !g_str_equal (entry->kind, "reaction"))
+    g_variant_builder_add (builder, "{sv}", "body", g_variant_new_string (body));
   g_variant_builder_add (builder, "{sv}", "sent_time", g_variant_new_int64 (entry->sent_time));
   add_text (builder, "trust", entry->trust);
   g_variant_builder_add (builder, "{sv}", "insecure", g_variant_new_boolean (entry->insecure));
   add_text (builder, "thread", entry->thread);
   add_text (builder, "reply_to", entry->reply_to);
+  bus_amend_describe (entry, builder);
 }
 
 static GVariant *
@@ -183,7 +192,7 @@ describe_entry (Window *window, const LogEntry *entry)
   GVariantBuilder data;
 
   g_variant_builder_init (&data, G_VARIANT_TYPE_VARDICT);
-  if (g_str_equal (entry->kind, "message"))
+  if (is_spoken (entry))
     add_message (window, entry, &data);
   add_state (window, entry, &data);
   return g_variant_new ("(txsosa{sv})", entry->seq, entry->time, entry->kind, path, id, &data);
@@ -228,9 +237,9 @@ on_sent (gpointer user, const char *id, guint64 seq, const GError *error)
 }
 
 typedef struct {
-  char *token, *require, *reply_to, *thread;
+  char *token, *require, *reply_to, *thread, *edit_of, *url;
   gint64 expires;
-  gboolean receipt, has_expires;
+  gboolean receipt, unstyled;
 } SendOptions;
 
 static void
@@ -240,6 +249,8 @@ send_options_clear (SendOptions *options)
   g_free (options->require);
   g_free (options->reply_to);
   g_free (options->thread);
+  g_free (options->edit_of);
+  g_free (options->url);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SendOptions, send_options_clear)
@@ -254,6 +265,9 @@ parse_send_options (GVariant *given, SendOptions *options, Require *require, GEr
     { "reply_to", "s", &options->reply_to },
     { "thread", "s", &options->thread },
     { "receipt", "b", &options->receipt },
+    { "edit_of", "s", &options->edit_of },
+    { "url", "s", &options->url },
+    { "unstyled", "b", &options->unstyled },
     { NULL, NULL, NULL },
   };
 
@@ -262,6 +276,8 @@ parse_send_options (GVariant *given, SendOptions *options, Require *require, GEr
   if ((options->token != NULL && !bus_check_line ("token", options->token, TOKEN_MAX, error))
       || (options->reply_to != NULL && !bus_check_line ("reply_to", options->reply_to, ID_MAX, error))
       || (options->thread != NULL && !bus_check_line ("thread", options->thread, ID_MAX, error)))
+    return FALSE;
+  if (options->edit_of != NULL && !check_id (options->edit_of, error))
     return FALSE;
   if (options->token != NULL && *options->token == '\0')
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "token is empty");
@@ -304,6 +320,9 @@ send_message (BusCall *call, GVariant *args)
   send.expires = options.expires;
   send.reply_to = options.reply_to;
   send.thread = options.thread;
+  send.edit_of = options.edit_of;
+  send.url = options.url;
+  send.unstyled = options.unstyled;
   delivery_send (window->rooms.delivery, contact, body, &send, on_sent, call);
 }
 
@@ -361,6 +380,7 @@ on_got (gpointer user, const LogEntry *entry, const GError *error)
   g_variant_builder_add (&data, "{sv}", "time", g_variant_new_int64 (entry->time));
   g_variant_builder_add (&data, "{sv}", "conversation", g_variant_new_object_path (path));
   add_text (&data, "id", entry->id);
+  add_text (&data, "kind", entry->kind);
   add_message (call->window, entry, &data);
   add_state (call->window, entry, &data);
   bus_call_return (call, g_variant_new ("(a{sv})", &data));
@@ -629,6 +649,8 @@ static const BusVerb methods[] = {
   { "Get", get },
   { "Cancel", cancel },
   { "Retry", retry },
+  { "React", bus_amend_react },
+  { "Retract", bus_amend_retract },
   { "Delete", delete_messages },
   { "CreateConsumer", create_consumer },
   { "DeleteConsumer", delete_consumer },

@@ -190,6 +190,14 @@ void bus_verification_finish (BusObject *object, const Verification *verificatio
 
 void bus_messages_emit_appended (Window *window, guint64 seq, const char *kind, guint32 contact);
 
+/* --- bus-amend.c ----------------------------------------------------------------------------------------------- */
+
+/* Methods of Messages. */
+void bus_amend_react (BusCall *call, GVariant *args);
+void bus_amend_retract (BusCall *call, GVariant *args);
+/* What the data of an entry says beyond its text. */
+void bus_amend_describe (const LogEntry *entry, GVariantBuilder *builder);
+
 /* --- bus-audit.c ----------------------------------------------------------------------------------------------- */
 
 /* Methods of the Manager. */

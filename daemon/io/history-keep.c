@@ -52,11 +52,12 @@ history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error)
 
 /* --- deleting ------------------------------------------------------------- */
 
-/* Contacts with a message of that id into `contacts`; refuses what is owed. */
+/* Contacts with a message of that id into `contacts`; refuses what is owed, of it or about it. */
 static gboolean
 find_doomed (sqlite3 *handle, Job *job, const char *id, GHashTable *contacts, GError **error)
 {
-  static const char sql[] = "SELECT contact, " OWED " FROM log INDEXED BY log_id WHERE id = ?1 AND kind = 0";
+  static const char sql[] = "SELECT contact, " OWED " FROM log INDEXED BY log_id WHERE id = ?1 AND " SPOKEN
+                            " UNION ALL SELECT contact, 1 FROM log INDEXED BY log_about WHERE about = ?1 AND " OWED;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 
@@ -79,8 +80,11 @@ delete_id (sqlite3 *handle, const char *id, GError **error)
 {
   static const char *const sql[] = {
     "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_id"
-    " WHERE id = ?1 AND kind = 0 AND direction = 0",
-    "DELETE FROM log INDEXED BY log_id WHERE id = ?1 AND kind IN (0, 1)",
+    " WHERE id = ?1 AND " SPOKEN " AND direction = 0",
+    ("INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_about"
+     " WHERE about = ?1 AND direction = 0 AND id <> ''"),
+    "DELETE FROM log INDEXED BY log_id WHERE id = ?1 AND (" SPOKEN " OR kind = 1)",
+    "DELETE FROM log INDEXED BY log_about WHERE about = ?1",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
@@ -138,7 +142,7 @@ work_delete_contact (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char *const sql[] = {
     ("INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_contact"
-     " WHERE contact = ?1 AND kind = 0 AND direction = 0 AND id <> ''"),
+     " WHERE contact = ?1 AND " SPOKEN " AND direction = 0 AND id <> ''"),
     "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1",
     "DELETE FROM aside WHERE contact = ?1",
     "DELETE FROM conversation WHERE contact = ?1",
@@ -432,6 +436,7 @@ work_mark_read (sqlite3 *handle, gpointer data, GError **error)
   gboolean row;
 
   job_reset (job);
+  g_clear_pointer (&job->name, g_free);
   if (stmt == NULL)
     return FALSE;
   sqlite3_bind_int64 (stmt, 1, job->contact);
@@ -458,7 +463,7 @@ work_mark_read (sqlite3 *handle, gpointer data, GError **error)
   if (!db_step_row (handle, stmt, &row, error))
     return FALSE;
   job->count = row ? (guint) MIN (db_column_positive (stmt, 2), G_MAXINT32) : 0;
-  return TRUE;
+  return !job->flag || history_find_marker_in_job (handle, job->contact, read, seq, &job->name, error);
 }
 
 static void
@@ -469,16 +474,17 @@ done_read (gpointer data, const GError *error)
   if (error == NULL)
     error = job->refusal;
   if (job->report.read != NULL)
-    job->report.read (job->user, job->contact, job->last, job->count, error);
+    job->report.read (job->user, job->contact, job->last, job->count, error == NULL ? job->name : NULL, error);
 }
 
 void
-history_mark_read (History *history, guint32 contact, guint64 seq, HistoryRead done, gpointer user)
+history_mark_read (History *history, guint32 contact, guint64 seq, gboolean marker, HistoryRead done, gpointer user)
 {
   Job *job = job_new (user);
 
   job->contact = contact;
   job->seq = seq;
+  job->flag = marker;
   job->report.read = done;
   db_submit (history->db, TRUE, work_mark_read, done_read, job, job_free);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Between history.c (what comes in, opening), history-read.c (what is asked), history-search.c (what is looked for),
- * history-keep.c (deleting, consumers, reading state) and history-upkeep.c (retention). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
+ * Between history.c (what comes in, opening), history-amend.c (what that does to earlier messages), history-read.c (what is
+ * asked), history-search.c (what is looked for), history-keep.c (deleting, consumers, reading state) and history-upkeep.c
+ * (retention). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
  */
 #pragma once
 
@@ -17,8 +18,23 @@ struct _History
   gboolean stopping;
 };
 
-/* How kinds are written to disk; never renumbered. 5 to 7 are kept for edit, retract and transfer. */
-typedef enum { KIND_MESSAGE, KIND_STATE, KIND_READ, KIND_TRUST, KIND_REQUEST, KIND_N } Kind;
+/* How kinds are written to disk; never renumbered. */
+typedef enum {
+  KIND_MESSAGE,
+  KIND_STATE,
+  KIND_READ,
+  KIND_TRUST,
+  KIND_REQUEST,
+  KIND_EDIT,
+  KIND_RETRACT,
+  KIND_TRANSFER,
+  KIND_REACTION,
+  KIND_N
+} Kind;
+/* What people say to each other: it has an id, a way to the peer and a state there. */
+#define SPOKEN "kind IN (0, 5, 6, 8)"
+#define FLAG_UNSTYLED 1
+#define FLAG_MARKABLE 2
 
 typedef struct
 {
@@ -71,7 +87,8 @@ void job_done_entries (gpointer job, const GError *error);
 
 /* The columns of `log` in the order log_entry_read() wants them. */
 #define LOG_COLUMNS \
-  "seq, time, kind, contact, id, direction, insecure, sent_time, key, trust, thread, reply_to, state, reason, body"
+  "seq, time, kind, contact, id, direction, insecure, sent_time, key, trust, thread, reply_to, state, reason, body," \
+  " about, edited, retracted, reactions_in, reactions_out, url, flags"
 /* A row, checked; NULL: not sane. */
 LogEntry *log_entry_read (sqlite3_stmt *stmt);
 #define ANSWER_BYTES_MAX (1000 * 1000) /* of 1 MiB, which the bus message has for all of it */
@@ -90,13 +107,21 @@ gboolean history_ask_number (sqlite3 *handle, const char *static_sql, const gint
 /* The time that ages are told by: `now`, unless the clock leapt (history-clock.c). `look`: remembers what the clock says. */
 gboolean history_clock_in_job (sqlite3 *handle, gint64 now, gboolean look, gint64 *age, GError **error);
 /* An entry that retention must leave. */
-#define OWED "(kind = 0 AND direction = 1 AND state IN ('queued', 'held'))"
+#define OWED "(" SPOKEN " AND direction = 1 AND state IN ('queued', 'held'))"
 /* What was deleted leaves its last traces, in a minute: a row of deletions is tidied up behind once. */
 #define TIDY_AFTER_S 60
 void history_tidy_soon (History *history);
 /* Takes out of the index what was deleted or changed since, at most `limit` texts; *left (may be NULL): there may be more. */
 #define UNINDEX_MAX 1000
 gboolean history_unindex_in_job (sqlite3 *handle, int limit, gboolean *left, GError **error);
+/* Does to its message what an entry of kind edit, retract or reaction says; its `about` becomes the id of that message. FALSE
+ * in *found: there is none that it may mean, and nothing was changed. Writer thread only. */
+gboolean history_amend_in_job (sqlite3 *handle, LogEntry *entry, gboolean *found, GError **error);
+/* Drops a reply_to that names nothing of this conversation: another one's would be shown as a quote in this one. */
+gboolean history_check_reply_in_job (sqlite3 *handle, LogEntry *entry, GError **error);
+/* The newest received message of after < seq <= until that asks for a marker, kept as the conversation's; *id is the caller's and
+ * stays as it is when there is none. */
+gboolean history_find_marker_in_job (sqlite3 *handle, guint32 contact, guint64 after, guint64 until, char **id, GError **error);
 /* Counts a conversation's unread messages anew. */
 gboolean history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error);
 /* Highest seq ever given. */

@@ -16,7 +16,8 @@
 gsize
 log_entry_bytes (const LogEntry *entry)
 {
-  const char *const texts[] = { entry->id, entry->body, entry->trust, entry->thread, entry->reply_to, entry->state, entry->reason };
+  const char *const texts[] = { entry->id, entry->body, entry->trust, entry->thread, entry->reply_to, entry->state, entry->reason,
+                                entry->about, entry->url, entry->reactions_in, entry->reactions_out };
   gsize bytes = ENTRY_BYTES;
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
@@ -201,8 +202,8 @@ static gboolean
 work_get (sqlite3 *handle, gpointer data, GError **error)
 {
   /* Ours first: a peer knows the ids of what we sent to it, and may use one for a message of its own. */
-  static const char sql[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_id WHERE id = ?1 AND kind = 0 AND id <> ''"
-                            " ORDER BY direction DESC, seq DESC LIMIT 1";
+  static const char sql[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_id WHERE id = ?1 AND " SPOKEN " AND id <> ''"
+                            " ORDER BY direction DESC, kind, seq DESC LIMIT 1";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -254,13 +255,14 @@ void
 conversation_row_clear (ConversationRow *row)
 {
   g_clear_pointer (&row->require, g_free);
+  g_clear_pointer (&row->marker, g_free);
 }
 
 static gboolean
 work_load (sqlite3 *handle, gpointer data, GError **error)
 {
   Loading *loading = data;
-  sqlite3_stmt *stmt = db_prepare (handle, "SELECT contact, last_seq, read_seq, unread, muted, require FROM conversation"
+  sqlite3_stmt *stmt = db_prepare (handle, "SELECT contact, last_seq, read_seq, unread, muted, require, marker FROM conversation"
                                            " ORDER BY contact", error);
   gboolean row;
 
@@ -281,6 +283,7 @@ work_load (sqlite3 *handle, gpointer data, GError **error)
       item.unread = (guint) MIN (db_column_positive (stmt, 3), G_MAXINT32);
       item.muted = sqlite3_column_int (stmt, 4) != 0;
       item.require = db_column_dup_or_empty (stmt, 5);
+      item.marker = db_column_dup_or_empty (stmt, 6);
       g_array_append_val (loading->rows, item);
     }
   return FALSE;

@@ -11,6 +11,12 @@
  * aside     messages of strangers, until the user decides.
  * outbox    what is owed (outbox.c); text and threading are in its log row. token: what Send was told to do once.
  * meta      tail: the seq below which retention may have taken entries. indexed, unmerged: see step_search.
+ *
+ * Since step_amend: a correction, retraction or reaction is a row of its own, `about` the message whose id it names. The message's
+ * row carries what came of them: its newest text is `body`, `original` the first one where that is another (an owed
+ * message leaves with it, and a repeat is compared with it), `edited` and `retracted` are times. `flags`: 1 unstyled,
+ * 2 markable. log_about finds what is about a message. conversation: `marker` is the id that we still have to say was
+ * displayed here, `displayed` the seq up to which the contact said so.
  */
 #include "earshot-config.h"
 
@@ -55,7 +61,22 @@ static const char step_search[] =
   "CREATE TRIGGER log_text_deleted AFTER DELETE ON log WHEN " IN_INDEX " " PUT_DOWN
   "CREATE TRIGGER log_text_changed AFTER UPDATE OF body ON log WHEN " IN_INDEX " " PUT_DOWN;
 
-static const char *const steps[] = { step_1, step_search };
+static const char step_amend[] =
+  "ALTER TABLE log ADD COLUMN about TEXT;"
+  "ALTER TABLE log ADD COLUMN original TEXT;"
+  "ALTER TABLE log ADD COLUMN edited INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE log ADD COLUMN retracted INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE log ADD COLUMN reactions_in TEXT;"
+  "ALTER TABLE log ADD COLUMN reactions_out TEXT;"
+  "ALTER TABLE log ADD COLUMN url TEXT;"
+  "ALTER TABLE log ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
+  "CREATE INDEX log_about ON log (about) WHERE about IS NOT NULL;"
+  "ALTER TABLE conversation ADD COLUMN marker TEXT NOT NULL DEFAULT '';"
+  "ALTER TABLE conversation ADD COLUMN displayed INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE aside ADD COLUMN url TEXT;"
+  "ALTER TABLE aside ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const steps[] = { step_1, step_search, step_amend };
 
 const DbSchema messages_schema = {
   .steps = steps,

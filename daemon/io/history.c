@@ -30,12 +30,16 @@ log_entry_free (LogEntry *entry)
   g_free (entry->trust);
   g_free (entry->thread);
   g_free (entry->reply_to);
+  g_free (entry->url);
+  g_free (entry->reactions_in);
+  g_free (entry->reactions_out);
+  g_free (entry->about);
   g_free (entry->state);
   g_free (entry->reason);
   g_free (entry);
 }
 
-static const char *const kind_words[KIND_N] = { "message", "state", "read", "trust", "request" };
+static const char *const kind_words[KIND_N] = { "message", "state", "read", "trust", "request", "edit", "retract", "transfer", "reaction" };
 
 gboolean
 kind_from_string (const char *text, Kind *kind)
@@ -89,6 +93,14 @@ log_entry_read (sqlite3_stmt *stmt)
   entry->state = db_column_dup (stmt, 12);
   entry->reason = db_column_dup (stmt, 13);
   entry->body = db_column_dup (stmt, 14);
+  entry->about = db_column_dup (stmt, 15);
+  entry->edited = db_column_positive (stmt, 16);
+  entry->retracted = db_column_positive (stmt, 17);
+  entry->reactions_in = db_column_dup (stmt, 18);
+  entry->reactions_out = db_column_dup (stmt, 19);
+  entry->url = db_column_dup (stmt, 20);
+  entry->unstyled = (sqlite3_column_int (stmt, 21) & FLAG_UNSTYLED) != 0;
+  entry->markable = (sqlite3_column_int (stmt, 21) & FLAG_MARKABLE) != 0;
   return g_steal_pointer (&entry);
 }
 
@@ -228,11 +240,18 @@ touch_conversation (sqlite3 *handle, guint32 contact, guint64 seq, gboolean unre
   return db_step_done (handle, stmt, error);
 }
 
+static int
+flags_of (const LogEntry *entry)
+{
+  return (entry->unstyled ? FLAG_UNSTYLED : 0) | (entry->markable ? FLAG_MARKABLE : 0);
+}
+
 gboolean
 history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
 {
   static const char sql[] = "INSERT INTO log (time, kind, contact, id, direction, insecure, sent_time, key, trust, thread,"
-                            " reply_to, state, reason, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                            " reply_to, state, reason, body, about, url, flags)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
   sqlite3_stmt *stmt;
   Kind kind;
 
@@ -259,6 +278,9 @@ history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
   db_bind_text (stmt, 12, entry->state);
   db_bind_text (stmt, 13, entry->reason);
   db_bind_text (stmt, 14, entry->body);
+  db_bind_text (stmt, 15, entry->about);
+  db_bind_text (stmt, 16, entry->url);
+  sqlite3_bind_int (stmt, 17, flags_of (entry));
   if (!db_step_done (handle, stmt, error))
     return FALSE;
   entry->seq = (guint64) sqlite3_last_insert_rowid (handle);
@@ -269,7 +291,7 @@ history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
 static gboolean
 find_our_message (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error)
 {
-  static const char sql[] = "SELECT seq FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND kind = 0 AND direction = 1"
+  static const char sql[] = "SELECT seq FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND " SPOKEN " AND direction = 1"
                             " ORDER BY seq DESC LIMIT 1";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -318,16 +340,18 @@ history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const ch
 
 /* In the log, or gone from it and remembered? */
 static gboolean
-find_duplicate (sqlite3 *handle, guint32 contact, const char *id, const char *body, ReceivedResult *result, guint64 *seq,
-                GError **error)
+find_duplicate (sqlite3 *handle, const LogEntry *entry, ReceivedResult *result, guint64 *seq, GError **error)
 {
-  static const char in_log[] = "SELECT seq, body FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND kind = 0 AND"
-                               " direction = 0 LIMIT 1";
+  static const char in_log[] = "SELECT seq, coalesce(original, body), kind FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2"
+                               " AND " SPOKEN " AND direction = 0 LIMIT 1";
+  guint32 contact = entry->contact;
+  const char *id = entry->id;
   sqlite3_stmt *stmt;
   gboolean row;
+  Kind kind;
 
   *result = RECEIVED_NEW;
-  if (id == NULL || id[0] == '\0')
+  if (id == NULL || id[0] == '\0' || !kind_from_string (entry->kind, &kind))
     return TRUE;
   stmt = db_prepare (handle, in_log, error);
   if (stmt == NULL)
@@ -338,8 +362,13 @@ find_duplicate (sqlite3 *handle, guint32 contact, const char *id, const char *bo
     return FALSE;
   if (row)
     {
+      const char *first = (const char *) sqlite3_column_text (stmt, 1);
+
       *seq = (guint64) db_column_positive (stmt, 0);
-      *result = g_strcmp0 ((const char *) sqlite3_column_text (stmt, 1), body) == 0 ? RECEIVED_DUPLICATE : RECEIVED_CONFLICT;
+      /* Without a text it was retracted, and nobody knows any more. */
+      *result = sqlite3_column_int (stmt, 2) == (int) kind && (first == NULL || g_strcmp0 (first, entry->body) == 0)
+                  ? RECEIVED_DUPLICATE
+                  : RECEIVED_CONFLICT;
       return TRUE;
     }
   stmt = db_prepare (handle, "SELECT seq FROM seen WHERE contact = ?1 AND id = ?2", error);
@@ -357,6 +386,22 @@ find_duplicate (sqlite3 *handle, guint32 contact, const char *id, const char *bo
   return TRUE;
 }
 
+/* What it says about earlier messages counts in its own conversation only. */
+static gboolean
+receive_about (sqlite3 *handle, Job *job, GError **error)
+{
+  LogEntry *entry = job->entry;
+  gboolean found;
+
+  if (strcmp (entry->kind, "message") == 0)
+    return history_check_reply_in_job (handle, entry, error);
+  if (!history_amend_in_job (handle, entry, &found, error))
+    return FALSE;
+  if (!found)
+    job->received = strcmp (entry->kind, "retract") == 0 ? RECEIVED_DUPLICATE : RECEIVED_UNKNOWN;
+  return TRUE;
+}
+
 static gboolean
 work_receive (sqlite3 *handle, gpointer data, GError **error)
 {
@@ -365,7 +410,7 @@ work_receive (sqlite3 *handle, gpointer data, GError **error)
 
   job_reset (job);
   entry->seq = 0;
-  if (!find_duplicate (handle, entry->contact, entry->id, entry->body, &job->received, &entry->seq, error))
+  if (!find_duplicate (handle, entry, &job->received, &entry->seq, error))
     return FALSE;
   /* In clear an id is what a program counted to: another text under it is another message (docs/protocol.md 4.1). */
   if (job->received == RECEIVED_CONFLICT && entry->insecure)
@@ -374,6 +419,8 @@ work_receive (sqlite3 *handle, gpointer data, GError **error)
       entry->id = g_uuid_string_random ();
       job->received = RECEIVED_NEW;
     }
+  if (job->received == RECEIVED_NEW && !receive_about (handle, job, error))
+    return FALSE;
   return job->received != RECEIVED_NEW || history_append_in_job (handle, entry, error);
 }
 
@@ -389,8 +436,13 @@ done_received (gpointer data, const GError *error)
 static void
 make_message (LogEntry *entry)
 {
-  g_free (entry->kind);
-  entry->kind = g_strdup ("message");
+  Kind kind;
+
+  if (!kind_from_string (entry->kind, &kind) || (kind != KIND_EDIT && kind != KIND_RETRACT && kind != KIND_REACTION))
+    {
+      g_free (entry->kind);
+      entry->kind = g_strdup ("message");
+    }
   entry->direction = DIRECTION_IN;
 }
 
@@ -426,8 +478,8 @@ count_rows (sqlite3 *handle, const char *static_sql, const Fingerprint *key, gui
 static gboolean
 insert_aside (sqlite3 *handle, const LogEntry *entry, GError **error)
 {
-  static const char sql[] = "INSERT INTO aside (key, contact, id, time, sent_time, insecure, trust, thread, reply_to, body)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+  static const char sql[] = "INSERT INTO aside (key, contact, id, time, sent_time, insecure, trust, thread, reply_to, body, url, flags)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 
   if (stmt == NULL)
@@ -442,6 +494,8 @@ insert_aside (sqlite3 *handle, const LogEntry *entry, GError **error)
   db_bind_text (stmt, 8, entry->thread);
   db_bind_text (stmt, 9, entry->reply_to);
   db_bind_text (stmt, 10, entry->body != NULL ? entry->body : "");
+  db_bind_text (stmt, 11, entry->url);
+  sqlite3_bind_int (stmt, 12, flags_of (entry));
   return db_step_done (handle, stmt, error);
 }
 
@@ -456,8 +510,8 @@ work_set_aside (sqlite3 *handle, gpointer data, GError **error)
   gboolean row;
 
   job_reset (job);
-  if (!entry->has_key)
-    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "a message aside needs its key");
+  if (!entry->has_key || strcmp (entry->kind, "message") != 0)
+    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "what is set aside is a message and has its key");
   stmt = db_prepare (handle, by_id, error);
   if (stmt == NULL)
     return FALSE;
@@ -496,7 +550,7 @@ static gboolean
 read_aside (sqlite3 *handle, Job *job, GError **error)
 {
   static const char sql[] = "SELECT 0, time, 0, contact, id, 0, insecure, sent_time, key, trust, thread, reply_to, NULL, NULL,"
-                            " body FROM aside INDEXED BY aside_key WHERE key = ?1 ORDER BY n";
+                            " body, NULL, 0, 0, NULL, NULL, url, flags FROM aside INDEXED BY aside_key WHERE key = ?1 ORDER BY n";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 
@@ -561,7 +615,7 @@ work_admit (sqlite3 *handle, gpointer data, GError **error)
       guint64 seq;
 
       entry->contact = job->contact;
-      if (!find_duplicate (handle, entry->contact, entry->id, entry->body, &result, &seq, error))
+      if (!find_duplicate (handle, entry, &result, &seq, error) || !history_check_reply_in_job (handle, entry, error))
         return FALSE;
       if (result != RECEIVED_NEW)
         {
@@ -647,7 +701,7 @@ work_note (sqlite3 *handle, gpointer data, GError **error)
   Kind kind;
 
   job_reset (job);
-  if (!kind_from_string (job->entry->kind, &kind) || kind == KIND_MESSAGE || kind == KIND_STATE)
+  if (!kind_from_string (job->entry->kind, &kind) || (kind != KIND_READ && kind != KIND_TRUST && kind != KIND_REQUEST))
     return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "not a kind to note");
   if (!history_append_in_job (handle, job->entry, error))
     return FALSE;

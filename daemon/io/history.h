@@ -17,7 +17,7 @@ typedef enum { DIRECTION_IN, DIRECTION_OUT } Direction;
 typedef struct {
   guint64 seq;
   gint64 time;             /* microseconds since the epoch: when we logged it */
-  char *kind;              /* message, state, read, trust, request */
+  char *kind;              /* message, edit, retract, reaction, state, read, trust, request */
   guint32 contact;         /* the conversation */
   char *id;                /* message id, "" = none */
   /* kind message: */
@@ -29,6 +29,15 @@ typedef struct {
   char *trust;             /* level word at that moment */
   gboolean insecure;
   char *thread, *reply_to; /* NULL = none */
+  char *url;               /* a link that goes along; never fetched. NULL = none */
+  gboolean unstyled;       /* the text means what it says (XEP-0393) */
+  gboolean markable;       /* the sender wants to know when it was displayed (XEP-0333) */
+  /* of a message, read only: what later ones did to it. `body` is its newest text, NULL when it was retracted. */
+  gint64 edited, retracted; /* when; 0 = not */
+  char *reactions_in, *reactions_out; /* of the contact, and ours: emojis, one space between; NULL or "" = none */
+  /* kind edit, retract, reaction: id of the message that is meant. `body` is the new text, NULL, or the emojis; the rest as in
+   * a message. */
+  char *about;
   /* kind state, and the current state of a message: */
   char *state, *reason;
 } LogEntry;
@@ -52,11 +61,14 @@ gboolean history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error
 gboolean history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const char *state, const char *reason,
                                gint64 time, guint64 *seq, GError **error);
 
-/* Stores one received message unless (contact, id) was seen in the last 30 days or is among its last 10 000: then
- * `duplicate`, nothing stored. `seq` is the entry's (the first one's). `conflict`: same id, another body: nothing stored, but
+/* Stores one received message, edit, retract or reaction unless (contact, id) was seen in the last 30 days or is among its last
+ * 10 000: then `duplicate`, nothing stored. What is about a message counts only if that is of the same conversation: for
+ * edit and retract one of the contact's, for a reaction any, not retracted. Else `unknown` for edit and reaction, and
+ * `duplicate` for retract, since what it wants is so; nothing is stored. A reply_to that the conversation does not have is
+ * dropped. `seq` is the entry's (the first one's). `conflict`: same id, another body: nothing stored, but
  * that an insecure one is stored under an id of its own, which the entry then has.
  * What the log still holds counts as seen whatever its age. An empty id is never a duplicate. */
-typedef enum { RECEIVED_NEW, RECEIVED_DUPLICATE, RECEIVED_CONFLICT } ReceivedResult;
+typedef enum { RECEIVED_NEW, RECEIVED_DUPLICATE, RECEIVED_CONFLICT, RECEIVED_UNKNOWN } ReceivedResult;
 typedef void (*HistoryReceived) (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error);
 void history_receive (History *history, LogEntry *entry_take, HistoryReceived done, gpointer user);
 
@@ -88,13 +100,13 @@ void history_search (History *history, guint32 contact, guint64 before, guint li
                      HistoryEntries done, gpointer user);
 /* Only that: for when nobody waits. */
 void history_index (History *history, DoneFunc done, gpointer user);
-/* The message with that id; NULL entry and NOT_FOUND. An id both sent and received gives the newest. */
+/* The message, edit, retract or reaction with that id; NULL entry and NOT_FOUND. One that we sent goes first. */
 typedef void (*HistoryGot) (gpointer user, const LogEntry *entry, const GError *error);
 void history_get (History *history, const char *id, HistoryGot done, gpointer user);
 /* Appends an entry of kind trust, request or read. `done` may be NULL, here and everywhere. */
 typedef void (*HistoryAppended) (gpointer user, guint64 seq, const GError *error);
 void history_note (History *history, LogEntry *entry_take, HistoryAppended done, gpointer user);
-/* Deletes messages by id with their state entries, all or none: FAILED while one is queued or held (cancel first), NOT_FOUND
+/* Deletes messages by id with their state entries and what is about them, all or none: FAILED while one is queued or held (cancel first), NOT_FOUND
  * when none of them exists. Their ids stay seen. */
 void history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user);
 /* Deletes a whole conversation: log, aside, reading state, and what is owed to it. */
@@ -119,12 +131,19 @@ typedef struct {
   guint unread;            /* received messages above read_seq */
   gboolean muted;
   char *require;           /* default require word or "" */
+  char *marker;            /* id of the message that the contact is still to be told was displayed, or "" */
 } ConversationRow;
 void conversation_row_clear (ConversationRow *row);
 gboolean history_load_conversations (History *history, GArray **rows, guint64 *head, guint64 *tail, GError **error);
-/* Forward only, up to the conversation's last entry; reports what is read now and the unread count that remains. */
-typedef void (*HistoryRead) (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error);
-void history_mark_read (History *history, guint32 contact, guint64 seq, HistoryRead done, gpointer user);
+/* Forward only, up to the conversation's last entry; reports what is read now, the unread count that remains, and with `marker`
+ * the newest message in between whose sender wants to know (NULL = none), which is then also kept as the conversation's. */
+typedef void (*HistoryRead) (gpointer user, guint32 contact, guint64 read_seq, guint unread, const char *marker, const GError *error);
+void history_mark_read (History *history, guint32 contact, guint64 seq, gboolean marker, HistoryRead done, gpointer user);
+/* The marker left, or never will: a later one stays. */
+void history_marker_sent (History *history, guint32 contact, const char *id);
+/* The contact says that it displayed our message `id`, and so those before: state `displayed` for the newest 500 of them that
+ * asked and were delivered. Forward only. Reports the seq of the last state entry, 0 = nothing changed. */
+void history_displayed (History *history, guint32 contact, const char *id, HistoryAppended done, gpointer user);
 void history_set_conversation (History *history, guint32 contact, gboolean muted, const char *require, DoneFunc done, gpointer user);
 /* Once a day and at start, in small jobs: drops, oldest first, the entries beyond the limits (0 = none; each conversation by itself),
  * never what is owed nor what a consumer seen in the last 30 days has not acked; forgets seen-ids past their time; brings the index

@@ -28,6 +28,8 @@ outbox_item_free (OutboxItem *item)
   g_free (item->body);
   g_free (item->thread);
   g_free (item->reply_to);
+  g_free (item->about);
+  g_free (item->url);
   g_free (item->reason);
   g_free (item);
 }
@@ -59,6 +61,7 @@ owing_reset (Owing *owing)
   g_clear_error (&owing->refusal);
   g_clear_pointer (&owing->items, g_ptr_array_unref);
   g_clear_pointer (&owing->first_id, g_free);
+  g_clear_pointer (&owing->dropped, g_ptr_array_unref);
   owing->seq = 0;
   owing->count = 0;
   owing->held = 0;
@@ -172,13 +175,56 @@ count_items (sqlite3 *handle, guint64 *count, GError **error)
 }
 
 static gboolean
+never_arrives (sqlite3 *handle, const OutboxItem *item, gboolean *never, GError **error)
+{
+  static const char sql[] = "SELECT state IN ('failed', 'cancelled') FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2"
+                            " AND kind = 0 AND direction = 1 LIMIT 1";
+  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+  gboolean row;
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, item->about);
+  sqlite3_bind_int64 (stmt, 2, item->contact);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  *never = row && item->kind != MESSAGE_REACTION && sqlite3_column_int (stmt, 0) != 0;
+  return TRUE;
+}
+
+/* What it says about a message is done here at once; the peer hears of it in its turn. */
+static gboolean
+amend (sqlite3 *handle, Owing *owing, LogEntry *entry, GError **error)
+{
+  OutboxItem *item = owing->item;
+  gboolean found, never;
+
+  if (!never_arrives (handle, item, &never, error))
+    return FALSE;
+  if (never)
+    return owing_refuse (owing, EARSHOT_ERROR_FAILED, "that message never arrived");
+  entry->about = g_strdup (item->about);
+  if (!history_amend_in_job (handle, entry, &found, error))
+    return FALSE;
+  g_free (item->about);
+  item->about = entry->about;
+  if (!found)
+    return owing_refuse (owing, EARSHOT_ERROR_NOT_FOUND, "no message with that id can be meant");
+  if (item->kind != MESSAGE_RETRACT)
+    return TRUE;
+  owing->dropped = g_ptr_array_new_with_free_func (g_free);
+  return outbox_retract_in_job (handle, item->contact, item->about, owing->now, owing->dropped, error);
+}
+
+static gboolean
 work_add (sqlite3 *handle, gpointer data, GError **error)
 {
   Owing *owing = data;
   OutboxItem *item = owing->item;
-  LogEntry entry = { .time = item->created, .kind = (char *) "message", .contact = item->contact, .id = item->id,
-                     .direction = DIRECTION_OUT, .body = item->body, .sent_time = item->created, .thread = item->thread,
-                     .reply_to = item->reply_to, .state = (char *) (item->held ? "held" : "queued"),
+  LogEntry entry = { .time = item->created, .kind = (char *) message_kind_to_string (item->kind), .contact = item->contact,
+                     .id = item->id, .direction = DIRECTION_OUT, .body = item->body, .sent_time = item->created,
+                     .thread = item->thread, .reply_to = item->reply_to, .url = item->url, .unstyled = item->unstyled,
+                     .markable = item->kind == MESSAGE_TEXT, .state = (char *) (item->held ? "held" : "queued"),
                      .reason = item->reason };
 
   owing_reset (owing);
@@ -197,6 +243,10 @@ work_add (sqlite3 *handle, gpointer data, GError **error)
       if (owing->count >= ITEMS_MAX)
         return owing_refuse (owing, EARSHOT_ERROR_QUOTA_EXCEEDED, "too many messages wait");
     }
+  if (item->kind != MESSAGE_TEXT && !amend (handle, owing, &entry, error))
+    return FALSE;
+  if (owing->refusal != NULL)
+    return TRUE;
   if (!history_append_in_job (handle, &entry, error) || !insert_item (handle, item, entry.seq, error))
     return FALSE;
   owing->seq = entry.seq;
@@ -209,20 +259,25 @@ done_added (gpointer data, const GError *error)
   Owing *owing = data;
   Outbox *outbox = owing->outbox;
   OutboxItem *item = g_steal_pointer (&owing->item);
+  guint dropped = owing->dropped != NULL && error == NULL ? owing->dropped->len : 0;
 
   if (error == NULL)
     error = owing->refusal;
   if (error != NULL || owing->repeat)
     outbox->items -= MIN (outbox->items, 1);
+  outbox->items -= MIN (outbox->items, dropped);
+  if (dropped > 0)
+    g_ptr_array_add (owing->dropped, NULL);
   if (owing->counted)
     outbox->items = owing->count + db_get_pending (outbox->db) + 1;
   item->seq = error == NULL ? owing->seq : 0;
   if (owing->report.added == NULL)
     outbox_item_free (item);
   else if (error != NULL)
-    owing->report.added (owing->user, item, NULL, 0, FALSE, error);
+    owing->report.added (owing->user, item, NULL, 0, FALSE, NULL, error);
   else
-    owing->report.added (owing->user, item, owing->repeat ? owing->first_id : item->id, owing->seq, owing->repeat, NULL);
+    owing->report.added (owing->user, item, owing->repeat ? owing->first_id : item->id, owing->seq, owing->repeat,
+                         dropped > 0 ? (const char *const *) owing->dropped->pdata : NULL, NULL);
 }
 
 void
@@ -246,8 +301,25 @@ outbox_add (Outbox *outbox, OutboxItem *item_take, const char *token, OutboxAdde
 
 /* --- loading -------------------------------------------------------------- */
 
-#define ITEM_COLUMNS "outbox.seq, log.id, outbox.contact, log.body, log.thread, log.reply_to, outbox.created," \
-                     " outbox.first_sent, outbox.expires, outbox.require, outbox.held, outbox.reason"
+#define ITEM_COLUMNS "outbox.seq, log.id, outbox.contact, coalesce(log.original, log.body), log.thread, log.reply_to, outbox.created," \
+                     " outbox.first_sent, outbox.expires, outbox.require, outbox.held, outbox.reason, log.kind, log.about, log.url, log.flags"
+
+static gboolean
+read_kind (sqlite3_stmt *stmt, OutboxItem *item)
+{
+  gint64 kind;
+
+  if (!db_column_range (stmt, 12, 0, KIND_N - 1, &kind))
+    return FALSE;
+  item->kind = kind == KIND_EDIT       ? MESSAGE_EDIT
+               : kind == KIND_RETRACT  ? MESSAGE_RETRACT
+               : kind == KIND_REACTION ? MESSAGE_REACTION
+                                       : MESSAGE_TEXT;
+  item->about = db_column_dup (stmt, 13);
+  item->url = db_column_dup (stmt, 14);
+  item->unstyled = (sqlite3_column_int (stmt, 15) & FLAG_UNSTYLED) != 0;
+  return (item->kind == MESSAGE_TEXT) == (item->about == NULL);
+}
 
 static OutboxItem *
 read_item (sqlite3_stmt *stmt)
@@ -257,7 +329,7 @@ read_item (sqlite3_stmt *stmt)
 
   item->seq = (guint64) db_column_positive (stmt, 0);
   item->id = db_column_dup_or_empty (stmt, 1);
-  if (item->seq == 0 || item->id[0] == '\0' || !db_column_contact (stmt, 2, &item->contact))
+  if (item->seq == 0 || item->id[0] == '\0' || !db_column_contact (stmt, 2, &item->contact) || !read_kind (stmt, item))
     return NULL;
   item->body = db_column_dup_or_empty (stmt, 3);
   item->thread = db_column_dup (stmt, 4);
@@ -330,7 +402,7 @@ gboolean
 outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error)
 {
   static const char sql[] = "SELECT outbox.seq FROM log INDEXED BY log_id CROSS JOIN outbox ON outbox.seq = log.seq"
-                            " WHERE log.id = ?1 AND log.kind = 0 AND log.direction = 1"
+                            " WHERE log.id = ?1 AND log." SPOKEN " AND log.direction = 1"
                             " AND (?2 = 0 OR outbox.contact = ?2) LIMIT 1";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -344,6 +416,43 @@ outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *s
     return FALSE;
   if (row)
     *seq = (guint64) db_column_positive (stmt, 0);
+  return TRUE;
+}
+
+gboolean
+outbox_retract_in_job (sqlite3 *handle, guint32 contact, const char *id, gint64 now, GPtrArray *dropped, GError **error)
+{
+  static const char sql[] = "SELECT id FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND kind = 0 AND direction = 1"
+                            " UNION ALL SELECT id FROM log INDEXED BY log_about WHERE about = ?1 AND contact = ?2 AND kind = 5"
+                            " AND direction = 1";
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+  gboolean row;
+  guint64 seq;
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, id);
+  sqlite3_bind_int64 (stmt, 2, contact);
+  do
+    {
+      if (!db_step_row (handle, stmt, &row, error))
+        return FALSE;
+      if (row)
+        g_ptr_array_add (ids, db_column_dup_or_empty (stmt, 0));
+    }
+  while (row);
+  for (guint i = 0; i < ids->len; i++)
+    {
+      if (!outbox_find_in_job (handle, contact, ids->pdata[i], &seq, error))
+        return FALSE;
+      if (seq == 0)
+        continue;
+      if (!outbox_remove_in_job (handle, seq, error)
+          || !history_state_in_job (handle, contact, ids->pdata[i], "cancelled", "retracted", now, NULL, error))
+        return FALSE;
+      g_ptr_array_add (dropped, g_strdup (ids->pdata[i]));
+    }
   return TRUE;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What we owe: messages of ours until the peer has stored them. Owns its tables in messages.db
+ * What we owe: messages of ours, corrections, retractions and reactions among them, until the peer has stored them. Owns its tables in messages.db
  * (outbox, token); the log entry that goes with a row is written in the same transaction through history.
  * FIFO per contact by seq. Asynchronous verbs report on the main loop after the commit.
  */
@@ -10,14 +10,19 @@
 
 #include "daemon/base/error.h"
 #include "daemon/io/db.h"
+#include "daemon/proto/message-parts.h"
 #include "daemon/proto/trust-policy.h"
 
 typedef struct {
   guint64 seq;             /* of its log entry: the order */
   char *id;                /* UUIDv4: stanza id and origin-id, the same on every retry */
   guint32 contact;
-  char *body;
+  MessageKind kind;
+  char *about;             /* not of text: id of the message that is meant */
+  char *body;              /* of a text the first version, whatever was corrected since; NULL for a retraction */
   char *thread, *reply_to; /* NULL = none */
+  char *url;               /* NULL = none */
+  gboolean unstyled;
   gint64 created;          /* microseconds since the epoch */
   gint64 first_sent;       /* 0 = never left */
   gint64 expires;          /* 0 = 30 days after created; never 0 once stored */
@@ -37,9 +42,13 @@ Outbox *outbox_new (Db *db);
 void outbox_free (Outbox *outbox);
 
 /* Queues durably. `token` may be NULL; a token used in the last 7 days for this contact stores nothing and reports the
- * first id and seq with `repeat`. Fills item->seq. INVALID_ARGUMENT (a token over 256 bytes), STORE_FULL when the disk is, QUOTA_EXCEEDED past 100 000 items. */
+ * first id and seq with `repeat`. Fills item->seq. INVALID_ARGUMENT (a token over 256 bytes), STORE_FULL when the disk is, QUOTA_EXCEEDED past 100 000 items.
+ * What is about a message does to it in our log what it says, in the same transaction: NOT_FOUND (no message of ours to that
+ * contact; for a reaction: no message of that conversation; retracted), FAILED (that failed or was cancelled: it never arrived).
+ * A retraction takes the message, and corrections of it, out of the queue where they are in it: `dropped` (NULL = none) are their
+ * ids, and each has got a state entry `cancelled`, reason `retracted`. */
 typedef void (*OutboxAdded) (gpointer user, OutboxItem *item_take, const char *id, guint64 seq, gboolean repeat,
-                             const GError *error);
+                             const char *const *dropped, const GError *error);
 void outbox_add (Outbox *outbox, OutboxItem *item_take, const char *token, OutboxAdded done, gpointer user);
 
 /* Items of a contact with seq > after, oldest first, at most `limit`; array of OutboxItem owned by the callee. */

@@ -124,12 +124,22 @@ prepare_claims (Contact *contact)
   contact->mixed_script = confusable_is_mixed_script (contact->claimed_name) || confusable_is_mixed_script (user);
 }
 
+/* As announced, else as told on a stream (XEP-0172). */
+static const char *
+get_nick (const Contact *contact)
+{
+  const Presence *presence = contact_get_presence (contact);
+
+  if (presence != NULL && presence->nick != NULL)
+    return presence->nick;
+  return contact->said_nick != NULL ? contact->said_nick : "";
+}
+
 /* Characters that do not show, or move what others show, were taken out of the nickname. */
 static gboolean
 was_cleaned (const Contact *contact)
 {
-  const Presence *presence = contact_get_presence (contact);
-  const char *nick = presence != NULL && presence->nick != NULL ? presence->nick : "";
+  const char *nick = get_nick (contact);
 
   return strcmp (contact->claimed_name, nick) != 0
          && !(g_utf8_strlen (contact->claimed_name, -1) == CLAIMED_MAX && g_str_has_prefix (nick, contact->claimed_name));
@@ -171,8 +181,7 @@ contact_judge_names (Contact *contact)
 void
 contact_refresh_names (Contact *contact)
 {
-  const Presence *presence = contact_get_presence (contact);
-  const char *nick = presence != NULL && presence->nick != NULL ? presence->nick : "";
+  const char *nick = get_nick (contact);
   g_autofree char *cleaned = *nick != '\0' ? clean_name (nick) : g_strdup ("");
 
   g_free (contact->claimed_name);

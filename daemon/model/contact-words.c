@@ -319,3 +319,18 @@ contacts_remove_static (Contacts *contacts, const char *text)
     contact_changed (contact);
   return TRUE;
 }
+
+void
+contacts_note_nick (Contact *contact, const char *nick)
+{
+  g_autofree char *before = NULL;
+
+  if (g_strcmp0 (contact->said_nick, nick) == 0)
+    return;
+  before = g_strdup (contact->claimed_name);
+  g_free (contact->said_nick);
+  contact->said_nick = g_strdup (nick);
+  contact_refresh_names (contact);
+  if (strcmp (before, contact->claimed_name) != 0)
+    contact_changed (contact);
+}

@@ -50,6 +50,7 @@ contact_free (Contact *contact)
 {
   contact_row_clear (&contact->row);
   g_free (contact->claimed_name);
+  g_free (contact->said_nick);
   g_free (contact->claimed_addr);
   g_free (contact->claimed_prepared);
   g_ptr_array_unref (contact->names);

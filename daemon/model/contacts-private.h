@@ -37,6 +37,7 @@ struct _Contact {
   ContactRow row;
   gboolean has_row;        /* the store knows it */
   char *claimed_name, *claimed_addr;
+  char *said_nick;         /* in this run, on a stream (XEP-0172), or NULL */
   char *claimed_prepared;  /* jid_prepare() of claimed_addr, or NULL */
   GPtrArray *names;        /* jid_prepare() of row.addrs */
   const char *name_warning; /* static */

@@ -54,7 +54,7 @@ GPtrArray *contacts_select (Contacts *contacts, const char *selector);
 /* Reading a contact. Strings are borrowed and never NULL ("" = unset) except _dup. */
 guint32 contact_get_id (const Contact *contact);
 const char *contact_get_petname (const Contact *contact);
-const char *contact_get_claimed_name (const Contact *contact);    /* nick of its TXT, cleaned */
+const char *contact_get_claimed_name (const Contact *contact);    /* nick of its TXT, else the one it said, cleaned */
 const char *contact_get_claimed_addr (const Contact *contact);    /* the announced or last authenticated address */
 char *contact_dup_display_name (const Contact *contact);          /* petname, nickname, user part of the address, key */
 const char *contact_get_name_warning (const Contact *contact);    /* "", duplicate, lookalike, bidi, mixed-script */
@@ -149,6 +149,8 @@ void contacts_set_connected (Contact *contact, Key *key, const char *addr, gbool
 void contacts_set_last_error (Contact *contact, const char *error_word);
 void contacts_set_key_expired (Key *key, gboolean expired);
 void contacts_set_key_chain (Key *key, const char *word);
+/* The nickname that it told on a stream (XEP-0172): a label for who announces none, until we restart. */
+void contacts_note_nick (Contact *contact, const char *nick);
 void contacts_note_endpoint (Contact *contact, const char *ifname, const char *address, guint16 port);
 /* Rows for a TrustChange, and taking over what it made true after the commit. Caller clears the rows. */
 void contact_to_row (const Contact *contact, ContactRow *row);

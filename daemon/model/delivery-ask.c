@@ -32,6 +32,9 @@ change_message (Change *change, const LogEntry *entry)
 
   if (entry->direction != DIRECTION_OUT)
     error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "That is no message of ours");
+  /* It was done here when it was said. */
+  else if (!change->retry && strcmp (entry->kind, "message") != 0)
+    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "Only texts are cancelled");
   else if (change->retry)
     {
       conv_release_one (conv, entry->id, change->done, change->user);
@@ -108,6 +111,7 @@ delivery_set_typing (Delivery *delivery, Contact *contact, gboolean active)
   Session *session = delivery_session (delivery, conv->contact);
   g_autoptr (Stanza) message = NULL;
 
+  delivery->used = g_get_monotonic_time ();
   /* Only to who showed that they know it, never queued, never the same twice in a row (M-11). */
   if (session == NULL || !session_is_trusted (session) || session_is_restricted (session) || !conv->chat_states
       || conv->typing_out == active)
@@ -268,32 +272,4 @@ delivery_set_conversation (Delivery *delivery, Contact *contact, gboolean muted,
   change->done = done;
   change->user = user;
   history_set_conversation (delivery->config.history, change->contact, muted, require, on_conversation_set, change);
-}
-
-static void
-on_marked (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error)
-{
-  ConvChange *change = user;
-
-  if (error == NULL && contacts_get (change->delivery->config.contacts, contact) != NULL)
-    {
-      Conv *conv = delivery_conv (change->delivery, contact);
-
-      conv->read_seq = MAX (conv->read_seq, read_seq);
-      conv->unread = unread;
-      delivery_counts_changed (change->delivery, contact);
-    }
-  conv_change_done (change, error);
-}
-
-void
-delivery_mark_read (Delivery *delivery, Contact *contact, guint64 seq, DoneFunc done, gpointer user)
-{
-  ConvChange *change = g_new0 (ConvChange, 1);
-
-  change->delivery = delivery;
-  change->contact = contact_get_id (contact);
-  change->done = done;
-  change->user = user;
-  history_mark_read (delivery->config.history, change->contact, seq, on_marked, change);
 }

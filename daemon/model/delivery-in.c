@@ -11,7 +11,7 @@
 #include "daemon/base/names.h"
 #include "daemon/model/delivery-private.h"
 
-#define ID_MAX 256
+#define ID_MAX MESSAGE_ID_MAX
 /* Received messages on their way to the disk before a session's reading is held: each counts one, and one for each KiB. */
 #define STORING_HIGH 512
 #define STORING_LOW 128
@@ -104,10 +104,11 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
       if (session != NULL)
         bounce_id (session, incoming->id, "wait", "resource-constraint", NULL);
     }
-  else if (result == RECEIVED_CONFLICT)
+  else if (result == RECEIVED_CONFLICT || result == RECEIVED_UNKNOWN)
     {
+      /* About nothing that it may speak about (M-10): it hears so, or its words would be lost in silence. */
       if (session != NULL)
-        bounce_id (session, incoming->id, "cancel", "conflict", NULL);
+        bounce_id (session, incoming->id, "cancel", result == RECEIVED_CONFLICT ? "conflict" : "item-not-found", NULL);
     }
   else
     {
@@ -115,9 +116,9 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
         delivery_receipt (session, incoming->id);
       if (result == RECEIVED_NEW && contacts_get (delivery->config.contacts, incoming->contact) != NULL)
         {
-          conv->unread++;
+          conv->unread += strcmp (entry->kind, "message") == 0;
           conv->last_seq = MAX (conv->last_seq, entry->seq);
-          delivery_appended (delivery, entry->seq, "message", incoming->contact);
+          delivery_appended (delivery, entry->seq, entry->kind, incoming->contact);
           delivery_counts_changed (delivery, incoming->contact);
         }
     }
@@ -182,19 +183,9 @@ claimed_time (const Stanza *message, gint64 now)
   return time > 0 && time < G_MAXINT64 / G_USEC_PER_SEC ? time * G_USEC_PER_SEC : now;
 }
 
-static char *
-dup_thread (const Stanza *message)
-{
-  const Stanza *thread = stanza_get_child (message, "thread", NS_CLIENT);
-  char *text = thread != NULL ? stanza_dup_text (thread) : NULL;
-
-  if (text != NULL && strlen (text) > 255)
-    g_clear_pointer (&text, g_free);
-  return text;
-}
-
+/* Takes the texts of `parts`. */
 static void
-store_message (Delivery *delivery, Session *session, const Stanza *message, char *body_take)
+store_message (Delivery *delivery, Session *session, const Stanza *message, MessageParts *parts)
 {
   Contact *contact = session_get_contact (session);
   Key *key = session_get_key (session);
@@ -214,7 +205,7 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   incoming->aside = !incoming->clear && !session_is_trusted (session);
   incoming->ticket = session_defer (session);
   g_free (entry->kind);
-  entry->kind = g_strdup ("message");
+  entry->kind = g_strdup (message_kind_to_string (parts->kind));
   entry->time = g_get_real_time ();
   entry->contact = incoming->contact;
   g_free (entry->id);
@@ -223,13 +214,17 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
   entry->has_key = !incoming->clear;
   entry->key = incoming->key;
   entry->insecure = incoming->clear;
-  g_free (entry->body);
-  entry->body = body_take;
+  entry->body = g_steal_pointer (&parts->body);
+  entry->about = g_steal_pointer (&parts->about);
+  entry->thread = g_steal_pointer (&parts->thread);
+  entry->reply_to = g_steal_pointer (&parts->reply_to);
+  entry->url = g_steal_pointer (&parts->url);
+  entry->unstyled = parts->unstyled;
+  entry->markable = parts->markable && !incoming->clear;
   entry->sent_time = claimed_time (message, entry->time);
   g_free (entry->trust);
   entry->trust = g_strdup (incoming->clear ? "none" : trust_level_to_string (key_get_level (key)));
-  entry->thread = dup_thread (message);
-  incoming->weight = 1 + (int) (strlen (entry->body) / 1024);
+  incoming->weight = 1 + (int) (entry->body != NULL ? strlen (entry->body) / 1024 : 0);
   count_storing (delivery_conv (delivery, incoming->contact), session, incoming->weight);
   if (incoming->aside)
     {
@@ -241,24 +236,36 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, char
 
 /* --- stanzas --------------------------------------------------------------------- */
 
+/* What a stranger may leave aside is a short text with an id. */
+static gboolean
+is_request (const MessageParts *parts, const char *id)
+{
+  return parts->kind == MESSAGE_TEXT && strlen (parts->body) <= DELIVERY_ASIDE_BODY_MAX && id != NULL;
+}
+
 static void
-on_body (Delivery *delivery, Session *session, const Stanza *message, const Stanza *body)
+on_content (Delivery *delivery, Session *session, const Stanza *message)
 {
   const char *id = stanza_get_attr (message, "id");
-  g_autofree char *text = stanza_dup_text (body);
+  g_auto (MessageParts) parts = { 0 };
+  MessageVerdict verdict = message_parts_read (message, &parts);
 
-  if (id != NULL && strlen (id) > ID_MAX)
+  if (verdict == MESSAGE_NOTHING)
+    return;
+  if (verdict == MESSAGE_MALFORMED || (id != NULL && strlen (id) > ID_MAX))
     {
       router_bounce (session, message, "modify", "bad-request", NULL);
       return;
     }
-  if (!session_is_trusted (session) && (strlen (text) > DELIVERY_ASIDE_BODY_MAX || id == NULL))
+  if (!session_is_trusted (session) && !is_request (&parts, id))
     {
       /* Not stored; the sender's daemon holds it (docs/protocol.md 3.4). */
       router_bounce (session, message, "auth", "not-authorized", "untrusted");
       return;
     }
-  store_message (delivery, session, message, g_steal_pointer (&text));
+  if (parts.nick != NULL)
+    contacts_note_nick (session_get_contact (session), parts.nick);
+  store_message (delivery, session, message, &parts);
 }
 
 /* Words only: receipts, states and errors prove nothing there. Nothing is answered, for an answer would be shown as speech (8.3). */
@@ -266,13 +273,15 @@ static void
 on_clear (Delivery *delivery, Session *session, const Stanza *message, const Stanza *body)
 {
   const char *type = stanza_get_attr (message, "type");
+  g_auto (MessageParts) parts = { 0 };
 
   if (body == NULL || g_strcmp0 (type, "error") == 0 || g_strcmp0 (type, "groupchat") == 0)
     return;
   /* It showed a key this moment, or people said no: the stream is about to end. */
   if (!session_is_trusted (session) || !trust_still_admits_clear (delivery->config.trust, session_get_contact (session)))
     return;
-  store_message (delivery, session, message, stanza_dup_text (body));
+  parts.body = stanza_dup_text (body);
+  store_message (delivery, session, message, &parts);
 }
 
 static void
@@ -282,6 +291,9 @@ on_chat_state (Delivery *delivery, Session *session, const Stanza *message)
   Conv *conv = delivery_conv (delivery, contact_get_id (contact));
   gboolean active = stanza_get_child (message, "composing", NS_CHATSTATES) != NULL;
 
+  /* A receipt or a marker says nothing about who is writing; a text does. */
+  if (stanza_get_child (message, NULL, NS_CHATSTATES) == NULL && stanza_get_child (message, "body", NS_CLIENT) == NULL)
+    return;
   conv->chat_states |= active || stanza_get_child (message, "active", NS_CHATSTATES) != NULL;
   if (conv->typing_in == active)
     return;
@@ -298,6 +310,8 @@ delivery_on_message (Delivery *delivery, Session *session, const Stanza *message
   const Stanza *body = stanza_get_child (message, "body", NS_CLIENT);
   Contact *contact = session_get_contact (session);
   const char *confirmed = received != NULL ? stanza_get_attr (received, "id") : NULL;
+  const Stanza *marker = stanza_get_child (message, "displayed", NS_MARKERS);
+  const char *displayed = marker != NULL ? stanza_get_attr (marker, "id") : NULL;
   Conv *conv;
 
   if (contact == NULL)
@@ -320,10 +334,17 @@ delivery_on_message (Delivery *delivery, Session *session, const Stanza *message
       if (conv != NULL && strlen (confirmed) <= ID_MAX)
         conv_on_receipt (conv, confirmed);
     }
-  if (session_is_trusted (session) && g_strcmp0 (type, "groupchat") != 0)
+  if (displayed != NULL && session_is_trusted (session))
+    {
+      conv = delivery_find_conv (delivery, contact_get_id (contact));
+      if (conv != NULL && strlen (displayed) <= ID_MAX)
+        conv_on_displayed (conv, displayed);
+    }
+  if (g_strcmp0 (type, "groupchat") == 0)
+    return;
+  if (session_is_trusted (session))
     on_chat_state (delivery, session, message);
-  if (body != NULL && g_strcmp0 (type, "groupchat") != 0)
-    on_body (delivery, session, message, body);
+  on_content (delivery, session, message);
 }
 
 /* --- after a decision ---------------------------------------------------------------- */

@@ -84,13 +84,25 @@ append_row (Conv *conv, OutboxItem *row_take)
     }
   item = g_new0 (Item, 1);
   item->row = row_take;
-  item->size = sizeof *item + sizeof *row_take + strlen (row_take->body);
+  item->size = sizeof *item + sizeof *row_take + (row_take->body != NULL ? strlen (row_take->body) : 0);
   conv->loaded = row_take->seq;
   conv->window_bytes += item->size;
   g_queue_push_tail (&conv->window, item);
   g_hash_table_insert (conv->delivery->items, row_take->id, item);
   if (conv->cursor == NULL)
     conv->cursor = conv->window.tail;
+}
+
+gboolean
+conv_append (Conv *conv, OutboxItem *row)
+{
+  if (conv->more || conv->loading || conv->changing > 0 || conv_window_is_full (conv))
+    {
+      conv->more = TRUE; /* a load is due, or on its way and sees it or not: the disk keeps the order */
+      return FALSE;
+    }
+  append_row (conv, row);
+  return TRUE;
 }
 
 static void
@@ -172,16 +184,17 @@ add_delay (Stanza *message, gint64 when)
     stanza_set_attr (stanza_add_new (message, "delay", NS_DELAY, NULL), "stamp", stamp);
 }
 
-static Stanza *
-make_message (const OutboxItem *row)
+Stanza *
+delivery_message (const OutboxItem *row)
 {
+  const MessageParts parts = { .kind = row->kind, .about = row->about, .body = row->body, .thread = row->thread,
+                               .reply_to = row->reply_to, .url = row->url, .unstyled = row->unstyled,
+                               .markable = row->kind == MESSAGE_TEXT };
   Stanza *message = stanza_new ("message", NS_CLIENT);
 
   stanza_set_attr (message, "type", "chat");
   stanza_set_attr (message, "id", row->id);
-  stanza_add_new (message, "body", NS_CLIENT, row->body);
-  if (row->thread != NULL)
-    stanza_add_new (message, "thread", NS_CLIENT, row->thread);
+  message_parts_write (&parts, message);
   stanza_set_attr (stanza_add_new (message, "origin-id", NS_SID, NULL), "id", row->id);
   stanza_add_new (message, "request", NS_RECEIPTS, NULL);
   /* XEP-0203: when it was written, if that is not now. */
@@ -190,11 +203,30 @@ make_message (const OutboxItem *row)
   return message;
 }
 
+/* What goes along with a text on this stream, and is none of its own. */
+static void
+add_companions (Conv *conv, Stanza *message)
+{
+  const char *nick = conv->delivery->nick;
+
+  /* XEP-0172: once is enough; who has our announcement knows it already. */
+  if (!conv->nick_told && *nick != '\0')
+    stanza_add_new (message, "nick", NS_NICK, nick);
+  conv->nick_told = TRUE;
+  /* XEP-0085 5.1: what was being written is this. */
+  if (conv->typing_out)
+    stanza_add_new (message, "active", NS_CHATSTATES, NULL);
+  conv->typing_out = FALSE;
+}
+
 static gboolean
 write_item (Conv *conv, Session *session, Item *item)
 {
-  g_autoptr (Stanza) message = session_is_clear (session) ? delivery_clear_message (item->row) : make_message (item->row);
+  gboolean clear = session_is_clear (session);
+  g_autoptr (Stanza) message = clear ? delivery_clear_message (item->row) : delivery_message (item->row);
 
+  if (!clear && item->row->kind == MESSAGE_TEXT)
+    add_companions (conv, message);
   if (!session_send_tagged (session, message, item->row->id))
     return FALSE;
   g_hash_table_add (conv->sent, g_strdup (item->row->id));
@@ -231,7 +263,7 @@ pump_restricted (Conv *conv, Session *session)
         return; /* a release is on its way, and reloads */
       if (item->row->held && strcmp (item->row->reason, HELD_WAITING) != 0)
         continue;
-      if (strlen (item->row->body) > DELIVERY_ASIDE_BODY_MAX || item->row->require > REQUIRE_ENCRYPTED)
+      if (item->row->kind != MESSAGE_TEXT || strlen (item->row->body) > DELIVERY_ASIDE_BODY_MAX || item->row->require > REQUIRE_ENCRYPTED)
         break;
       if (!write_item (conv, session, item))
         return;
@@ -363,6 +395,7 @@ conv_stream_lost (Conv *conv)
   conv->aside_sent = 0;
   conv->no_receipts = FALSE;
   conv->chat_states = FALSE;
+  conv->nick_told = FALSE;
 }
 
 /* --- settling ------------------------------------------------------------------- */
@@ -374,8 +407,8 @@ typedef struct {
   gpointer user;
 } Settling;
 
-static void
-settled (Conv *conv, const char *id, guint64 seq)
+void
+conv_drop_item (Conv *conv, const char *id)
 {
   Item *item = g_hash_table_lookup (conv->delivery->items, id);
 
@@ -391,6 +424,12 @@ settled (Conv *conv, const char *id, guint64 seq)
   else if (conv->held > 0)
     conv_recount (conv); /* nobody here knows whether that one was held */
   conv->held = MIN (conv->held, conv->queued);
+}
+
+static void
+settled (Conv *conv, const char *id, guint64 seq)
+{
+  conv_drop_item (conv, id);
   delivery_appended (conv->delivery, seq, "state", conv->contact);
   delivery_counts_changed (conv->delivery, conv->contact);
   /* It may have been what kept the others back. */
@@ -533,208 +572,4 @@ conv_on_bounce (Conv *conv, const char *id, const Stanza *stanza)
     }
   else
     conv_settle (conv, id, "failed", condition_of (error), NULL, NULL);
-}
-
-/* --- sending -------------------------------------------------------------------- */
-
-typedef struct {
-  Delivery *delivery;
-  OutboxItem *row;
-  char *token;
-  DeliverySent done;
-  gpointer user;
-} Sending;
-
-static void
-sending_report (Sending *sending, const char *id, guint64 seq, const GError *error)
-{
-  if (sending->done != NULL)
-    sending->done (sending->user, id, seq, error);
-  g_clear_pointer (&sending->row, outbox_item_free);
-  g_free (sending->token);
-  g_free (sending);
-}
-
-static void
-on_added (gpointer user, OutboxItem *row_take, const char *id, guint64 seq, gboolean repeat, const GError *error)
-{
-  Sending *sending = user;
-  Delivery *delivery = sending->delivery;
-
-  if (error == NULL && !repeat && row_take != NULL)
-    {
-      Conv *conv = delivery_conv (delivery, row_take->contact);
-
-      conv->queued++;
-      conv->last_seq = MAX (conv->last_seq, seq);
-      delivery_schedule_expiry (delivery, row_take->expires);
-      delivery_appended (delivery, seq, "message", conv->contact);
-      delivery_counts_changed (delivery, conv->contact);
-      if (conv->more || conv->loading || conv->changing > 0 || conv_window_is_full (conv))
-        conv->more = TRUE; /* a load is due, or on its way and sees it or not: the disk keeps the order */
-      else
-        append_row (conv, g_steal_pointer (&row_take));
-      sending_report (sending, id, seq, NULL);
-      conv_pump (conv);
-    }
-  else
-    sending_report (sending, id, seq, error);
-  g_clear_pointer (&row_take, outbox_item_free);
-}
-
-static void
-add (Sending *sending)
-{
-  OutboxItem *row = g_steal_pointer (&sending->row);
-
-  outbox_add (sending->delivery->config.outbox, row, sending->token, on_added, sending);
-}
-
-typedef struct {
-  Delivery *delivery;
-  guint32 contact;
-} Which;
-
-/* The contact has its row now: what was written to it meanwhile follows in order. */
-static void
-on_kept (gpointer user, const GError *error)
-{
-  g_autofree Which *which = user;
-  Conv *conv = delivery_conv (which->delivery, which->contact);
-  g_autoptr (GPtrArray) waiting = g_steal_pointer (&conv->keeping);
-  g_autoptr (GError) gone = NULL;
-
-  if (error == NULL && contacts_get (which->delivery->config.contacts, which->contact) == NULL)
-    error = gone = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "The contact was forgotten meanwhile");
-  for (guint i = 0; waiting != NULL && i < waiting->len; i++)
-    {
-      Sending *sending = g_ptr_array_index (waiting, i);
-
-      if (error != NULL)
-        sending_report (sending, NULL, 0, error);
-      else
-        add (sending);
-    }
-  delivery_reap_conv (which->delivery, which->contact);
-}
-
-typedef struct {
-  DeliverySent done;
-  gpointer user;
-  GError *error;
-} Refusal;
-
-static gboolean
-on_refusal (gpointer data)
-{
-  Refusal *refusal = data;
-
-  if (refusal->done != NULL)
-    refusal->done (refusal->user, NULL, 0, refusal->error);
-  g_error_free (refusal->error);
-  g_free (refusal);
-  return G_SOURCE_REMOVE;
-}
-
-/* RFC 6120 11: what XML 1.0 cannot carry must not be promised. */
-static gboolean
-is_xml_text (const char *text)
-{
-  if (!g_utf8_validate (text, -1, NULL))
-    return FALSE;
-  for (const char *p = text; *p != '\0'; p = g_utf8_next_char (p))
-    {
-      gunichar c = g_utf8_get_char (p);
-
-      if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0xfffe || c == 0xffff)
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
-check_send (Contact *contact, const char *body, const DeliveryOptions *options, GError **error)
-{
-  TrustLevel level = contact_get_trust (contact);
-
-  if (*body == '\0' || !is_xml_text (body))
-    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
-                         *body == '\0' ? "body is empty" : "body contains characters that XML 1.0 cannot carry");
-  else if (options->thread != NULL && (strlen (options->thread) > 255 || !is_xml_text (options->thread)))
-    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "thread is longer than 255 bytes or not XML text");
-  else if (options->expires != 0 && options->expires <= g_get_real_time ())
-    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "expires lies in the past");
-  else if (contact_is_blocked (contact))
-    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_BLOCKED, "The contact is blocked: unblock it first");
-  else if (options->require > REQUIRE_DEFAULT && contact_is_legacy (contact))
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_PEER_INSECURE, "The contact speaks in clear only, and %s is required",
-                 require_to_string (options->require));
-  else if (options->require > REQUIRE_ENCRYPTED && !trust_policy_may_send (level, FALSE, options->require))
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "The contact's key is %s, and %s is required",
-                 trust_level_to_string (level), require_to_string (options->require));
-  else
-    return TRUE;
-  return FALSE;
-}
-
-void
-delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options, DeliverySent done,
-               gpointer user)
-{
-  OutboxItem *row = g_new0 (OutboxItem, 1);
-  Conv *conv = delivery_conv (delivery, contact_get_id (contact));
-  Sending *sending;
-  GError *error = NULL;
-
-  row->id = g_uuid_string_random ();
-  row->contact = contact_get_id (contact);
-  row->body = g_strdup (body);
-  row->thread = g_strdup (options->thread);
-  row->reply_to = g_strdup (options->reply_to);
-  row->created = g_get_real_time ();
-  row->expires = options->expires;
-  row->require = options->require;
-  row->reason = g_strdup ("");
-  /* Escaped, a byte of the body takes six at most: short ones need no measuring. */
-  if (check_send (contact, body, options, &error) && strlen (body) > 10000)
-    {
-      g_autoptr (Stanza) probe = make_message (row);
-
-      /* Room for from, to and <delay/>: the stanza must fit the element limit of 65 536 bytes. */
-      if (strlen (body) > DELIVERY_BODY_MAX || stanza_serialized_length (probe, NS_CLIENT) > 64512)
-        g_set_error (&error, EARSHOT_ERROR, EARSHOT_ERROR_TOO_LARGE,
-                     "The message is larger than a stanza may be (about %d bytes, fewer with many of < > & \")",
-                     DELIVERY_BODY_MAX);
-    }
-  if (error != NULL)
-    {
-      Refusal *refusal = g_new0 (Refusal, 1);
-
-      refusal->done = done;
-      refusal->user = user;
-      refusal->error = error;
-      g_idle_add_full (G_PRIORITY_DEFAULT, on_refusal, refusal, NULL);
-      outbox_item_free (row);
-      return;
-    }
-  sending = g_new0 (Sending, 1);
-  sending->delivery = delivery;
-  sending->row = row;
-  sending->token = g_strdup (options->token);
-  sending->done = done;
-  sending->user = user;
-  if (conv->keeping != NULL)
-    g_ptr_array_add (conv->keeping, sending);
-  else if (!contact_is_stored (contact))
-    {
-      Which *which = g_new0 (Which, 1);
-
-      which->delivery = delivery;
-      which->contact = conv->contact;
-      conv->keeping = g_ptr_array_new ();
-      g_ptr_array_add (conv->keeping, sending);
-      trust_keep (delivery->config.trust, contact, on_kept, which);
-    }
-  else
-    add (sending);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What delivery.c (the door), delivery-out.c (queues) and delivery-in.c (received) share. Nobody else includes it.
+ * What delivery.c (the door), delivery-send.c (what is to go), delivery-out.c (queues), delivery-in.c (received) and delivery-mark.c
+ * (read, displayed) share. Nobody else includes it.
  */
 #pragma once
 
@@ -45,6 +46,9 @@ typedef struct {
   guint storing;           /* weight of the received messages on their way to the disk */
   guint64 holding;         /* session whose reading is held for that, 0 = none */
   gboolean typing_out, typing_in;
+  gboolean nick_told;      /* on the present stream */
+  char *marker;            /* id of what was displayed here and is still to be told; NULL = none */
+  guint marking;           /* markers of the peer on their way to the disk */
 } Conv;
 
 struct _Delivery {
@@ -53,6 +57,10 @@ struct _Delivery {
   GHashTable *items;       /* id (in row) -> Item*: all windows */
   GHashTable *aside;       /* Fingerprint* (owned) -> count */
   Watchers watchers;
+  char *nick;              /* ours, "" = none */
+  gboolean markers;        /* we tell what was displayed here */
+  gboolean share_idle;
+  gint64 used;             /* monotonic: when our user last said or read something */
   guint64 head, tail;
   guint expire_source;
   gint64 expire_at;        /* when it fires, 0 = not armed */
@@ -71,6 +79,8 @@ void delivery_schedule_expiry (Delivery *delivery, gint64 at);
 /* Frees the conversation of a contact that is no more, when nothing is under way for it. */
 void delivery_reap_conv (Delivery *delivery, guint32 contact);
 
+/* What leaves on a stream with TLS. */
+Stanza *delivery_message (const OutboxItem *row);
 /* What leaves in clear (docs/protocol.md 8.3). */
 Stanza *delivery_clear_message (const OutboxItem *row);
 
@@ -80,6 +90,10 @@ void conv_pump (Conv *conv);
 /* The stream ended: what it left unconfirmed goes out again, in order. */
 void conv_stream_lost (Conv *conv);
 void conv_reload (Conv *conv);
+/* The newest row, durable now. TRUE when it was taken. */
+gboolean conv_append (Conv *conv, OutboxItem *row);
+/* It is owed no more. */
+void conv_drop_item (Conv *conv, const char *id);
 gboolean conv_window_is_full (const Conv *conv);
 /* The peer turned out to be unable to confirm. */
 void conv_confirm_unasked (Conv *conv);
@@ -106,6 +120,11 @@ void conv_hold_one (Conv *conv, Item *item, const char *reason);
 void conv_release (Conv *conv, const char *reason);
 void conv_release_one (Conv *conv, const char *id, DoneFunc done, gpointer user);
 void conv_drop_holds (Conv *conv);
+
+/* delivery-mark.c */
+/* Tells what was displayed, when there is something to tell and somebody who may know. */
+void conv_send_marker (Conv *conv, Session *session);
+void conv_on_displayed (Conv *conv, const char *id);
 
 /* delivery-in.c */
 void delivery_receipt (Session *session, const char *id);

@@ -25,6 +25,7 @@ conv_free (gpointer data)
   g_hash_table_unref (conv->sent);
   g_hash_table_unref (conv->acked);
   g_free (conv->require);
+  g_free (conv->marker);
   g_clear_pointer (&conv->keeping, g_ptr_array_unref);
   g_free (conv);
 }
@@ -107,7 +108,7 @@ static gboolean
 is_idle (const Conv *conv)
 {
   return !conv->loading && conv->keeping == NULL && conv->queued == 0 && conv->storing == 0 && conv->changing == 0
-         && conv->blind == 0;
+         && conv->blind == 0 && conv->marking == 0;
 }
 
 void
@@ -289,6 +290,8 @@ load_conversations (Delivery *delivery, GError **error)
       conv->muted = row->muted;
       g_free (conv->require);
       conv->require = g_strdup (row->require != NULL ? row->require : "");
+      if (row->marker != NULL && *row->marker != '\0')
+        conv->marker = g_strdup (row->marker);
     }
   return TRUE;
 }
@@ -324,6 +327,9 @@ delivery_new (const DeliveryConfig *config, GError **error)
   delivery->items = g_hash_table_new (g_str_hash, g_str_equal);
   delivery->aside = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, g_free, g_free);
   watchers_init (&delivery->watchers);
+  delivery->nick = g_strdup ("");
+  delivery->markers = TRUE;
+  delivery->used = g_get_monotonic_time ();
   contacts_watch (config->contacts, &contacts_table, delivery);
   trust_watch (config->trust, &trust_table, delivery);
   if (!load_conversations (delivery, error) || !load_outbox (delivery, error))
@@ -414,6 +420,7 @@ delivery_free (Delivery *delivery)
   g_hash_table_unref (delivery->items);
   g_hash_table_unref (delivery->aside);
   watchers_clear (&delivery->watchers);
+  g_free (delivery->nick);
   g_free (delivery);
 }
 
@@ -545,6 +552,7 @@ delivery_on_opened (Delivery *delivery, Session *session)
   offer_grant (delivery, session);
   release_what_may_go (delivery, session, conv);
   conv_pump (conv);
+  conv_send_marker (conv, session);
 }
 
 void
@@ -563,6 +571,7 @@ delivery_on_changed (Delivery *delivery, Session *session)
     conv_confirm_unasked (conv);
   release_what_may_go (delivery, session, conv);
   conv_pump (conv);
+  conv_send_marker (conv, session);
 }
 
 void
@@ -636,6 +645,7 @@ delivery_on_granted (Delivery *delivery, Session *session)
     return;
   release_what_may_go (delivery, session, conv);
   conv_pump (conv);
+  conv_send_marker (conv, session);
 }
 
 /* --- what trust tells ------------------------------------------------------------------------ */
@@ -691,6 +701,7 @@ clear_conv (Conv *conv)
   conv_clear_out (conv);
   conv->queued = conv->held = conv->unread = 0;
   conv->last_seq = conv->read_seq = 0;
+  g_clear_pointer (&conv->marker, g_free);
   conv->more = FALSE;
 }
 

@@ -49,15 +49,36 @@ typedef struct {
   Require require;
   gint64 expires;       /* absolute microseconds, 0 = default */
   const char *reply_to, *thread;
+  const char *edit_of;  /* id of the message that this one corrects (XEP-0308), or of an earlier correction; NULL = none */
+  const char *url;      /* a link that goes along (XEP-0066); NULL = none */
+  gboolean unstyled;    /* XEP-0393 */
 } DeliveryOptions;
 
 /* Queues durably. Errors: INVALID_ARGUMENT (empty body, not UTF-8, characters XML forbids), TOO_LARGE, BLOCKED, NOT_TRUSTED (`require`
- * does not hold for the contact's key), PEER_INSECURE (it demands TLS, and the contact has none), STORE_FULL, QUOTA_EXCEEDED. */
+ * does not hold for the contact's key), PEER_INSECURE (it demands TLS, and the contact has none), STORE_FULL, QUOTA_EXCEEDED; with
+ * edit_of NOT_FOUND (no message of ours to this contact, or retracted) and FAILED (it never arrived). */
 typedef void (*DeliverySent) (gpointer user, const char *id, guint64 seq, const GError *error);
 void delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options,
                     DeliverySent done, gpointer user);
+/* The emojis of ours to a message of this conversation, in place of those before; none takes them back. Errors as of delivery_send(),
+ * and UNSUPPORTED (the contact speaks in clear only). */
+void delivery_react (Delivery *delivery, Contact *contact, const char *id, const char *const *emojis, DeliverySent done, gpointer user);
+/* Takes a message of ours back: its words leave our disk now, and the contact is asked to do the same. What is still queued of it
+ * does not leave any more. Errors: NOT_FOUND, FAILED (it never arrived: delete it), and those of delivery_send(). */
+void delivery_retract (Delivery *delivery, const char *id, DeliverySent done, gpointer user);
+/* Only texts. */
 void delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user); /* NOT_FOUND, FAILED once sent */
 void delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user);  /* releases a held one */
+/* The nickname that goes along with the first text on a stream (XEP-0172); "" = none. */
+void delivery_set_nick (Delivery *delivery, const char *nick);
+/* Whether contacts hear that what they wrote was displayed (XEP-0333); a fresh one tells. */
+void delivery_set_markers (Delivery *delivery, gboolean on);
+gboolean delivery_get_markers (Delivery *delivery);
+/* Whether contacts that we accepted may ask how long nobody has said or read anything here (XEP-0012); a fresh one answers nobody. */
+void delivery_set_share_idle (Delivery *delivery, gboolean on);
+gboolean delivery_get_share_idle (Delivery *delivery);
+/* Seconds since then; -1 when it is nobody's business. */
+gint64 delivery_get_idle (Delivery *delivery);
 /* "sent" for a message on the wire, "acked" once the peer's stream counted it, until its receipt comes; else NULL: overlays
  * history_get(). */
 const char *delivery_get_live_state (Delivery *delivery, const char *id);

@@ -120,6 +120,67 @@ answer_disco (Session *session, const Stanza *iq, const Stanza *query, const cha
     router_bounce (session, iq, "cancel", "item-not-found", NULL);
 }
 
+/* --- about us: only for keys that people accepted, and no more than it needs ------------ */
+
+/* XEP-0202, in UTC: where we are is nobody's business. */
+static void
+answer_time (Session *session, const char *id)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  g_autofree char *stamp = g_date_time_format (now, "%Y-%m-%dT%H:%M:%SZ");
+  Stanza *time = stanza_new ("time", NS_TIME);
+
+  stanza_add_new (time, "tzo", NS_TIME, "+00:00");
+  stanza_add_new (time, "utc", NS_TIME, stamp);
+  answer_result (session, id, time);
+}
+
+/* XEP-0092, without the operating system. */
+static void
+answer_version (Session *session, const char *id)
+{
+  Stanza *query = stanza_new ("query", NS_VERSION);
+
+  stanza_add_new (query, "name", NS_VERSION, "Earshot");
+  stanza_add_new (query, "version", NS_VERSION, PACKAGE_VERSION);
+  answer_result (session, id, query);
+}
+
+/* XEP-0012 */
+static void
+answer_idle (Router *router, Session *session, const Stanza *iq, const char *id)
+{
+  gint64 idle = router->callbacks.idle != NULL ? router->callbacks.idle (router->user) : -1;
+  g_autofree char *seconds = g_strdup_printf ("%" G_GINT64_FORMAT, idle);
+  Stanza *query;
+
+  if (idle < 0)
+    {
+      router_bounce (session, iq, "auth", "forbidden", NULL);
+      return;
+    }
+  query = stanza_new ("query", NS_LAST);
+  stanza_set_attr (query, "seconds", seconds);
+  answer_result (session, id, query);
+}
+
+/* TRUE when it was answered. */
+static gboolean
+answer_about_us (Router *router, Session *session, const Stanza *iq, const Stanza *payload, const char *id)
+{
+  if (session_is_clear (session))
+    return FALSE;
+  if (stanza_is (payload, "time", NS_TIME))
+    answer_time (session, id);
+  else if (stanza_is (payload, "query", NS_VERSION))
+    answer_version (session, id);
+  else if (stanza_is (payload, "query", NS_LAST))
+    answer_idle (router, session, iq, id);
+  else
+    return FALSE;
+  return TRUE;
+}
+
 static void
 on_request (Router *router, Session *session, const Stanza *iq, const char *type, const char *id)
 {
@@ -142,7 +203,7 @@ on_request (Router *router, Session *session, const Stanza *iq, const char *type
                            payload); /* docs/protocol.md 3.4: strangers may, that is what it is for */
   else if (!session_is_trusted (session))
     router_bounce (session, iq, "auth", "not-authorized", "untrusted");
-  else
+  else if (!get || !answer_about_us (router, session, iq, payload, id))
     router_bounce (session, iq, "cancel", "service-unavailable", NULL); /* S-29 */
 }
 

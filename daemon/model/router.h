@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The one place where a stanza gets its sender: the session's contact, whatever it claims (docs/protocol.md 7,
- * misbinding). Answers IQs (ping, disco#info), matches IQ replies by (key, id), drops presence, hands messages to
+ * misbinding). Answers IQs (ping, disco#info; to accepted keys time, version, idle time), matches IQ replies by (key, id), drops presence, hands messages to
  * delivery. Main thread only.
  */
 #pragma once
@@ -16,6 +16,8 @@ typedef struct {
   void (*granted) (gpointer user, Session *session);
   /* An iq set of NS_LL_SAS, also on a restricted stream: to be answered with router_answer() or router_bounce(). May be NULL. */
   void (*sas) (gpointer user, Session *session, const Stanza *iq, const Stanza *payload);
+  /* Seconds that our user has been idle (XEP-0012), -1 = not told. NULL = never told. */
+  gint64 (*idle) (gpointer user);
 } RouterCallbacks;
 
 Router *router_new (const RouterCallbacks *callbacks, gpointer user);

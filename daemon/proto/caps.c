@@ -12,7 +12,8 @@
 
 /* Exactly what is answered and done (M-13); a feature is added here in the commit that builds it. */
 static const char *const own_features[] = {
-  NS_CAPS, NS_CHATSTATES, NS_DELAY, NS_DISCO_INFO, NS_LL_OUTBOX, NS_LL_SAS, NS_LL_TRUST, NS_PING, NS_RECEIPTS, NS_SID,
+  NS_CAPS, NS_CHATSTATES, NS_CORRECT, NS_DELAY, NS_DISCO_INFO, NS_FALLBACK, NS_LL_OUTBOX, NS_LL_SAS, NS_LL_TRUST, NS_MARKERS,
+  NS_LAST, NS_NICK, NS_OOB, NS_PING, NS_REACTIONS, NS_RECEIPTS, NS_REPLY, NS_RETRACT, NS_SID, NS_STYLING, NS_TIME, NS_VERSION,
 };
 
 Stanza *

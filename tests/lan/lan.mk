@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
 lan_tests = \
+	tests/lan/test-amend.py \
 	tests/lan/test-attack.py \
 	tests/lan/test-audit.py \
 	tests/lan/test-bad-link.py \

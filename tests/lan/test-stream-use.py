@@ -341,7 +341,7 @@ def iq_answers(lan):
     juliet, romeo, _, contact = setting(lan)
     stream = romeo.dial().open()
     for n, (kind, payload, expected) in enumerate((
-            ("get", "<query xmlns='jabber:iq:version'/>", ("cancel", "service-unavailable")),
+            ("get", "<query xmlns='jabber:iq:search'/>", ("cancel", "service-unavailable")),
             ("set", "<query xmlns='jabber:iq:roster'/>", ("cancel", "service-unavailable")),
             ("get", "<x xmlns='urn:nobody:knows'>text</x>", ("cancel", "service-unavailable")),
             ("set", "<ping xmlns='%s'/>" % PING, ("cancel", "service-unavailable")),

@@ -651,10 +651,34 @@ void
 delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options, DeliverySent done,
                gpointer user)
 {
-  note ("send %u %s %s %s", contact->id, strlen (body) < 100 ? body : "(long)", require_to_string (options->require),
-        options->token != NULL ? options->token : "-");
+  note ("send %u %s %s %s%s%s%s%s%s", contact->id, strlen (body) < 100 ? body : "(long)", require_to_string (options->require),
+        options->token != NULL ? options->token : "-", options->edit_of != NULL ? " edit-of " : "",
+        options->edit_of != NULL ? options->edit_of : "", options->url != NULL ? " url " : "",
+        options->url != NULL ? options->url : "", options->unstyled ? " unstyled" : "");
   answer (SENT, done, user);
 }
+
+void
+delivery_react (Delivery *delivery, Contact *contact, const char *id, const char *const *emojis, DeliverySent done, gpointer user)
+{
+  g_autofree char *joined = g_strjoinv (" ", (char **) emojis);
+
+  note ("react %u %s %s", contact->id, id, joined);
+  answer (SENT, done, user);
+}
+
+void
+delivery_retract (Delivery *delivery, const char *id, DeliverySent done, gpointer user)
+{
+  note ("retract %s", id);
+  answer (SENT, done, user);
+}
+
+void delivery_set_nick (Delivery *delivery, const char *nick) { note ("delivery-nick %s", nick); }
+void delivery_set_markers (Delivery *delivery, gboolean on) { note ("markers %d", on); }
+gboolean delivery_get_markers (Delivery *delivery) { return TRUE; }
+void delivery_set_share_idle (Delivery *delivery, gboolean on) { note ("share-idle %d", on); }
+gboolean delivery_get_share_idle (Delivery *delivery) { return FALSE; }
 
 void
 delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user)

@@ -198,7 +198,8 @@ test_clock_comes_back (Past *past, gconstpointer unused)
 }
 
 static void
-on_added (gpointer user, OutboxItem *item, const char *id, guint64 seq, gboolean repeat, const GError *error)
+on_added (gpointer user, OutboxItem *item, const char *id, guint64 seq, gboolean repeat, const char *const *dropped,
+          const GError *error)
 {
   g_assert_no_error (error);
   outbox_item_free (item);

@@ -147,7 +147,7 @@ on_consumers (gpointer user, GPtrArray *consumers, const GError *error)
 }
 
 static void
-on_read (gpointer user, guint32 contact, guint64 read_seq, guint unread, const GError *error)
+on_read (gpointer user, guint32 contact, guint64 read_seq, guint unread, const char *marker, const GError *error)
 {
   ((Answer *) user)->cursor = read_seq;
   ((Answer *) user)->count = unread;
@@ -351,6 +351,8 @@ test_fields (Fixture *f, gconstpointer unused)
   const LogEntry *back;
   Fingerprint key = key_of (ROMEO);
 
+  receive (f, ROMEO, "r", "zero", RECEIVED_NEW);
+
   entry->thread = g_strdup ("t");
   entry->reply_to = g_strdup ("r");
   entry->insecure = TRUE;
@@ -358,9 +360,9 @@ test_fields (Fixture *f, gconstpointer unused)
   history_receive (f->history, entry, NULL, NULL);
   history_list (f->history, 0, 0, 0, NULL, on_entries, &a);
   store_wait (&a.done);
-  g_assert_cmpuint (a.items->len, ==, 1);
+  g_assert_cmpuint (a.items->len, ==, 2);
   back = a.items->pdata[0];
-  g_assert_cmpuint (back->seq, ==, 1);
+  g_assert_cmpuint (back->seq, ==, 2);
   g_assert_cmpint (back->time, ==, 4711);
   g_assert_cmpstr (back->kind, ==, "message");
   g_assert_cmpuint (back->contact, ==, ROMEO);
@@ -567,7 +569,7 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   sql (f, "INSERT INTO log (time, kind, contact, id, direction, insecure, sent_time) VALUES (1, 0, 11, 'd', 9, 0, 0)");
   sql (f, "INSERT INTO log (time, kind, contact, id, direction, insecure, sent_time, key, body)"
           " VALUES (-1, 0, 11, 'e', 0, 0, -5, x'0102', CAST (x'61ff62' AS TEXT))");
-  sql (f, "INSERT INTO conversation VALUES (-4, -1, -1, -1, 5, ''), (77, -1, -1, -9, 0, CAST (x'ff' AS TEXT))");
+  sql (f, "INSERT INTO conversation (contact, last_seq, read_seq, unread, muted, require) VALUES (-4, -1, -1, -1, 5, ''), (77, -1, -1, -9, 0, CAST (x'ff' AS TEXT))");
   all = list_bodies (f, 0, 0, 100, NULL, NULL);
   g_assert_cmpstr (all, ==, "a\xef\xbf\xbd" "b one");
   g_assert_cmpuint (conversation (f, 77).unread, ==, 0);
@@ -691,7 +693,7 @@ mark_read (Fixture *f, guint32 contact, guint64 seq, guint64 *read)
 {
   g_auto (Answer) a = { 0 };
 
-  history_mark_read (f->history, contact, seq, on_read, &a);
+  history_mark_read (f->history, contact, seq, FALSE, on_read, &a);
   store_wait (&a.done);
   g_assert_cmpint (a.code, ==, -1);
   *read = a.cursor;

@@ -104,7 +104,8 @@ answered (Answer *a, const GError *error)
 }
 
 static void
-on_added (gpointer user, OutboxItem *item_take, const char *id, guint64 seq, gboolean repeat, const GError *error)
+on_added (gpointer user, OutboxItem *item_take, const char *id, guint64 seq, gboolean repeat, const char *const *dropped,
+          const GError *error)
 {
   g_autoptr (OutboxItem) item = item_take;
   Answer *a = user;
@@ -592,7 +593,8 @@ on_child_settled (gpointer user, guint32 contact, const char *id, guint64 seq, c
 }
 
 static void
-on_child_added (gpointer user, OutboxItem *item, const char *id, guint64 seq, gboolean repeat, const GError *error)
+on_child_added (gpointer user, OutboxItem *item, const char *id, guint64 seq, gboolean repeat, const char *const *dropped,
+                const GError *error)
 {
   Child *child = user;
 
@@ -734,7 +736,8 @@ on_perf_settled (gpointer user, guint32 contact, const char *id, guint64 seq, co
 }
 
 static void
-on_perf_added (gpointer user, OutboxItem *item, const char *id, guint64 seq, gboolean repeat, const GError *error)
+on_perf_added (gpointer user, OutboxItem *item, const char *id, guint64 seq, gboolean repeat, const char *const *dropped,
+               const GError *error)
 {
   Perf *perf = user;
 

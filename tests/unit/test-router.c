@@ -102,7 +102,7 @@ test_answers (Fixture *fixture, gconstpointer stranger)
   say (fixture, iq);
   assert_error (fixture, "3", "cancel", "item-not-found", FALSE);
   /* S-29; to a stranger that he is one. */
-  say (fixture, make_iq ("get", "4", "query", "jabber:iq:version"));
+  say (fixture, make_iq ("get", "4", "query", "jabber:iq:roster"));
   assert_error (fixture, "4", stranger ? "auth" : "cancel", stranger ? "not-authorized" : "service-unavailable",
                 stranger != NULL);
   say (fixture, make_iq ("set", "5", "ping", NS_PING));
@@ -115,6 +115,43 @@ test_answers (Fixture *fixture, gconstpointer stranger)
   stanza_add_new (iq, "ping", NS_PING, NULL);
   say (fixture, iq);
   assert_error (fixture, "7", "modify", "bad-request", FALSE);
+}
+
+/* What tells of us: to whom we accepted, and no more than it needs. */
+static void
+test_about_us (Fixture *fixture, gconstpointer stranger)
+{
+  static const struct {
+    const char *name, *ns;
+  } asked[] = { { "time", NS_TIME }, { "query", NS_VERSION }, { "query", NS_LAST } };
+  const Stanza *told;
+  g_autofree char *tzo = NULL, *utc = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (asked); i++)
+    {
+      if (stranger == NULL && i < 2)
+        continue;
+      say (fixture, make_iq ("get", "1", asked[i].name, asked[i].ns));
+      /* Nobody consented to tell how long he has been idle. */
+      assert_error (fixture, "1", "auth", stranger ? "not-authorized" : "forbidden", stranger != NULL);
+    }
+  if (stranger)
+    return;
+  say (fixture, make_iq ("get", "2", "time", NS_TIME));
+  told = stanza_get_child (answer (fixture, "2"), "time", NS_TIME);
+  tzo = stanza_dup_text (stanza_get_child (told, "tzo", NS_TIME));
+  utc = stanza_dup_text (stanza_get_child (told, "utc", NS_TIME));
+  g_assert_cmpstr (tzo, ==, "+00:00");
+  g_assert_true (g_str_has_suffix (utc, "Z"));
+  g_ptr_array_set_size (fixture->peer->heard, 0);
+  say (fixture, make_iq ("get", "3", "query", NS_VERSION));
+  told = stanza_get_child (answer (fixture, "3"), "query", NS_VERSION);
+  g_assert_nonnull (stanza_get_child (told, "name", NS_VERSION));
+  g_assert_nonnull (stanza_get_child (told, "version", NS_VERSION));
+  g_assert_null (stanza_get_child (told, "os", NS_VERSION));
+  g_ptr_array_set_size (fixture->peer->heard, 0);
+  say (fixture, make_iq ("set", "4", "time", NS_TIME));
+  assert_error (fixture, "4", "cancel", "service-unavailable", FALSE);
 }
 
 static void
@@ -259,6 +296,8 @@ main (int argc, char **argv)
   store_main (&argc, &argv);
   ROUTER_TEST ("/router/S-29-M-13-answers", NULL, test_answers);
   ROUTER_TEST ("/router/S-29-answers-to-a-stranger", "stranger", test_answers);
+  ROUTER_TEST ("/router/about-us", NULL, test_about_us);
+  ROUTER_TEST ("/router/about-us-to-a-stranger", "stranger", test_about_us);
   ROUTER_TEST ("/router/S-32-silence", NULL, test_silence);
   ROUTER_TEST ("/router/queries", NULL, test_queries);
   ROUTER_TEST ("/router/many-queries", NULL, test_many_queries);

@@ -110,6 +110,11 @@ tests_unit_test_history_SOURCES = tests/unit/test-history.c tests/unit/store-hel
 tests_unit_test_history_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_history_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-history-amend
+tests_unit_test_history_amend_SOURCES = tests/unit/test-history-amend.c tests/unit/history-helper.h tests/unit/store-helper.h
+tests_unit_test_history_amend_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_history_amend_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-history-search
 tests_unit_test_history_search_SOURCES = tests/unit/test-history-search.c tests/unit/history-helper.h tests/unit/store-helper.h
 tests_unit_test_history_search_CPPFLAGS = $(unit_cppflags)
@@ -195,6 +200,11 @@ unit_tests += tests/unit/test-delivery-hard
 tests_unit_test_delivery_hard_SOURCES = tests/unit/test-delivery-hard.c $(talk_helpers)
 tests_unit_test_delivery_hard_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_delivery_hard_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-delivery-amend
+tests_unit_test_delivery_amend_SOURCES = tests/unit/test-delivery-amend.c $(talk_helpers)
+tests_unit_test_delivery_amend_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_delivery_amend_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-delivery-clear
 tests_unit_test_delivery_clear_SOURCES = tests/unit/test-delivery-clear.c $(talk_helpers)

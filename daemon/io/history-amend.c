@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What a later entry does to earlier messages: corrections, retractions, reactions, markers. Threat (M-10): the ids in
+ * them are a peer's claim. Each search here names the contact, so that nobody reaches into another conversation, and a
+ * correction or retraction the direction, so that nobody changes what the other one said.
+ */
+#include "earshot-config.h"
+
+#include "daemon/io/history-private.h"
+
+#define DISPLAYED_MAX 500 /* messages that one marker moves on */
+
+static gboolean
+set_text (sqlite3 *handle, const char *static_sql, guint64 seq, const char *text, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_seq (stmt, 1, seq);
+  db_bind_text (stmt, 2, text);
+  return db_step_done (handle, stmt, error);
+}
+
+static gboolean
+set_number (sqlite3 *handle, const char *static_sql, guint64 seq, gint64 number, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_seq (stmt, 1, seq);
+  sqlite3_bind_int64 (stmt, 2, number);
+  return db_step_done (handle, stmt, error);
+}
+
+/* --- the message that is meant ---------------------------------------------------------- */
+
+/* Its seq, 0 = none, and its id, which is another one than `about` where that is the id of a correction. */
+static gboolean
+find_target (sqlite3 *handle, const LogEntry *entry, gboolean of_any_direction, guint64 *seq, char **id, GError **error)
+{
+  /* Of two that have the id the one of the other side is meant: one reacts to what somebody else said. */
+  static const char sql[] = "SELECT seq, id FROM log INDEXED BY log_id WHERE id = coalesce((SELECT about FROM log INDEXED BY log_id"
+                            " WHERE id = ?1 AND contact = ?2 AND kind = 5 AND (?4 OR direction = ?3) LIMIT 1), ?1)"
+                            " AND contact = ?2 AND kind = 0 AND retracted = 0 AND (?4 OR direction = ?3)"
+                            " ORDER BY direction = ?3, seq DESC LIMIT 1";
+  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+  gboolean row;
+
+  *seq = 0;
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, entry->about);
+  sqlite3_bind_int64 (stmt, 2, entry->contact);
+  sqlite3_bind_int (stmt, 3, (int) entry->direction);
+  sqlite3_bind_int (stmt, 4, of_any_direction ? 1 : 0);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  if (!row)
+    return TRUE;
+  *seq = (guint64) db_column_positive (stmt, 0);
+  *id = db_column_dup_or_empty (stmt, 1);
+  return TRUE;
+}
+
+static gboolean
+edit_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **error)
+{
+  return set_text (handle, "UPDATE log SET original = coalesce(original, body), body = ?2 WHERE seq = ?1", seq, entry->body, error)
+         && set_text (handle, "UPDATE log SET url = ?2 WHERE seq = ?1", seq, entry->url, error)
+         && set_number (handle, "UPDATE log SET edited = ?2 WHERE seq = ?1", seq, entry->time, error)
+         && set_number (handle, "UPDATE log SET flags = (flags & ~1) | ?2 WHERE seq = ?1", seq,
+                        entry->unstyled ? FLAG_UNSTYLED : 0, error)
+         && history_unindex_in_job (handle, UNINDEX_MAX, NULL, error);
+}
+
+/* The row stays, as a tombstone and to know a repeat by; no word of any version does, nor in the index. */
+static gboolean
+retract_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **error)
+{
+  static const char words[] = "UPDATE log SET body = NULL, original = NULL, url = NULL, reply_to = NULL, retracted = ?2 WHERE seq = ?1";
+  static const char versions[] = "UPDATE log INDEXED BY log_about SET body = NULL, url = NULL WHERE about = ?1 AND contact = ?2"
+                                 " AND kind = 5 AND direction = ?3";
+  sqlite3_stmt *stmt;
+
+  if (!set_number (handle, words, seq, MAX (entry->time, 1), error))
+    return FALSE;
+  stmt = db_prepare (handle, versions, error);
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, entry->about);
+  sqlite3_bind_int64 (stmt, 2, entry->contact);
+  sqlite3_bind_int (stmt, 3, (int) entry->direction);
+  return db_step_done (handle, stmt, error) && history_unindex_in_job (handle, UNINDEX_MAX, NULL, error);
+}
+
+static gboolean
+react_to_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **error)
+{
+  return set_text (handle,
+                   entry->direction == DIRECTION_IN ? "UPDATE log SET reactions_in = ?2 WHERE seq = ?1"
+                                                    : "UPDATE log SET reactions_out = ?2 WHERE seq = ?1",
+                   seq, entry->body, error);
+}
+
+gboolean
+history_amend_in_job (sqlite3 *handle, LogEntry *entry, gboolean *found, GError **error)
+{
+  g_autofree char *id = NULL;
+  guint64 seq = 0;
+  Kind kind;
+
+  *found = FALSE;
+  if (!kind_from_string (entry->kind, &kind) || entry->about == NULL || entry->contact == 0)
+    return TRUE;
+  if (!find_target (handle, entry, kind == KIND_REACTION, &seq, &id, error))
+    return FALSE;
+  if (seq == 0)
+    return TRUE;
+  *found = TRUE;
+  g_free (entry->about);
+  entry->about = g_steal_pointer (&id);
+  if (kind == KIND_EDIT)
+    return edit_message (handle, entry, seq, error);
+  if (kind == KIND_RETRACT)
+    return retract_message (handle, entry, seq, error);
+  if (kind == KIND_REACTION)
+    return react_to_message (handle, entry, seq, error);
+  *found = FALSE;
+  return TRUE;
+}
+
+gboolean
+history_check_reply_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
+{
+  static const char sql[] = "SELECT 1 FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND kind = 0 LIMIT 1";
+  sqlite3_stmt *stmt;
+  gboolean row;
+
+  if (entry->reply_to == NULL)
+    return TRUE;
+  stmt = db_prepare (handle, sql, error);
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, entry->reply_to);
+  sqlite3_bind_int64 (stmt, 2, entry->contact);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  if (!row)
+    {
+      /* The statement borrows it no longer. */
+      stmt = db_prepare (handle, sql, error);
+      g_clear_pointer (&entry->reply_to, g_free);
+      return stmt != NULL;
+    }
+  return TRUE;
+}
+
+/* --- markers (XEP-0333) --------------------------------------------------------------------- */
+
+gboolean
+history_find_marker_in_job (sqlite3 *handle, guint32 contact, guint64 after, guint64 until, char **id, GError **error)
+{
+  static const char find[] = "SELECT id FROM log INDEXED BY log_contact WHERE contact = ?1 AND seq > ?2 AND seq <= ?3 AND kind = 0"
+                             " AND direction = 0 AND insecure = 0 AND flags & 2 ORDER BY seq DESC LIMIT 1";
+  sqlite3_stmt *stmt = db_prepare (handle, find, error);
+  gboolean row;
+
+  if (stmt == NULL)
+    return FALSE;
+  sqlite3_bind_int64 (stmt, 1, contact);
+  db_bind_seq (stmt, 2, after);
+  db_bind_seq (stmt, 3, until);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  if (!row)
+    return TRUE;
+  *id = db_column_dup_or_empty (stmt, 0);
+  stmt = db_prepare (handle, "UPDATE conversation SET marker = ?2 WHERE contact = ?1", error);
+  if (stmt == NULL)
+    return FALSE;
+  sqlite3_bind_int64 (stmt, 1, contact);
+  db_bind_text (stmt, 2, *id);
+  return db_step_done (handle, stmt, error);
+}
+
+static gboolean
+work_marker_sent (sqlite3 *handle, gpointer data, GError **error)
+{
+  Job *job = data;
+  sqlite3_stmt *stmt = db_prepare (handle, "UPDATE conversation SET marker = '' WHERE contact = ?1 AND marker = ?2", error);
+
+  job_reset (job);
+  if (stmt == NULL)
+    return FALSE;
+  sqlite3_bind_int64 (stmt, 1, job->contact);
+  db_bind_text (stmt, 2, job->name);
+  return db_step_done (handle, stmt, error);
+}
+
+void
+history_marker_sent (History *history, guint32 contact, const char *id)
+{
+  Job *job = job_new (NULL);
+
+  job->contact = contact;
+  job->name = g_strdup (id);
+  job->report.done = NULL;
+  db_submit (history->db, TRUE, work_marker_sent, job_done, job, job_free);
+}
+
+/* Ids of what the marker covers, oldest first; `*seq` is the message that it names, 0 = nothing new. */
+static GPtrArray *
+find_displayed (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error)
+{
+  static const char named[] = "SELECT seq FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND kind = 0 AND direction = 1"
+                              " AND flags & 2 AND seq > (SELECT displayed FROM conversation WHERE contact = ?2)"
+                              " ORDER BY seq DESC LIMIT 1";
+  static const char covered[] = "SELECT id FROM log INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2"
+                                " AND seq > (SELECT displayed FROM conversation WHERE contact = ?1) AND kind = 0 AND direction = 1"
+                                " AND flags & 2 AND state IN ('delivered', 'acked') ORDER BY seq DESC LIMIT ?3";
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  sqlite3_stmt *stmt = db_prepare (handle, named, error);
+  gboolean row;
+
+  if (stmt == NULL)
+    return NULL;
+  db_bind_text (stmt, 1, id);
+  sqlite3_bind_int64 (stmt, 2, contact);
+  if (!db_step_row (handle, stmt, &row, error))
+    return NULL;
+  *seq = row ? (guint64) db_column_positive (stmt, 0) : 0;
+  if (*seq == 0)
+    return g_steal_pointer (&ids);
+  stmt = db_prepare (handle, covered, error);
+  if (stmt == NULL)
+    return NULL;
+  sqlite3_bind_int64 (stmt, 1, contact);
+  db_bind_seq (stmt, 2, *seq);
+  sqlite3_bind_int (stmt, 3, DISPLAYED_MAX);
+  while (db_step_row (handle, stmt, &row, error))
+    {
+      if (!row)
+        return g_steal_pointer (&ids);
+      g_ptr_array_insert (ids, 0, db_column_dup_or_empty (stmt, 0));
+    }
+  return NULL;
+}
+
+static gboolean
+work_displayed (sqlite3 *handle, gpointer data, GError **error)
+{
+  g_autoptr (GPtrArray) ids = NULL;
+  Job *job = data;
+  sqlite3_stmt *stmt;
+  guint64 seq;
+
+  job_reset (job);
+  ids = find_displayed (handle, job->contact, job->name, &seq, error);
+  if (ids == NULL)
+    return FALSE;
+  if (seq == 0)
+    return TRUE;
+  for (guint i = 0; i < ids->len; i++)
+    if (!history_state_in_job (handle, job->contact, ids->pdata[i], "displayed", "", job->now, &job->last, error))
+      return FALSE;
+  stmt = db_prepare (handle, "UPDATE conversation SET displayed = ?2 WHERE contact = ?1", error);
+  if (stmt == NULL)
+    return FALSE;
+  sqlite3_bind_int64 (stmt, 1, job->contact);
+  db_bind_seq (stmt, 2, seq);
+  return db_step_done (handle, stmt, error);
+}
+
+static void
+done_displayed (gpointer data, const GError *error)
+{
+  Job *job = data;
+
+  if (job->report.appended != NULL)
+    job->report.appended (job->user, error == NULL ? job->last : 0, error);
+}
+
+void
+history_displayed (History *history, guint32 contact, const char *id, HistoryAppended done, gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->contact = contact;
+  job->name = g_strdup (id);
+  job->now = g_get_real_time ();
+  job->report.appended = done;
+  db_submit (history->db, TRUE, work_displayed, done_displayed, job, job_free);
+}

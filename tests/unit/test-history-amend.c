@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What a later entry does to an earlier one, and what a peer tries with it.
+ */
+#include "earshot-config.h"
+
+#include "daemon/io/history-private.h"
+#include "daemon/io/outbox.h"
+
+#include "tests/unit/history-helper.h"
+
+/* --- helpers ------------------------------------------------------------------ */
+
+typedef struct
+{
+  gboolean done;
+  ReceivedResult result;
+} Verdict;
+
+static void
+on_verdict (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error)
+{
+  g_assert_no_error (error);
+  *(Verdict *) user = (Verdict){ TRUE, result };
+}
+
+static ReceivedResult
+say (Past *past, guint32 contact, const char *kind, const char *id, const char *about, const char *body)
+{
+  LogEntry *entry = past_message (contact, id, body);
+  Verdict verdict = { 0 };
+
+  entry->kind = g_strdup (kind);
+  entry->about = g_strdup (about);
+  history_receive (past->history, entry, on_verdict, &verdict);
+  store_wait (&verdict.done);
+  return verdict.result;
+}
+
+typedef struct
+{
+  gboolean done;
+  LogEntry *entry;
+} Fetched;
+
+static void
+on_fetched (gpointer user, const LogEntry *entry, const GError *error)
+{
+  Fetched *fetched = user;
+
+  fetched->done = TRUE;
+  if (entry == NULL)
+    return;
+  fetched->entry = log_entry_new ();
+  fetched->entry->body = g_strdup (entry->body);
+  fetched->entry->edited = entry->edited;
+  fetched->entry->retracted = entry->retracted;
+  fetched->entry->reactions_in = g_strdup (entry->reactions_in);
+  fetched->entry->reactions_out = g_strdup (entry->reactions_out);
+  fetched->entry->about = g_strdup (entry->about);
+  fetched->entry->reply_to = g_strdup (entry->reply_to);
+  fetched->entry->state = g_strdup (entry->state);
+  fetched->entry->reason = g_strdup (entry->reason);
+}
+
+static LogEntry *
+get (Past *past, const char *id)
+{
+  Fetched fetched = { 0 };
+
+  history_get (past->history, id, on_fetched, &fetched);
+  store_wait (&fetched.done);
+  g_assert_nonnull (fetched.entry);
+  return fetched.entry;
+}
+
+#define assert_body(past, id, text)                                        \
+  G_STMT_START                                                             \
+  {                                                                        \
+    g_autoptr (LogEntry) got = get (past, id);                             \
+    g_assert_cmpstr (got->body, ==, text);                                 \
+  }                                                                        \
+  G_STMT_END
+
+typedef struct
+{
+  gboolean done;
+  int code;
+  guint dropped;
+} Queued;
+
+static void
+on_queued (gpointer user, OutboxItem *item_take, const char *id, guint64 seq, gboolean repeat, const char *const *dropped,
+           const GError *error)
+{
+  *(Queued *) user = (Queued){ TRUE, error != NULL ? error->code : -1, dropped != NULL ? g_strv_length ((char **) dropped) : 0 };
+  outbox_item_free (item_take);
+}
+
+static Queued
+queue (Outbox *outbox, guint32 contact, MessageKind kind, const char *id, const char *about, const char *body)
+{
+  OutboxItem *item = g_new0 (OutboxItem, 1);
+  Queued queued = { 0 };
+
+  item->contact = contact;
+  item->kind = kind;
+  item->id = g_strdup (id);
+  item->about = g_strdup (about);
+  item->body = g_strdup (body);
+  item->reason = g_strdup ("");
+  outbox_add (outbox, item, NULL, on_queued, &queued);
+  store_wait (&queued.done);
+  return queued;
+}
+
+static void
+on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
+{
+  g_assert_no_error (error);
+  *(gboolean *) user = TRUE;
+}
+
+static void
+settle (Outbox *outbox, guint32 contact, const char *id, const char *state)
+{
+  gboolean done = FALSE;
+
+  outbox_settle (outbox, contact, id, state, "", on_settled, &done);
+  store_wait (&done);
+}
+
+/* --- corrections ------------------------------------------------------------------ */
+
+static void
+test_edit (Past *past, gconstpointer unused)
+{
+  past_receive (past, ROMEO, "a", "helo");
+  g_assert_cmpint (say (past, ROMEO, "edit", "e1", "a", "hello"), ==, RECEIVED_NEW);
+  assert_body (past, "a", "hello");
+  g_assert_cmpint (say (past, ROMEO, "edit", "e2", "a", "hello!"), ==, RECEIVED_NEW);
+  assert_body (past, "a", "hello!");
+  /* Some name the correction before: that is the same message. */
+  g_assert_cmpint (say (past, ROMEO, "edit", "e3", "e2", "hello?"), ==, RECEIVED_NEW);
+  assert_body (past, "a", "hello?");
+  {
+    g_autoptr (LogEntry) third = get (past, "e3"), first = get (past, "a");
+
+    g_assert_cmpstr (third->about, ==, "a");
+    g_assert_cmpint (first->edited, >, 0);
+  }
+  /* M-06: what comes again changes nothing, the first text under its id included. */
+  g_assert_cmpint (say (past, ROMEO, "edit", "e1", "a", "hello"), ==, RECEIVED_DUPLICATE);
+  g_assert_cmpint (say (past, ROMEO, "message", "a", NULL, "helo"), ==, RECEIVED_DUPLICATE);
+  g_assert_cmpint (say (past, ROMEO, "message", "a", NULL, "hello?"), ==, RECEIVED_CONFLICT);
+  g_assert_cmpint (say (past, ROMEO, "message", "e1", NULL, "hello"), ==, RECEIVED_CONFLICT);
+  past_restart (past);
+  g_assert_cmpint (say (past, ROMEO, "edit", "e1", "a", "hello"), ==, RECEIVED_DUPLICATE);
+  assert_body (past, "a", "hello?");
+}
+
+/* M-10 */
+static void
+test_another_contact (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+
+  past_receive (past, ROMEO, "a", "by Romeo");
+  g_assert_cmpint (queue (outbox, ROMEO, MESSAGE_TEXT, "ours", NULL, "by us").code, ==, -1);
+  /* Juliet names ids of the conversation with Romeo. */
+  g_assert_cmpint (say (past, JULIET, "edit", "e", "a", "forged"), ==, RECEIVED_UNKNOWN);
+  g_assert_cmpint (say (past, JULIET, "reaction", "r", "a", "👍"), ==, RECEIVED_UNKNOWN);
+  g_assert_cmpint (say (past, JULIET, "reaction", "r", "ours", "👍"), ==, RECEIVED_UNKNOWN);
+  g_assert_cmpint (say (past, JULIET, "retract", "t", "a", NULL), ==, RECEIVED_DUPLICATE);
+  /* Romeo may correct and retract what he said, and nothing of ours. */
+  g_assert_cmpint (say (past, ROMEO, "edit", "e", "ours", "forged"), ==, RECEIVED_UNKNOWN);
+  g_assert_cmpint (say (past, ROMEO, "retract", "t", "ours", NULL), ==, RECEIVED_DUPLICATE);
+  /* … nor may we of his. */
+  g_assert_cmpint (queue (outbox, ROMEO, MESSAGE_EDIT, "oe", "a", "forged").code, ==, EARSHOT_ERROR_NOT_FOUND);
+  g_assert_cmpint (queue (outbox, ROMEO, MESSAGE_RETRACT, "ot", "a", NULL).code, ==, EARSHOT_ERROR_NOT_FOUND);
+  g_assert_cmpint (queue (outbox, JULIET, MESSAGE_EDIT, "oe", "ours", "elsewhere").code, ==, EARSHOT_ERROR_NOT_FOUND);
+  assert_body (past, "a", "by Romeo");
+  assert_body (past, "ours", "by us");
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind <> 0 OR edited OR retracted OR reactions_in IS NOT NULL"), ==, 0);
+  outbox_free (outbox);
+}
+
+/* Both sides used one id: each correction finds its own side's. */
+static void
+test_one_id_on_both_sides (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+
+  g_assert_cmpint (queue (outbox, ROMEO, MESSAGE_TEXT, "a", NULL, "ours").code, ==, -1);
+  past_receive (past, ROMEO, "a", "his");
+  g_assert_cmpint (say (past, ROMEO, "edit", "e", "a", "his, corrected"), ==, RECEIVED_NEW);
+  g_assert_cmpint (say (past, ROMEO, "reaction", "r", "a", "👍"), ==, RECEIVED_NEW);
+  g_assert_cmpint (queue (outbox, ROMEO, MESSAGE_REACTION, "or", "a", "❤️").code, ==, -1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind = 0 AND direction = 1 AND body = 'ours' AND reactions_in = '👍'"
+                                   " AND reactions_out IS NULL"), ==, 1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind = 0 AND direction = 0 AND body = 'his, corrected'"
+                                   " AND reactions_out = '❤️' AND reactions_in IS NULL"), ==, 1);
+  outbox_free (outbox);
+}
+
+/* --- retractions ------------------------------------------------------------------- */
+
+static gboolean
+file_has (const char *path, const char *word)
+{
+  g_autofree char *bytes = NULL;
+  gsize length;
+
+  return g_file_get_contents (path, &bytes, &length, NULL) && memmem (bytes, length, word, strlen (word)) != NULL;
+}
+
+static void
+test_retract (Past *past, gconstpointer unused)
+{
+  g_auto (Listed) listed = { 0 };
+
+  past_receive (past, ROMEO, "a", "unspeakable");
+  g_assert_cmpint (say (past, ROMEO, "edit", "e1", "a", "unspeakable twice"), ==, RECEIVED_NEW);
+  /* It was found by its words, which the index then has. */
+  history_search (past->history, 0, 0, 10, "unspeakable", past_on_entries, &listed);
+  store_wait (&listed.done);
+  g_assert_cmpuint (listed.items->len, ==, 1);
+  listed_clear (&listed);
+  g_assert_cmpint (say (past, ROMEO, "retract", "t", "a", NULL), ==, RECEIVED_NEW);
+  {
+    g_autoptr (LogEntry) tombstone = get (past, "a"), version = get (past, "e1");
+
+    g_assert_null (tombstone->body);
+    g_assert_cmpint (tombstone->retracted, >, 0);
+    g_assert_null (version->body);
+  }
+  history_search (past->history, 0, 0, 10, "unspeakable", past_on_entries, &listed);
+  store_wait (&listed.done);
+  g_assert_cmpuint (listed.items->len, ==, 0);
+  /* Repeats of any of it bring nothing back, also after a restart. */
+  past_restart (past);
+  g_assert_cmpint (say (past, ROMEO, "message", "a", NULL, "unspeakable"), ==, RECEIVED_DUPLICATE);
+  g_assert_cmpint (say (past, ROMEO, "edit", "e1", "a", "unspeakable twice"), ==, RECEIVED_DUPLICATE);
+  g_assert_cmpint (say (past, ROMEO, "edit", "e2", "a", "unspeakable again"), ==, RECEIVED_UNKNOWN);
+  g_assert_cmpint (say (past, ROMEO, "retract", "t", "a", NULL), ==, RECEIVED_DUPLICATE);
+  assert_body (past, "a", NULL);
+  /* The index is to be merged, and that is what upkeep does. */
+  g_assert_cmpint (past_sql (past, "SELECT value FROM meta WHERE name = 'unmerged'"), ==, 1);
+  past_sql (past, "INSERT INTO log_text (log_text) VALUES ('optimize')");
+  history_close (past->history);
+  g_assert_false (file_has (past->store.path, "unspeakable"));
+  past_open (past);
+}
+
+/* What is taken back before it left does not leave; what was taken out of the queue is counted out. */
+static void
+test_retract_queued (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+  Queued queued;
+
+  queue (outbox, ROMEO, MESSAGE_TEXT, "a", NULL, "one");
+  queue (outbox, ROMEO, MESSAGE_EDIT, "e", "a", "two");
+  queue (outbox, ROMEO, MESSAGE_TEXT, "b", NULL, "other");
+  queued = queue (outbox, ROMEO, MESSAGE_RETRACT, "t", "a", NULL);
+  g_assert_cmpint (queued.code, ==, -1);
+  g_assert_cmpuint (queued.dropped, ==, 2);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox JOIN log USING (seq) WHERE id IN ('b', 't')"), ==, 2);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox"), ==, 2);
+  {
+    g_autoptr (LogEntry) message = get (past, "a"), edit = get (past, "e");
+
+    g_assert_cmpstr (message->state, ==, "cancelled");
+    g_assert_cmpstr (message->reason, ==, "retracted");
+    g_assert_cmpstr (edit->state, ==, "cancelled");
+    g_assert_null (message->body);
+    g_assert_null (edit->body);
+  }
+  g_assert_cmpint (queue (outbox, ROMEO, MESSAGE_RETRACT, "t2", "a", NULL).code, !=, -1);
+  outbox_free (outbox);
+}
+
+static void
+on_loaded (gpointer user, GPtrArray *items, const GError *error)
+{
+  g_assert_no_error (error);
+  *(GPtrArray **) user = items;
+}
+
+/* An owed message leaves with the text it had: the other end compares repeats. */
+static void
+test_owed_keep_their_text (Past *past, gconstpointer unused)
+{
+  g_autoptr (GPtrArray) items = NULL;
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+  OutboxItem *item;
+
+  queue (outbox, ROMEO, MESSAGE_TEXT, "a", NULL, "one");
+  queue (outbox, ROMEO, MESSAGE_EDIT, "e", "a", "two");
+  queue (outbox, ROMEO, MESSAGE_EDIT, "e2", "e", "three");
+  outbox_load (outbox, ROMEO, 0, 10, on_loaded, &items);
+  while (items == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (items->len, ==, 3);
+  item = items->pdata[0];
+  g_assert_cmpint (item->kind, ==, MESSAGE_TEXT);
+  g_assert_cmpstr (item->body, ==, "one");
+  item = items->pdata[2];
+  g_assert_cmpint (item->kind, ==, MESSAGE_EDIT);
+  g_assert_cmpstr (item->about, ==, "a"); /* repeated corrections name the first id */
+  g_assert_cmpstr (item->body, ==, "three");
+  assert_body (past, "a", "three");
+  /* One that never arrived has nothing to correct over there. */
+  settle (outbox, ROMEO, "a", "failed");
+  g_assert_cmpint (queue (outbox, ROMEO, MESSAGE_EDIT, "e3", "a", "four").code, ==, EARSHOT_ERROR_FAILED);
+  assert_body (past, "a", "three");
+  outbox_free (outbox);
+}
+
+/* --- reactions, replies ---------------------------------------------------------------- */
+
+static void
+test_reactions (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+
+  past_receive (past, ROMEO, "a", "one");
+  queue (outbox, ROMEO, MESSAGE_REACTION, "r1", "a", "👍 ❤️");
+  queue (outbox, ROMEO, MESSAGE_REACTION, "r2", "a", "❤️");
+  g_assert_cmpint (say (past, ROMEO, "reaction", "r3", "a", "😀"), ==, RECEIVED_NEW);
+  {
+    g_autoptr (LogEntry) message = get (past, "a");
+
+    g_assert_cmpstr (message->reactions_out, ==, "❤️");
+    g_assert_cmpstr (message->reactions_in, ==, "😀");
+  }
+  g_assert_cmpint (say (past, ROMEO, "reaction", "r4", "a", ""), ==, RECEIVED_NEW);
+  {
+    g_autoptr (LogEntry) message = get (past, "a");
+
+    g_assert_cmpstr (message->reactions_in, ==, "");
+  }
+  outbox_free (outbox);
+}
+
+static void
+test_reply_into_another_conversation (Past *past, gconstpointer unused)
+{
+  LogEntry *entry = past_message (JULIET, "x", "answer"), *own = past_message (ROMEO, "y", "answer");
+  gboolean done = FALSE, own_done = FALSE;
+
+  past_receive (past, ROMEO, "a", "one");
+  entry->reply_to = g_strdup ("a");
+  own->reply_to = g_strdup ("a");
+  history_receive (past->history, entry, past_on_received, &done);
+  history_receive (past->history, own, past_on_received, &own_done);
+  store_wait (&done);
+  store_wait (&own_done);
+  {
+    g_autoptr (LogEntry) foreign = get (past, "x"), answer = get (past, "y");
+
+    g_assert_null (foreign->reply_to);
+    g_assert_cmpstr (answer->reply_to, ==, "a");
+  }
+}
+
+/* --- markers ------------------------------------------------------------------------------ */
+
+static void
+on_displayed (gpointer user, guint64 seq, const GError *error)
+{
+  g_assert_no_error (error);
+  *(gint64 *) user = (gint64) seq;
+}
+
+static guint64
+displayed (Past *past, guint32 contact, const char *id)
+{
+  gint64 seq = -1;
+
+  history_displayed (past->history, contact, id, on_displayed, &seq);
+  while (seq < 0)
+    g_main_context_iteration (NULL, TRUE);
+  return (guint64) seq;
+}
+
+static void
+test_displayed (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+
+  for (guint i = 0; i < 4; i++)
+    {
+      const char *const ids[] = { "a", "b", "c", "d" };
+
+      queue (outbox, ROMEO, MESSAGE_TEXT, ids[i], NULL, "text");
+      if (i < 3)
+        settle (outbox, ROMEO, ids[i], i == 1 ? "failed" : "delivered");
+    }
+  /* Nobody speaks for another conversation. */
+  g_assert_cmpuint (displayed (past, JULIET, "c"), ==, 0);
+  g_assert_cmpuint (displayed (past, ROMEO, "nothing"), ==, 0);
+  g_assert_cmpuint (displayed (past, ROMEO, "c"), >, 0);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind = 0 AND state = 'displayed' AND id IN ('a', 'c')"), ==, 2);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind = 0 AND state IN ('failed', 'queued')"), ==, 2);
+  /* Forward only, and once. */
+  g_assert_cmpuint (displayed (past, ROMEO, "c"), ==, 0);
+  g_assert_cmpuint (displayed (past, ROMEO, "a"), ==, 0);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind = 1 AND state = 'displayed'"), ==, 2);
+  outbox_free (outbox);
+}
+
+typedef struct
+{
+  gboolean done;
+  char *marker;
+} Read;
+
+static void
+on_read (gpointer user, guint32 contact, guint64 read_seq, guint unread, const char *marker, const GError *error)
+{
+  Read *read = user;
+
+  g_assert_no_error (error);
+  read->done = TRUE;
+  read->marker = g_strdup (marker);
+}
+
+static char *
+mark_read (Past *past, guint64 seq, gboolean marker)
+{
+  Read read = { 0 };
+
+  history_mark_read (past->history, ROMEO, seq, marker, on_read, &read);
+  store_wait (&read.done);
+  return read.marker;
+}
+
+static void
+receive_markable (Past *past, const char *id)
+{
+  LogEntry *entry = past_message (ROMEO, id, "text");
+  gboolean done = FALSE;
+
+  entry->markable = TRUE;
+  history_receive (past->history, entry, past_on_received, &done);
+  store_wait (&done);
+}
+
+static void
+test_marker_to_tell (Past *past, gconstpointer unused)
+{
+  g_autoptr (GArray) rows = NULL;
+  g_autofree char *first = NULL, *second = NULL, *off = NULL;
+  guint64 head, tail;
+
+  receive_markable (past, "a");                  /* 1 */
+  receive_markable (past, "b");                  /* 2 */
+  past_receive (past, ROMEO, "c", "unasked");    /* 3 */
+  first = mark_read (past, 3, TRUE);
+  g_assert_cmpstr (first, ==, "b"); /* the newest that asked */
+  past_restart (past);
+  g_assert_true (history_load_conversations (past->history, &rows, &head, &tail, NULL));
+  g_assert_cmpstr (g_array_index (rows, ConversationRow, 0).marker, ==, "b");
+  history_marker_sent (past->history, ROMEO, "another");
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM conversation WHERE marker = 'b'"), ==, 1);
+  history_marker_sent (past->history, ROMEO, "b");
+  second = mark_read (past, 3, TRUE);
+  g_assert_null (second);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM conversation WHERE marker = ''"), ==, 1);
+  receive_markable (past, "d");                  /* 4 */
+  off = mark_read (past, 4, FALSE);
+  g_assert_null (off);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM conversation WHERE marker = ''"), ==, 1);
+}
+
+/* --- deleting ------------------------------------------------------------------------------- */
+
+static void
+test_delete (Past *past, gconstpointer unused)
+{
+  const char *const a[] = { "a", NULL }, *const ours[] = { "ours", NULL };
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+  Outcome outcome = { 0 };
+
+  past_receive (past, ROMEO, "a", "one");
+  say (past, ROMEO, "edit", "e", "a", "two");
+  say (past, ROMEO, "reaction", "r", "a", "👍");
+  history_delete (past->history, a, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log"), ==, 0);
+  g_assert_cmpint (say (past, ROMEO, "edit", "e", "a", "two"), ==, RECEIVED_DUPLICATE);
+  /* A correction that is still owed keeps its message. */
+  queue (outbox, ROMEO, MESSAGE_TEXT, "ours", NULL, "one");
+  settle (outbox, ROMEO, "ours", "delivered");
+  queue (outbox, ROMEO, MESSAGE_EDIT, "oe", "ours", "two");
+  history_delete (past->history, ours, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_FAILED);
+  settle (outbox, ROMEO, "oe", "delivered");
+  history_delete (past->history, ours, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  outbox_free (outbox);
+}
+
+#define PAST_TEST(path, func) g_test_add (path, Past, NULL, past_set_up, func, past_tear_down)
+
+int
+main (int argc, char **argv)
+{
+  store_main (&argc, &argv);
+  PAST_TEST ("/amend/M-06-edit-and-repeats", test_edit);
+  PAST_TEST ("/amend/M-10-ids-of-another-conversation", test_another_contact);
+  PAST_TEST ("/amend/one-id-on-both-sides", test_one_id_on_both_sides);
+  PAST_TEST ("/amend/retracted-words-are-nowhere", test_retract);
+  PAST_TEST ("/amend/retracted-before-it-left", test_retract_queued);
+  PAST_TEST ("/amend/owed-messages-keep-their-text", test_owed_keep_their_text);
+  PAST_TEST ("/amend/reactions", test_reactions);
+  PAST_TEST ("/amend/reply-into-another-conversation", test_reply_into_another_conversation);
+  PAST_TEST ("/amend/displayed-moves-forward-only", test_displayed);
+  PAST_TEST ("/amend/marker-to-tell", test_marker_to_tell);
+  PAST_TEST ("/amend/delete-with-what-is-about-it", test_delete);
+  return g_test_run ();
+}
