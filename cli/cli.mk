@@ -33,6 +33,7 @@ xmppctl_SOURCES = \
 	cli/cmd-watch.c \
 	cli/commands.h \
 	cli/ctl.c cli/ctl.h \
+	cli/consumer-lock.c cli/consumer-lock.h \
 	cli/entry.c cli/entry.h \
 	cli/history.c cli/history.h \
 	cli/live.c cli/live.h \

@@ -6,12 +6,14 @@
 #include "earshot-config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/consumer-lock.h"
 #include "cli/entry.h"
 #include "cli/escape.h"
 #include "cli/live.h"
@@ -20,6 +22,10 @@
 #include "cli/time-text.h"
 
 #define BATCH 100
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS (5 * 60 * 1000)
+/* The lock's number in the program. */
+#define LOCK_FD 3
 
 static char *option_consumer, *option_from, *option_exec;
 static gboolean option_follow, option_from_start;
@@ -35,10 +41,15 @@ static const GOptionEntry options[] = {
 };
 
 typedef struct {
+  Ctl *ctl;
   const char *consumer;
   char *from; /* contact path or NULL */
   guint64 acked;
   guint handled;
+  int lock;        /* with --exec */
+  gboolean failed; /* the program did: a reason to wait, not to end */
+  guint wait_ms;   /* after the next failure */
+  guint retry;     /* source: nothing is done before it fires */
 } Receiver;
 
 /* --- one message ------------------------------------------------------------------- */
@@ -117,7 +128,7 @@ set_environment (Ctl *ctl, GSubprocessLauncher *launcher, const Entry *entry)
 }
 
 static gboolean
-run_program (Ctl *ctl, const Entry *entry, GError **error)
+run_program (Ctl *ctl, Receiver *receiver, const Entry *entry, GError **error)
 {
   g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
   g_autoptr (GSubprocess) child = NULL;
@@ -126,14 +137,16 @@ run_program (Ctl *ctl, const Entry *entry, GError **error)
   if (fd < 0)
     return FALSE;
   g_subprocess_launcher_take_stdin_fd (launcher, fd);
+  g_subprocess_launcher_take_fd (launcher, fcntl (receiver->lock, F_DUPFD_CLOEXEC, LOCK_FD), LOCK_FD);
   set_environment (ctl, launcher, entry);
   child = g_subprocess_launcher_spawn (launcher, error, "/bin/sh", "-c", option_exec, NULL);
   if (child == NULL || !g_subprocess_wait (child, NULL, error))
     return FALSE;
   if (g_subprocess_get_if_exited (child) && g_subprocess_get_exit_status (child) == 0)
     return TRUE;
-  ctl_hint (ctl, "the message stays unread for consumer %s; run again to retry",
-            option_consumer != NULL ? option_consumer : "cli");
+  receiver->failed = TRUE;
+  if (!option_follow)
+    ctl_hint (ctl, "the message stays unread for consumer %s; run again to retry", receiver->consumer);
   g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "--exec ended with %s %d for message %s",
                g_subprocess_get_if_exited (child) ? "exit code" : "signal",
                g_subprocess_get_if_exited (child) ? g_subprocess_get_exit_status (child)
@@ -149,7 +162,7 @@ handle_entry (Ctl *ctl, Receiver *receiver, const Entry *entry, GError **error)
     return TRUE;
   receiver->handled++;
   if (option_exec != NULL)
-    return run_program (ctl, entry, error);
+    return run_program (ctl, receiver, entry, error);
   if (ctl->json)
     entry_print_json (ctl, entry);
   else
@@ -172,6 +185,7 @@ ack (EarshotMessages *messages, Receiver *receiver, guint64 seq, GError **error)
   if (!earshot_messages_call_ack_sync (messages, receiver->consumer, seq, NULL, error))
     return FALSE;
   receiver->acked = seq;
+  receiver->wait_ms = RETRY_FIRST_MS;
   return TRUE;
 }
 
@@ -253,13 +267,47 @@ drain (Ctl *ctl, Receiver *receiver, GError **error)
   return messages != NULL;
 }
 
+static void follow (Ctl *ctl, Receiver *receiver);
+
+static gboolean
+on_retry (gpointer user)
+{
+  Receiver *receiver = user;
+
+  receiver->retry = 0;
+  follow (receiver->ctl, receiver);
+  return G_SOURCE_REMOVE;
+}
+
+/* A program that fails gets the same message again, later and later; those behind it wait, since order is part of the bargain. */
 static void
-on_resync (Ctl *ctl, gpointer user)
+retry_later (Ctl *ctl, Receiver *receiver, const GError *error)
+{
+  ctl_note (ctl, "%s; again in %u s", error->message, receiver->wait_ms / 1000);
+  receiver->retry = g_timeout_add (receiver->wait_ms, on_retry, receiver);
+  receiver->wait_ms = MIN (receiver->wait_ms * 2, RETRY_MAX_MS);
+}
+
+static void
+follow (Ctl *ctl, Receiver *receiver)
 {
   g_autoptr (GError) error = NULL;
 
-  if (!drain (ctl, user, &error))
+  if (receiver->retry != 0)
+    return;
+  receiver->failed = FALSE;
+  if (drain (ctl, receiver, &error))
+    return;
+  if (receiver->failed)
+    retry_later (ctl, receiver, error);
+  else
     live_fail (ctl, error);
+}
+
+static void
+on_resync (Ctl *ctl, gpointer user)
+{
+  follow (ctl, user);
 }
 
 static void
@@ -274,16 +322,24 @@ run_receive (Ctl *ctl, int argc, char **argv)
   static const LiveHandlers handlers = { .appended = on_appended, .resync = on_resync };
   g_autoptr (GError) error = NULL;
   g_autofree char *from = NULL;
-  Receiver receiver = { .consumer = option_consumer != NULL ? option_consumer : "cli" };
+  Receiver receiver = { .ctl = ctl, .consumer = option_consumer != NULL ? option_consumer : "cli", .lock = -1, .wait_ms = RETRY_FIRST_MS };
+  int code;
 
   if (!live_start (ctl, &handlers, &receiver, &error)
       || (option_from != NULL && (from = peer_select (ctl, option_from, SELECTOR_ANY, &error)) == NULL))
     return ctl_fail (ctl, error);
   receiver.from = from;
-  if (!drain (ctl, &receiver, &error))
+  if (option_exec != NULL && (receiver.lock = consumer_lock (ctl, receiver.consumer, &error)) < 0)
     return ctl_fail (ctl, error);
   if (option_follow)
-    return live_run (ctl);
+    {
+      follow (ctl, &receiver);
+      code = live_run (ctl);
+      g_clear_handle_id (&receiver.retry, g_source_remove);
+      return code;
+    }
+  if (!drain (ctl, &receiver, &error))
+    return ctl_fail (ctl, error);
   if (receiver.handled == 0)
     ctl_note (ctl, "nothing new for consumer %s", receiver.consumer);
   return EXIT_DONE;
@@ -298,7 +354,8 @@ const Command command_receive = {
     "delivered again. --exec gets the body on stdin and EARSHOT_ID, EARSHOT_SEQ, EARSHOT_TIME, EARSHOT_SENT_TIME,\n"
     "EARSHOT_TRUST, EARSHOT_FINGERPRINT, EARSHOT_PETNAME, EARSHOT_CLAIMED_NAME, EARSHOT_CLAIMED_ADDRESS,\n"
     "EARSHOT_INSECURE, EARSHOT_THREAD, EARSHOT_REPLY_TO and EARSHOT_CONSUMER in the environment; any exit code\n"
-    "but 0 leaves the message unacknowledged and ends xmppctl with 1.",
+    "but 0 leaves the message unacknowledged and ends xmppctl with 1; with --follow the program gets it again after\n"
+    "1 s, 2 s, 4 s and so on up to 5 min, and later messages wait. Never do two run at once for one consumer.",
   .examples = "xmppctl receive --consumer printer --follow --exec lp\n"
               "xmppctl receive --from juliet --json\n"
               "xmppctl receive --consumer bot --from-start --follow --exec './answer \"$EARSHOT_PETNAME\"'",

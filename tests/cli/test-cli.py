@@ -410,6 +410,51 @@ def _():
     expect(F.mock.consumers["p"] == 3, F.mock.consumers)
 
 
+@test("/receive/exec-is-tried-again-later-and-in-order")
+def _():
+    F.mock.consumers["p"] = 0
+    with tempfile.TemporaryDirectory() as where:
+        script = 'echo $EARSHOT_ID >> %s/tries; [ $EARSHOT_ID != m1 ] || [ $(wc -l < %s/tries) -gt 2 ]' % (where, where)
+        process = F.start("receive", "--consumer", "p", "--follow", "--exec", script)
+        wait_for(lambda: F.mock.consumers["p"] == 3, "m2 to be acknowledged")
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=PATIENCE)[1]
+        with open(where + "/tries", encoding="utf-8") as file:
+            expect(file.read().split() == ["m1", "m1", "m1", "m2"], "tries")
+        expect("again in 1 s" in err and "again in 2 s" in err and process.returncode == 130, err)
+
+
+@test("/receive/never-two-programs-at-once")
+def _():
+    F.mock.consumers["p"] = F.mock.consumers["q"] = 0
+    with tempfile.TemporaryDirectory() as where:
+        fifo = where + "/fifo"
+        os.mkfifo(fifo)
+        # It waits in the program, is killed, and the program is still there.
+        process = F.start("receive", "--consumer", "p", "--exec", "echo > %s/begun; cat %s" % (where, fifo))
+        wait_for(lambda: os.path.exists(where + "/begun"), "the program to run")
+        expect("another xmppctl" in run("receive", "--consumer", "p", "--exec", "true", code=1).err, "a second one")
+        run("receive", "--consumer", "q", "--exec", "true")
+        process.kill()
+        process.wait(PATIENCE)
+        expect("another xmppctl" in run("receive", "--consumer", "p", "--exec", "true", code=1).err, "its program outlives it")
+        expect(F.mock.consumers["p"] == 0, F.mock.consumers)
+        with open(fifo, "w", encoding="utf-8"):
+            pass
+        process.stdout.close()
+        process.stderr.close()
+
+        def free():
+            try:
+                run("receive", "--consumer", "p", "--exec", "true")
+            except AssertionError:
+                return False
+            return True
+
+        wait_for(free, "the lock to be free")
+        expect(F.mock.consumers["p"] == 3, F.mock.consumers)
+
+
 @test("/receive/expired-cursor")
 def _():
     F.mock.consumers["old"], F.mock.retained = 0, 2
