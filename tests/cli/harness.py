@@ -124,7 +124,8 @@ class Fixture:
     def __init__(self):
         self.bus = Bus()
         self.mock = Mock(self.bus, os.path.join(SOURCE, "dbus"))
-        self.env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "DBUS_SESSION_BUS_ADDRESS": self.bus.address}
+        self.env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "DBUS_SESSION_BUS_ADDRESS": self.bus.address,
+                    "XDG_RUNTIME_DIR": self.bus.dir.name}
         self.env.pop("NO_COLOR", None)
 
     def reset(self):
