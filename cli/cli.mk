@@ -14,6 +14,7 @@ cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 bin_PROGRAMS += xmppctl
 xmppctl_SOURCES = \
 	cli/bus.c cli/bus.h \
+	cli/cmd-access.c \
 	cli/cmd-audit.c \
 	cli/cmd-block.c \
 	cli/cmd-chat.c \

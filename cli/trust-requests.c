@@ -54,6 +54,12 @@ request_is_legacy (Ctl *ctl, const char *path)
   return g_str_equal (model_string (ctl->model, path, "Request", "Kind"), "legacy-peer");
 }
 
+gboolean
+request_is_app (Ctl *ctl, const char *path)
+{
+  return g_str_equal (model_string (ctl->model, path, "Request", "Kind"), "app-access");
+}
+
 /* --- showing --------------------------------------------------------------------------- */
 
 static void
@@ -105,9 +111,27 @@ dup_answer (Ctl *ctl, const char *path)
   return g_strdup_printf ("xmppctl trust %s %.*s, or reject, or block", verb, SELECTOR_PREFIX_MIN_TRUST, fingerprint);
 }
 
+static void
+print_app (Ctl *ctl, const char *path)
+{
+  const char *app = request_detail (ctl, path, "app"), *wants = request_detail (ctl, path, "wants");
+  g_autofree char *age = time_format_age (model_number (ctl->model, path, "Request", "Created"), g_get_real_time ());
+
+  out_trust (ctl, "-");
+  out_line (ctl, "  app-access  %s, %s ago", app, age);
+  print_indented (ctl, "a program in a sandbox wants to %s", g_str_equal (wants, "send") ? "read and send messages" : "read your messages and contacts");
+  print_indented (ctl, "xmppctl access grant %s %s, or revoke", app, wants);
+}
+
 void
 request_print (Ctl *ctl, const char *path)
 {
+  if (request_is_app (ctl, path))
+    {
+      print_app (ctl, path);
+      return;
+    }
+
   GVariant *details = request_get_details (ctl, path);
   const char *contact = model_string (ctl->model, path, "Request", "Contact");
   const char *name = request_detail (ctl, path, "name"), *link = request_detail (ctl, path, "link");
@@ -189,6 +213,8 @@ request_print_json (Ctl *ctl, const char *path)
   json_set_time (object, "created", model_number (ctl->model, path, "Request", "Created"));
   json_set_strv (object, "choices", choices);
   json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, contact, NULL));
+  json_object_set_string_member (object, "app", request_detail (ctl, path, "app"));
+  json_object_set_string_member (object, "wants", request_detail (ctl, path, "wants"));
   json_object_set_string_member (object, "fingerprint", request_get_fingerprint (ctl, path));
   json_object_set_string_member (object, "claimed_name", request_detail (ctl, path, "name"));
   json_object_set_string_member (object, "address", request_detail (ctl, path, "address"));

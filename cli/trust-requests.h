@@ -11,6 +11,8 @@ GVariant *request_get_details (Ctl *ctl, const char *path);
 const char *request_detail (Ctl *ctl, const char *path, const char *key);
 /* 64 digits of the key it asks about, "" = it is not about a key. */
 const char *request_get_fingerprint (Ctl *ctl, const char *path);
+/* About a program in a sandbox: neither contact nor key. */
+gboolean request_is_app (Ctl *ctl, const char *path);
 /* About a peer without a key. */
 gboolean request_is_legacy (Ctl *ctl, const char *path);
 gboolean request_offers (Ctl *ctl, const char *path, const char *choice);

@@ -29,6 +29,7 @@ struct _Daemon {
   Settings *settings;
   Contacts *contacts;
   Trust *trust;
+  AppAccess *app_access;
   Roots *roots;
   Router *router;
   Verifications *verifications;
@@ -342,7 +343,7 @@ restore_settings (Daemon *daemon)
 static gboolean
 build_people (Daemon *daemon, GError **error)
 {
-  GArray *contact_rows = NULL, *key_rows = NULL, *request_rows = NULL;
+  GArray *contact_rows = NULL, *key_rows = NULL, *request_rows = NULL, *app_rows;
   GHashTable *words = NULL;
   TrustMode mode = daemon->config->trust_mode;
   LegacyPolicy legacy = daemon->config->legacy_policy;
@@ -352,6 +353,7 @@ build_people (Daemon *daemon, GError **error)
 
   if (!trust_store_load (daemon->trust_store, &contact_rows, &key_rows, &request_rows, &words, error))
     return FALSE;
+  app_rows = trust_store_load_apps (daemon->trust_store, error);
   daemon->settings = settings_new (daemon->trust_store, words);
   daemon->contacts = contacts_new (daemon->trust_store, contact_rows, key_rows);
   stored_mode = settings_get (daemon->settings, "trust-mode");
@@ -362,6 +364,9 @@ build_people (Daemon *daemon, GError **error)
   if (stored_legacy != NULL && !legacy_policy_from_string (stored_legacy, &legacy))
     legacy = LEGACY_REFUSE;
   trust_set_legacy_policy (daemon->trust, legacy);
+  if (app_rows == NULL)
+    return FALSE;
+  daemon->app_access = app_access_new (daemon->trust_store, app_rows);
   daemon->router = router_new (&router_callbacks, daemon);
   verifications_config = (VerificationsConfig) { .identity = daemon->identity, .contacts = daemon->contacts,
                                                  .trust = daemon->trust, .router = daemon->router };
@@ -458,7 +463,7 @@ open_front (Daemon *daemon)
                   .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
                   .self = daemon->self, .router = daemon->router,
-                  .verifications = daemon->verifications, .roots = daemon->roots };
+                  .verifications = daemon->verifications, .roots = daemon->roots, .app_access = daemon->app_access };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
@@ -589,6 +594,7 @@ daemon_free (Daemon *daemon)
   verifications_free (daemon->verifications);
   router_free (daemon->router);
   self_free (daemon->self);
+  app_access_free (daemon->app_access);
   trust_free (daemon->trust);
   contacts_free (daemon->contacts);
   settings_free (daemon->settings);

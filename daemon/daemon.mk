@@ -3,6 +3,7 @@
 noinst_LIBRARIES += daemon/libbase.a daemon/libproto.a daemon/libio.a daemon/libmodel.a daemon/libbus.a
 
 daemon_libbase_a_SOURCES = \
+	daemon/base/app-id.c daemon/base/app-id.h \
 	daemon/base/error.c daemon/base/error.h \
 	daemon/base/fingerprint.c daemon/base/fingerprint.h \
 	daemon/base/fsutil.c daemon/base/fsutil.h \
@@ -66,11 +67,13 @@ daemon_libio_a_SOURCES = \
 	daemon/io/roots.c daemon/io/roots.h \
 	daemon/io/tls.c daemon/io/tls.h \
 	daemon/io/token.c daemon/io/token.h \
+	daemon/io/trust-apps.c daemon/io/trust-apps.h \
 	daemon/io/trust-audit.c daemon/io/trust-audit.h \
 	daemon/io/trust-store.c daemon/io/trust-store.h daemon/io/trust-store-load.c daemon/io/trust-store-private.h
 daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS) $(ICU_CFLAGS)
 
 daemon_libmodel_a_SOURCES = \
+	daemon/model/app-access.c daemon/model/app-access.h \
 	daemon/model/contact.c \
 	daemon/model/contact-names.c \
 	daemon/model/contact-words.c \
@@ -107,6 +110,8 @@ daemon_libmodel_a_SOURCES = \
 daemon_libmodel_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS)
 
 daemon_libbus_a_SOURCES = \
+	daemon/bus/bus-apps.c \
+	daemon/bus/bus-scopes.c daemon/bus/bus-scopes.h \
 	daemon/bus/bus-access.c daemon/bus/bus-access.h \
 	daemon/bus/bus-agents.c \
 	daemon/bus/bus-audit.c \

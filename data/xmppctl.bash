@@ -41,6 +41,7 @@ _xmppctl_options() {
         'trust legacy') _xmppctl_words "--yes --name $global" ;;
         'trust forget') _xmppctl_words "--yes $global" ;;
         audit) _xmppctl_words "--number --since --contact --event --check --head -n $global" ;;
+        'access grant') _xmppctl_words "--yes -y $global" ;;
         'config ls') _xmppctl_words "--describe $global" ;;
         *) _xmppctl_words "$global" ;;
     esac
@@ -55,7 +56,7 @@ _xmppctl_value() {
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message state read trust request reach' ;;
-        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify' ;;
+        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access' ;;
         --from|--to|--contact) _xmppctl_peers ;;
         --timeout|--expires|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
         *) return 1 ;;
@@ -64,13 +65,15 @@ _xmppctl_value() {
 
 _xmppctl_arguments() {
     case $1 in
-        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify block unblock name id audit net config completion' ;;
+        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify block unblock name id audit access net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
         id) _xmppctl_words 'show qr csr certificate' ;;
         'id certificate')
             compopt -o default 2>/dev/null ;;
         net) _xmppctl_words 'links static probe rescan' ;;
         'net static') _xmppctl_words 'ls add rm' ;;
+        access) _xmppctl_words 'ls grant revoke forget' ;;
+        'access grant'|'access revoke') _xmppctl_words 'read send trust admin' ;;
         config) _xmppctl_words 'ls get set' ;;
         'config get'|'config set')
             _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email' ;;
@@ -101,8 +104,8 @@ _xmppctl() {
             -*|=) ;;
             *)
                 case "$command $word" in
-                    ' trust'|' id'|' net'|' config'|' completion'|'net static') command=${command:+$command }$word ;;
-                    trust\ *|id\ *|net\ *|config\ *|completion\ *)
+                    ' trust'|' id'|' net'|' config'|' access'|' completion'|'net static') command=${command:+$command }$word ;;
+                    trust\ *|id\ *|net\ *|config\ *|access\ *|completion\ *)
                         [[ $command == *' '* && $command != 'net static' ]] || command="$command $word" ;;
                     *) [[ -n $command ]] || command=$word ;;
                 esac ;;

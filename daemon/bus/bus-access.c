@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/app-id.h"
 #include "daemon/base/error.h"
 #include "daemon/base/log.h"
 
@@ -21,7 +22,7 @@ typedef struct {
   guint watch; /* NameOwnerChanged of this name */
   gboolean known;
   GError *denied; /* NULL = may call */
-  char *audit;
+  char *audit, *app;
   GQueue pending; /* Waiting* */
 } Caller;
 
@@ -49,6 +50,7 @@ caller_clear (gpointer data)
 
   g_free (caller->name);
   g_free (caller->audit);
+  g_free (caller->app);
   g_clear_error (&caller->denied);
 }
 
@@ -103,12 +105,22 @@ read_small (int dir, const char *name, char **out, GError **error)
   return TRUE;
 }
 
+/* Whose claim it is: the sandbox's, which the application can not change, yet what is no name names nobody. */
+static char *
+app_name (const char *sandbox, const char *name)
+{
+  g_autofree char *app = g_strconcat (sandbox, ":", name, NULL);
+
+  return name != NULL && app_id_is_valid (app) ? g_steal_pointer (&app) : g_strdup ("");
+}
+
 /* Flatpak puts /.flatpak-info into every sandbox it makes, that of the bus proxy included; the application can not
- * remove it. That the file exists is the verdict; its content is only for the log. */
+ * remove it, nor make mount namespaces of its own. That the file exists is the verdict; its content only says whose. */
 static gboolean
 inspect_flatpak (int process_dir, BusProcess *out, GError **error)
 {
   g_autofree char *text = NULL;
+  g_autofree char *name = NULL;
   g_autoptr (GKeyFile) keys = NULL;
   int root = openat (process_dir, "root", O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NONBLOCK | O_NOCTTY);
   gboolean ok;
@@ -127,10 +139,18 @@ inspect_flatpak (int process_dir, BusProcess *out, GError **error)
     return TRUE;
   keys = g_key_file_new ();
   if (g_key_file_load_from_data (keys, text, strlen (text), G_KEY_FILE_NONE, NULL))
-    out->app = g_key_file_get_string (keys, "Application", "name", NULL);
-  if (out->app == NULL)
-    out->app = g_strdup ("flatpak");
+    name = g_key_file_get_string (keys, "Application", "name", NULL);
+  out->app = app_name ("flatpak", name);
   return TRUE;
+}
+
+/* snap.NAME.COMMAND, whatever follows. */
+static char *
+snap_name (const char *label)
+{
+  g_auto (GStrv) parts = g_strsplit (label, ".", 3);
+
+  return app_name ("snap", g_strv_length (parts) == 3 ? parts[1] : NULL);
 }
 
 /* Snap names its processes in the AppArmor label and, with or without AppArmor, in the cgroup. */
@@ -142,7 +162,7 @@ inspect_snap (int process_dir, const char *label, BusProcess *out, GError **erro
 
   if (label != NULL && g_str_has_prefix (label, "snap."))
     {
-      out->app = g_strdup (label);
+      out->app = snap_name (label);
       return TRUE;
     }
   if (!read_small (process_dir, "cgroup", &text, error))
@@ -153,7 +173,7 @@ inspect_snap (int process_dir, const char *label, BusProcess *out, GError **erro
   for (gsize i = 0; parts[i] != NULL; i++)
     if (g_str_has_prefix (parts[i], "snap."))
       {
-        out->app = g_strdup (parts[i]);
+        out->app = snap_name (parts[i]);
         return TRUE;
       }
   return TRUE;
@@ -186,6 +206,14 @@ bus_access_inspect (const char *proc, guint pid, const char *label, BusProcess *
 /* --- answers --------------------------------------------------------------------------------------------------- */
 
 static void
+caller_tell (Caller *caller, BusAccessChecked done, gpointer user)
+{
+  BusCaller told = { caller->audit, caller->app };
+
+  done (user, &told, caller->denied);
+}
+
+static void
 caller_settle (Caller *caller, guint pid, const BusProcess *process, GError *denied_take)
 {
   g_autofree char *program = log_safe (process != NULL ? process->program : NULL);
@@ -194,6 +222,7 @@ caller_settle (Caller *caller, guint pid, const BusProcess *process, GError *den
 
   caller->known = TRUE;
   caller->denied = denied_take;
+  caller->app = process != NULL ? g_strdup (process->app) : NULL;
   caller->audit = g_strdup_printf ("name=%s pid=%u program=%s app=%s", caller->name, pid, program, app);
   if (caller->denied != NULL)
     log_event (G_LOG_LEVEL_MESSAGE, "bus", 0, 0, "caller", "refused %s: %s", caller->audit, caller->denied->message);
@@ -202,7 +231,7 @@ caller_settle (Caller *caller, guint pid, const BusProcess *process, GError *den
   g_rc_box_acquire (caller); /* a callback may end the window, and with it us */
   while ((waiting = g_queue_pop_head (&caller->pending)) != NULL)
     {
-      waiting->done (waiting->user, caller->audit, caller->denied);
+      caller_tell (caller, waiting->done, waiting->user);
       g_free (waiting);
     }
   caller_unref (caller);
@@ -227,8 +256,9 @@ on_inspected (GObject *source, GAsyncResult *result, gpointer user)
   Inspection *inspection = g_task_get_task_data (G_TASK (result));
   GError *error = NULL;
 
-  if (g_task_propagate_boolean (G_TASK (result), &error) && inspection->process.app != NULL)
-    g_set_error (&error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "sandboxed applications have no access");
+  if (g_task_propagate_boolean (G_TASK (result), &error) && inspection->process.app != NULL
+      && *inspection->process.app == '\0')
+    g_set_error (&error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "you run in a sandbox that gives you no name");
   if (!caller->known)
     caller_settle (caller, inspection->pid, &inspection->process, error);
   else
@@ -365,6 +395,7 @@ bus_access_free (BusAccess *access)
 void
 bus_access_check (BusAccess *access, const char *sender, BusAccessChecked done, gpointer user)
 {
+  static const BusCaller nobody = { "name=- pid=0 program=- app=-", NULL };
   gboolean direct = g_dbus_connection_get_unique_name (access->connection) == NULL;
   Caller *caller;
   Waiting *waiting;
@@ -376,12 +407,12 @@ bus_access_check (BusAccess *access, const char *sender, BusAccessChecked done, 
     {
       g_autoptr (GError) error = g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "there is no bus between us");
 
-      done (user, "name=- pid=0 program=- app=-", error);
+      done (user, &nobody, error);
       return;
     }
   if (caller != NULL && caller->known)
     {
-      done (user, caller->audit, caller->denied);
+      caller_tell (caller, done, user);
       return;
     }
   if (caller == NULL)
@@ -411,7 +442,7 @@ bus_access_check (BusAccess *access, const char *sender, BusAccessChecked done, 
       g_autoptr (GError) error =
         g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "too many calls before you were identified");
 
-      done (user, "name=- pid=0 program=- app=-", error);
+      done (user, &nobody, error);
       return;
     }
   waiting = g_new0 (Waiting, 1);

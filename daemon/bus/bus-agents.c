@@ -17,13 +17,15 @@ typedef struct {
   Window *window; /* borrowed: bus_agents_window_gone() comes first */
   char *name;     /* on its bus; NULL where there is none between us */
   char *path;
+  char *app;      /* in a sandbox: which application, else NULL */
   guint watch;
-  GHashTable *shown; /* set of object paths: what it was given */
+  GHashTable *shown; /* object path -> kind: what it was given */
 } Agent;
 
 struct _BusAgents {
   GQueue stack;   /* Agent*, the one in charge at the head */
   guint snooze_source;
+  gint64 wake; /* when it fires */
 };
 
 static const char *
@@ -56,6 +58,7 @@ agent_free (gpointer data)
   g_hash_table_unref (agent->shown);
   g_free (agent->name);
   g_free (agent->path);
+  g_free (agent->app);
   g_free (agent);
 }
 
@@ -130,14 +133,17 @@ on_snooze_over (gpointer user)
   return G_SOURCE_REMOVE;
 }
 
-/* Looks again when the snooze ends; long ones by stages. */
+/* Looks again when the first snooze ends; long ones by stages. */
 static void
 agents_wake_at (BusAgents *agents, gint64 until)
 {
   gint64 seconds = (until - g_get_real_time ()) / G_USEC_PER_SEC + 1;
 
-  if (agents->snooze_source == 0)
-    agents->snooze_source = g_timeout_add_seconds ((guint) CLAMP (seconds, 1, 3600), on_snooze_over, agents);
+  if (agents->snooze_source != 0 && agents->wake <= until)
+    return;
+  g_clear_handle_id (&agents->snooze_source, g_source_remove);
+  agents->wake = until;
+  agents->snooze_source = g_timeout_add_seconds ((guint) CLAMP (seconds, 1, 3600), on_snooze_over, agents);
 }
 
 /* Once; `details` floating. */
@@ -146,7 +152,7 @@ agent_present (Agent *agent, const char *path, const char *kind, GVariant *detai
 {
   Showing *showing = g_new0 (Showing, 1);
 
-  g_hash_table_add (agent->shown, g_strdup (path));
+  g_hash_table_replace (agent->shown, g_strdup (path), g_strdup (kind));
   showing->window = window_ref (agent->window);
   showing->name = g_strdup (agent->name);
   showing->path = g_strdup (agent->path);
@@ -160,19 +166,21 @@ bus_agents_request (BusAgents *agents, guint64 id)
 {
   Agent *agent = g_queue_peek_head (&agents->stack);
   Window *window = agent != NULL ? agent->window : NULL;
-  Request *request = window != NULL ? trust_get_request (window->rooms.trust, id) : NULL;
   BusObject *object = window != NULL ? bus_objects_get_request (window->objects, id) : NULL;
+  const char *kind;
+  gint64 snoozed;
 
-  if ( request == NULL || object == NULL || !object->announced)
+  if (object == NULL || !object->announced || !bus_request_look (window, id, &kind, &snoozed))
     return;
-  if (request_get_snoozed (request) > g_get_real_time ())
+  if (snoozed > g_get_real_time ())
     {
       agent_withdraw (agent, object->path, "snoozed");
-      agents_wake_at (agents, request_get_snoozed (request));
+      agents_wake_at (agents, snoozed);
       return;
     }
-  if (!g_hash_table_contains (agent->shown, object->path))
-    agent_present (agent, object->path, request_get_kind (request), bus_request_get_details (window, object));
+  /* Once more when it became another question: its choices are others. */
+  if (g_strcmp0 (g_hash_table_lookup (agent->shown, object->path), kind) != 0)
+    agent_present (agent, object->path, kind, bus_request_get_details (window, object));
 }
 
 /* Only what the peer began: who began it here has it on the screen already. And only when there is something to compare: who knocks and
@@ -275,6 +283,27 @@ agents_move_from (Agent *agent)
 }
 
 void
+bus_agents_review (BusAgents *agents, const char *app)
+{
+  gboolean left = FALSE;
+
+  for (GList *l = agents->stack.head, *next; l != NULL; l = next)
+    {
+      Agent *agent = l->data;
+
+      next = l->next;
+      if (g_strcmp0 (agent->app, app) != 0
+          || bus_scopes_allow (app_access_get (agent->window->rooms.app_access, app), "Manager", "RegisterAgent", BUS_CALL))
+        continue;
+      log_info ("bus", "agent %s may be one no more", agent_label (agent));
+      agents_drop (agents, agent, TRUE);
+      left = TRUE;
+    }
+  if (left)
+    agents_show_all (agents);
+}
+
+void
 bus_agents_register (BusCall *call, GVariant *args)
 {
   BusAgents *agents = call->window->front->agents;
@@ -319,7 +348,8 @@ bus_agents_register (BusCall *call, GVariant *args)
       agent->window = call->window;
       agent->name = g_strdup (sender);
       agent->path = g_strdup (path);
-      agent->shown = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+      agent->app = g_strdup (call->app);
+      agent->shown = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
       if (sender != NULL)
         agent->watch = g_bus_watch_name_on_connection (call->window->connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE,
                                                        NULL, on_agent_vanished, agents, NULL);

@@ -37,6 +37,7 @@ call_free (BusCall *call)
     call->data_free (call->data);
   g_clear_object (&call->skeleton);
   g_free (call->audit);
+  g_free (call->app);
   window_unref (call->window);
   g_free (call);
 }
@@ -185,7 +186,7 @@ properties_get (BusCall *call, const char *name)
       bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "the object is gone");
       return;
     }
-  all = bus_object_describe (call->window, object, index);
+  all = bus_object_describe (call->window, object, index, bus_apps_granted (call));
   if (name == NULL)
     {
       bus_call_return (call, g_variant_new ("(@a{sv})", all));
@@ -215,38 +216,68 @@ properties_set (BusCall *call, const char *name, GVariant *value)
     verb->func (call, value);
 }
 
+/* GetAll leaves out what the caller may not see; one property by name is denied. */
 static void
-call_properties (BusCall *call, const char *method, GVariant *parameters)
+call_properties (BusCall *call, const char *own, const char *method, GVariant *parameters)
 {
   g_autoptr (GVariant) value = NULL;
-  const char *name = NULL;
+  g_autofree char *name = NULL;
 
   if (g_str_equal (method, "GetAll"))
     {
-      properties_get (call, NULL);
+      if (bus_apps_permit (call, "ObjectManager", "GetManagedObjects", BUS_CALL))
+        properties_get (call, NULL);
     }
   else if (g_str_equal (method, "Get"))
     {
-      g_variant_get (parameters, "(&s&s)", NULL, &name);
-      properties_get (call, name);
+      g_variant_get (parameters, "(&ss)", NULL, &name);
+      if (bus_apps_permit (call, own, name, BUS_READ))
+        properties_get (call, name);
     }
   else
     {
-      g_variant_get (parameters, "(&s&sv)", NULL, &name, &value);
-      properties_set (call, name, value);
+      g_variant_get (parameters, "(&ssv)", NULL, &name, &value);
+      if (bus_apps_permit (call, own, name, BUS_WRITE))
+        properties_set (call, name, value);
     }
 }
 
 /* --- the way in ------------------------------------------------------------------------------------------------ */
 
 static void
-call_dispatch (gpointer user, const char *audit, const GError *denied)
+call_objects (BusCall *call)
+{
+  if (bus_apps_permit (call, "ObjectManager", "GetManagedObjects", BUS_CALL))
+    bus_call_return (call, g_variant_new ("(@a{oa{sa{sv}}})", bus_objects_describe (call->window->objects, bus_apps_granted (call))));
+}
+
+static void
+call_method (BusCall *call, const char *own, const char *method, GVariant *parameters)
+{
+  const BusVerb *verb = call->interface->methods;
+
+  while (verb->name != NULL && !g_str_equal (verb->name, method))
+    verb++;
+  if (!bus_apps_permit (call, own, method, BUS_CALL))
+    return;
+  if (verb->name != NULL)
+    {
+      g_autoptr (GVariant) args = g_variant_ref (parameters); /* the answer may free the invocation */
+
+      verb->func (call, args);
+      return;
+    }
+  bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED, "%s is not part of this version", method);
+}
+
+static void
+call_dispatch (gpointer user, const BusCaller *caller, const GError *denied)
 {
   BusCall *call = user;
   GDBusMethodInvocation *invocation = call->invocation;
   const char *method = g_dbus_method_invocation_get_method_name (invocation);
   GVariant *parameters = g_dbus_method_invocation_get_parameters (invocation);
-  const BusVerb *verb;
+  const char *own;
 
   if (denied != NULL)
     {
@@ -258,26 +289,18 @@ call_dispatch (gpointer user, const char *audit, const GError *denied)
       bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
       return;
     }
-  call->audit = g_strdup (audit);
+  call->audit = g_strdup (caller->audit);
+  call->app = g_strdup (caller->app);
   if (call->interface == NULL)
     {
-      bus_call_return (call, g_variant_new ("(@a{oa{sa{sv}}})", bus_objects_describe (call->window->objects)));
+      call_objects (call);
       return;
     }
+  own = g_dbus_interface_skeleton_get_info (call->skeleton)->name + strlen (EARSHOT_BUS_NAME ".");
   if (g_str_equal (g_dbus_method_invocation_get_interface_name (invocation), PROPERTIES))
-    {
-      call_properties (call, method, parameters);
-      return;
-    }
-  for (verb = call->interface->methods; verb->name != NULL; verb++)
-    if (g_str_equal (verb->name, method))
-      {
-        g_autoptr (GVariant) args = g_variant_ref (parameters); /* the answer may free the invocation */
-
-        verb->func (call, args);
-        return;
-      }
-  bus_call_fail (call, EARSHOT_ERROR_UNSUPPORTED, "%s is not part of this version", method);
+    call_properties (call, own, method, parameters);
+  else
+    call_method (call, own, method, parameters);
 }
 
 static void

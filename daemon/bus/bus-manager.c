@@ -24,6 +24,7 @@ static const char *const features[] = {
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
   "audit", "trust-links", "verification", "trust-roots", "search",
   "name-warnings",
+  "app-access",
   NULL,
 };
 
@@ -497,6 +498,9 @@ static const BusVerb methods[] = {
   { "SetCertificate", bus_identity_set_certificate },
   { "RegisterAgent", bus_agents_register },
   { "UnregisterAgent", bus_agents_unregister },
+  { "SetAppAccess", bus_apps_set },
+  { "ForgetApp", bus_apps_forget },
+  { "ListAppAccess", bus_apps_list },
   { NULL, NULL },
 };
 

@@ -53,6 +53,20 @@ check_consumer (const char *name, GError **error)
   return FALSE;
 }
 
+/* A program in a sandbox has one consumer, of its own name: to move another's cursor would keep messages from whoever reads with it. */
+static gboolean
+check_own_consumer (BusCall *call, const char *name, GError **error)
+{
+  const char *own = call->app != NULL ? strchr (call->app, ':') + 1 : NULL;
+
+  if (!check_consumer (name, error))
+    return FALSE;
+  if (own == NULL || g_str_equal (name, own))
+    return TRUE;
+  g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "in a sandbox your consumer is called %s", own);
+  return FALSE;
+}
+
 static gboolean
 check_id (const char *id, GError **error)
 {
@@ -491,7 +505,7 @@ fetch (BusCall *call, GVariant *args)
   guint limit;
 
   g_variant_get (args, "(&su@a{sv})", &consumer, &limit, &filter);
-  if (!check_consumer (consumer, &error) || !bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error)
+  if (!check_own_consumer (call, consumer, &error) || !bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error)
       || (path != NULL && !check_conversation (call->window, path, &contact, &error)))
     bus_call_take_error (call, error);
   else
@@ -555,7 +569,7 @@ arg_consumer (BusCall *call, GVariant *args)
   const char *name;
 
   g_variant_get_child (args, 0, "&s", &name);
-  if (check_consumer (name, &error))
+  if (check_own_consumer (call, name, &error))
     return name;
   bus_call_take_error (call, error);
   return NULL;

@@ -170,9 +170,10 @@ bus_object_emit (BusObject *object, const BusInterface *interface)
 }
 
 GVariant *
-bus_object_describe (Window *window, BusObject *object, guint index)
+bus_object_describe (Window *window, BusObject *object, guint index, AppScopes scopes)
 {
   const BusInterface *interface = object->interfaces[index];
+  const char *full = g_dbus_interface_skeleton_get_info (object->skeletons[index])->name;
   g_autoptr (GVariant) all = NULL;
   GVariantBuilder builder;
   GVariantIter iter;
@@ -181,14 +182,17 @@ bus_object_describe (Window *window, BusObject *object, guint index)
 
   interface->refresh (window, object, object->skeletons[index], TRUE);
   all = g_variant_take_ref (g_dbus_interface_skeleton_get_properties (object->skeletons[index]));
-  if (interface->read == NULL)
+  if (interface->read == NULL && scopes == APP_SCOPES_ALL)
     return g_steal_pointer (&all);
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   g_variant_iter_init (&iter, all);
   while (g_variant_iter_loop (&iter, "{&sv}", &name, &value))
     {
-      GVariant *other = interface->read (window, object, name);
+      GVariant *other;
 
+      if (scopes != APP_SCOPES_ALL && !bus_scopes_allow (scopes, full + strlen (EARSHOT_BUS_NAME "."), name, BUS_READ))
+        continue;
+      other = interface->read != NULL ? interface->read (window, object, name) : NULL;
       g_variant_builder_add (&builder, "{sv}", name, other != NULL ? other : value);
     }
   return g_variant_ref_sink (g_variant_builder_end (&builder));
@@ -196,7 +200,7 @@ bus_object_describe (Window *window, BusObject *object, guint index)
 
 /* a{sa{sv}}; `signal`: without what only reading may show. */
 static GVariant *
-object_describe_all (Window *window, BusObject *object, gboolean signal)
+object_describe_all (Window *window, BusObject *object, gboolean signal, AppScopes scopes)
 {
   GVariantBuilder builder;
 
@@ -208,7 +212,7 @@ object_describe_all (Window *window, BusObject *object, gboolean signal)
       if (signal)
         properties = g_variant_take_ref (g_dbus_interface_skeleton_get_properties (object->skeletons[i]));
       else
-        properties = bus_object_describe (window, object, i);
+        properties = bus_object_describe (window, object, i, scopes);
       g_variant_builder_add (&builder, "{s@a{sv}}", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name,
                              properties);
     }
@@ -368,19 +372,19 @@ bus_objects_remove (BusObjects *objects, const BusId *id)
 }
 
 static void
-describe_into (BusObjects *objects, BusObject *object, GVariantBuilder *builder)
+describe_into (BusObjects *objects, BusObject *object, AppScopes scopes, GVariantBuilder *builder)
 {
-  g_variant_builder_add (builder, "{o@a{sa{sv}}}", object->path, object_describe_all (objects->window, object, FALSE));
+  g_variant_builder_add (builder, "{o@a{sa{sv}}}", object->path, object_describe_all (objects->window, object, FALSE, scopes));
 }
 
 GVariant *
-bus_objects_describe (BusObjects *objects)
+bus_objects_describe (BusObjects *objects, AppScopes scopes)
 {
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{oa{sa{sv}}}"));
   if (objects->root != NULL)
-    describe_into (objects, objects->root, &builder);
+    describe_into (objects, objects->root, scopes, &builder);
   for (BusKind kind = BUS_CONTACT; kind < BUS_N_KINDS; kind++)
     {
       GHashTableIter iter;
@@ -388,7 +392,7 @@ bus_objects_describe (BusObjects *objects)
 
       g_hash_table_iter_init (&iter, table_of (objects, kind));
       while (g_hash_table_iter_next (&iter, NULL, &value))
-        describe_into (objects, value, &builder);
+        describe_into (objects, value, scopes, &builder);
     }
   return g_variant_builder_end (&builder);
 }
@@ -462,7 +466,7 @@ object_speak (BusObjects *objects, BusObject *object)
   else
     g_dbus_connection_emit_signal (
       objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
-      g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE)), NULL);
+      g_variant_new ("(o@a{sa{sv}})", object->path, object_describe_all (objects->window, object, TRUE, APP_SCOPES_ALL)), NULL);
   if (object->id.kind == BUS_REQUEST && !announced)
     bus_agents_request (objects->window->front->agents, object->id.request);
   if (object->id.kind == BUS_VERIFICATION)

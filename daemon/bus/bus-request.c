@@ -130,8 +130,24 @@ GVariant *
 bus_request_get_details (Window *window, BusObject *object)
 {
   Request *request = trust_get_request (window->rooms.trust, object->id.request);
+  const AppRow *app = app_access_get_question (window->rooms.app_access, object->id.request);
 
+  if (app != NULL)
+    return bus_apps_describe (app);
   return request != NULL ? build_details (window, request, object->preview) : g_variant_new ("a{sv}", NULL);
+}
+
+gboolean
+bus_request_look (Window *window, guint64 id, const char **kind, gint64 *snoozed)
+{
+  Request *request = trust_get_request (window->rooms.trust, id);
+  const AppRow *app = request == NULL ? app_access_get_question (window->rooms.app_access, id) : NULL;
+
+  if (request == NULL && app == NULL)
+    return FALSE;
+  *kind = app != NULL ? "app-access" : request_get_kind (request);
+  *snoozed = app != NULL ? app->snoozed_until : request_get_snoozed (request);
+  return TRUE;
 }
 
 static GVariant *
@@ -150,7 +166,13 @@ request_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
   g_autofree char *person = contact != NULL ? bus_path_contact (contact_get_id (contact)) : g_strdup ("/");
 
   if (request == NULL)
-    return;
+    {
+      const AppRow *app = app_access_get_question (window->rooms.app_access, object->id.request);
+
+      if (app != NULL)
+        bus_apps_refresh (object, app, skeleton);
+      return;
+    }
   key = request_get_fingerprint (request) != NULL ? bus_path_key (request_get_fingerprint (request)) : g_strdup ("/");
   earshot_request_set_id (skeleton, object->id.request);
   earshot_request_set_kind (skeleton, request_get_kind (request));
@@ -252,6 +274,7 @@ resolve (BusCall *call, GVariant *args)
   };
   GError *error = NULL;
   const char *choice;
+  const AppRow *app;
   Request *request;
   Fingerprint fp;
 
@@ -260,6 +283,12 @@ resolve (BusCall *call, GVariant *args)
       || (petname != NULL && !bus_check_line ("petname", petname, PETNAME_MAX, &error)))
     {
       bus_call_take_error (call, error);
+      return;
+    }
+  app = app_access_get_question (call->window->rooms.app_access, call->id.request);
+  if (app != NULL)
+    {
+      bus_apps_resolve (call, app, choice, g_variant_n_children (options) > 0);
       return;
     }
   request = call_get_request (call);
@@ -278,11 +307,14 @@ resolve (BusCall *call, GVariant *args)
 static void
 snooze (BusCall *call, GVariant *args)
 {
+  const AppRow *app = app_access_get_question (call->window->rooms.app_access, call->id.request);
   gint64 until;
 
   g_variant_get (args, "(x)", &until);
   if (until < 0 || until > g_get_real_time () + SNOOZE_MAX)
     bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "until is at most a year ahead");
+  else if (app != NULL)
+    bus_apps_snooze (call, app, until);
   else if (call_get_request (call) != NULL)
     trust_snooze (call->window->rooms.trust, call->id.request, until, bus_call_done, call);
 }

@@ -68,6 +68,24 @@ on_request_removed (gpointer user, Request *request)
 
 static const TrustWatch trust_callbacks = { .warning = on_warning, .request_removed = on_request_removed };
 
+static void
+on_app_question_removed (gpointer user, guint64 id)
+{
+  Front *front = user;
+
+  front->resolved[front->n_resolved++ % G_N_ELEMENTS (front->resolved)] = id;
+}
+
+static void
+on_app_changed (gpointer user, const char *app)
+{
+  Front *front = user;
+
+  bus_agents_review (front->agents, app);
+}
+
+static const AppWatch app_callbacks = { .question_removed = on_app_question_removed, .changed = on_app_changed };
+
 static int
 compare_keys (gconstpointer a, gconstpointer b, gpointer user)
 {
@@ -88,6 +106,7 @@ front_new (const Rooms *rooms)
   front->instance = g_strdup (rooms->discovery != NULL ? discovery_get_instance (rooms->discovery) : NULL);
   front->warnings = g_tree_new_full (compare_keys, NULL, g_free, g_free);
   trust_watch (rooms->trust, &trust_callbacks, front);
+  app_access_watch (rooms->app_access, &app_callbacks, front);
   return front;
 }
 
@@ -96,6 +115,7 @@ front_free (Front *front)
 {
   if (front == NULL)
     return;
+  app_access_unwatch (front->rooms.app_access, front);
   trust_unwatch (front->rooms.trust, front);
   bus_agents_release_all (front->agents);
   while (front->windows->len > 0)

@@ -11,6 +11,7 @@
 
 #include "daemon/bus/bus-access.h"
 #include "daemon/bus/bus-options.h"
+#include "daemon/bus/bus-scopes.h"
 #include "dbus/earshot-dbus.h"
 
 typedef enum { BUS_ROOT, BUS_CONTACT, BUS_KEY, BUS_REQUEST, BUS_VERIFICATION, BUS_N_KINDS } BusKind;
@@ -113,6 +114,7 @@ struct _BusCall {
   GDBusInterfaceSkeleton *skeleton; /* held; NULL for the object manager */
   const BusInterface *interface;
   char *audit;             /* who is calling */
+  char *app;               /* the sandboxed application, NULL = in no sandbox */
   gpointer data;           /* the verb's own, freed with `data_free` */
   GDestroyNotify data_free;
 };
@@ -163,10 +165,10 @@ void bus_object_refresh (Window *window, BusObject *object, gboolean full);
 void bus_objects_publish (BusObjects *objects, BusObject *object);
 /* Only counters changed: one interface, no ration. */
 void bus_object_emit (BusObject *object, const BusInterface *interface);
-/* a{sv} of one interface, as Get and GetManagedObjects tell it. */
-GVariant *bus_object_describe (Window *window, BusObject *object, guint index);
+/* a{sv} of one interface, as Get and GetManagedObjects tell it to whom `scopes` were granted. */
+GVariant *bus_object_describe (Window *window, BusObject *object, guint index, AppScopes scopes);
 /* a{oa{sa{sv}}} */
-GVariant *bus_objects_describe (BusObjects *objects);
+GVariant *bus_objects_describe (BusObjects *objects, AppScopes scopes);
 
 char *bus_path_contact (guint32 id);
 char *bus_path_key (const Fingerprint *fp);
@@ -178,6 +180,25 @@ char *bus_path_verification (guint32 id);
 /* Looks at the messages aside again. */
 void bus_request_load_preview (Window *window, guint64 id);
 GVariant *bus_request_get_details (Window *window, BusObject *object);
+
+/* What agents are to know of an open question, of a peer or an application. FALSE: there is none of that number. */
+gboolean bus_request_look (Window *window, guint64 id, const char **kind, gint64 *snoozed);
+
+/* --- bus-apps.c: what sandboxed callers may, and the questions about it ---------------------------------------- */
+
+/* May the caller do this? Else fails the call, having asked a person if nobody did. `interface` is without prefix. */
+gboolean bus_apps_permit (BusCall *call, const char *interface, const char *member, BusAction action);
+/* What its caller may; everything without a sandbox. */
+AppScopes bus_apps_granted (BusCall *call);
+/* Methods of the Manager. */
+void bus_apps_set (BusCall *call, GVariant *args);
+void bus_apps_forget (BusCall *call, GVariant *args);
+void bus_apps_list (BusCall *call, GVariant *args);
+/* The question as properties, Details among them (floating), and its answers. */
+GVariant *bus_apps_describe (const AppRow *row);
+void bus_apps_refresh (BusObject *object, const AppRow *row, EarshotRequest *skeleton);
+void bus_apps_resolve (BusCall *call, const AppRow *row, const char *choice, gboolean options);
+void bus_apps_snooze (BusCall *call, const AppRow *row, gint64 until);
 
 /* --- bus-verification.c ---------------------------------------------------------------------------------------- */
 
@@ -228,6 +249,8 @@ void bus_identity_create_request (BusCall *call, GVariant *args);
 void bus_identity_set_certificate (BusCall *call, GVariant *args);
 GVariant *bus_identity_describe (const Identity *identity); /* floating */
 void bus_agents_unregister (BusCall *call, GVariant *args);
+/* What this application may do changed. */
+void bus_agents_review (BusAgents *agents, const char *app);
 /* A question became visible, was snoozed, or its details changed; and it is gone. */
 void bus_agents_request (BusAgents *agents, guint64 id);
 void bus_agents_request_gone (BusAgents *agents, guint64 id);

@@ -271,15 +271,52 @@ on_request_changed (gpointer user, Request *request)
 }
 
 static void
-on_request_removed (gpointer user, Request *request)
+request_gone (Window *window, guint64 request)
 {
-  Window *window = user;
-  BusId id = id_of_request (request_get_id (request));
+  BusId id = id_of_request (request);
 
   bus_agents_request_gone (window->front->agents, id.request);
   bus_objects_remove (window->objects, &id);
   window_touch_root (window);
 }
+
+static void
+on_request_removed (gpointer user, Request *request)
+{
+  request_gone (user, request_get_id (request));
+}
+
+static void
+on_app_question_added (gpointer user, const AppRow *row)
+{
+  Window *window = user;
+  BusId id = id_of_request (row->request);
+
+  window_touch (window, bus_objects_add (window->objects, &id));
+  window_touch_root (window);
+}
+
+static void
+on_app_question_changed (gpointer user, const AppRow *row)
+{
+  Window *window = user;
+  BusObject *object = bus_objects_get_request (window->objects, row->request);
+
+  if (object != NULL && object->announced)
+    bus_agents_request (window->front->agents, row->request);
+}
+
+static void
+on_app_question_removed (gpointer user, guint64 request)
+{
+  request_gone (user, request);
+}
+
+static const AppWatch app_callbacks = {
+  .question_added = on_app_question_added,
+  .question_changed = on_app_question_changed,
+  .question_removed = on_app_question_removed,
+};
 
 static void
 on_mode_changed (gpointer user)
@@ -456,6 +493,7 @@ export_present (Window *window)
   g_autoptr (GPtrArray) people = contacts_list (window->rooms.contacts);
   g_autoptr (GPtrArray) requests = trust_list_requests (window->rooms.trust);
   g_autoptr (GPtrArray) runs = verifications_list (window->rooms.verifications);
+  g_autoptr (GPtrArray) apps = app_access_list (window->rooms.app_access);
 
   for (guint i = 0; i < people->len; i++)
     {
@@ -476,6 +514,13 @@ export_present (Window *window)
 
       if (bus_objects_add (window->objects, &id) != NULL)
         bus_request_load_preview (window, id.request);
+    }
+  for (guint i = 0; i < apps->len; i++)
+    {
+      BusId id = id_of_request (((const AppRow *) apps->pdata[i])->request);
+
+      if (id.request != 0)
+        bus_objects_add (window->objects, &id);
     }
   for (guint i = 0; i < runs->len; i++)
     {
@@ -519,6 +564,7 @@ window_open (Front *front, GDBusConnection *connection, GError **error)
   trust_watch (rooms->trust, &trust_callbacks, window);
   delivery_watch (rooms->delivery, &delivery_callbacks, window);
   verifications_watch (rooms->verifications, &verification_callbacks, window);
+  app_access_watch (rooms->app_access, &app_callbacks, window);
   window->watching = TRUE;
   g_ptr_array_add (front->windows, window);
   return window;
@@ -534,6 +580,7 @@ window_close (Window *window)
   window->closed = TRUE;
   if (window->watching)
     {
+      app_access_unwatch (window->rooms.app_access, window);
       verifications_unwatch (window->rooms.verifications, window);
       delivery_unwatch (window->rooms.delivery, window);
       trust_unwatch (window->rooms.trust, window);

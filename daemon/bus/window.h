@@ -10,6 +10,7 @@
 #include "daemon/io/config.h"
 #include "daemon/io/identity.h"
 #include "daemon/io/roots.h"
+#include "daemon/model/app-access.h"
 #include "daemon/model/contacts.h"
 #include "daemon/model/delivery.h"
 #include "daemon/model/router.h"
@@ -35,6 +36,7 @@ typedef struct {
   Self *self;
   Verifications *verifications;
   Roots *roots;
+  AppAccess *app_access;
 } Rooms;
 
 /* What all windows have in common: warnings, the state of the network, agents. */

@@ -4,7 +4,7 @@
  * who is trusted. What is out of range is left out or read as the least trusted value, and logged.
  *
  * contact, addr, key, request: what the rows in the header say; levels and kinds are words. tombstone: keys once forgotten.
- * audit and audit_chain: daemon/io/trust-audit.h. A request about a peer without a key has an empty fp.
+ * audit and audit_chain: daemon/io/trust-audit.h. app: daemon/io/trust-apps.h. A request about a peer without a key has an empty fp.
  */
 #include "earshot-config.h"
 
@@ -51,7 +51,12 @@ static const char step_3[] =
   " head_hash BLOB NOT NULL) STRICT;"
   "INSERT INTO audit_chain VALUES (1, 0, x'', 0, x'');";
 
-static const char *const steps[] = { step_1, step_2, step_3 };
+/* Programs in sandboxes: daemon/io/trust-apps.h. */
+static const char step_apps[] =
+  "CREATE TABLE app (app TEXT PRIMARY KEY NOT NULL, scopes TEXT NOT NULL, request INTEGER NOT NULL, wants TEXT NOT NULL,"
+  " since INTEGER NOT NULL, snoozed_until INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_apps };
 
 const DbSchema trust_schema = {
   .steps = steps,

@@ -25,6 +25,8 @@ typedef enum
   PUT_REQUEST,
   DELETE_REQUEST,
   PUT_SETTING,
+  PUT_APP,
+  DELETE_APP,
   AUDIT
 } StepKind;
 
@@ -34,6 +36,7 @@ typedef struct
   ContactRow contact;
   KeyRow key;
   RequestRow request;
+  AppRow app;
   guint64 id;
   AuditEntry audit; /* points into texts */
   char *texts[5];   /* setting: name, value; audit: all of its own */
@@ -56,6 +59,7 @@ step_free (gpointer data)
   contact_row_clear (&step->contact);
   key_row_clear (&step->key);
   request_row_clear (&step->request);
+  app_row_clear (&step->app);
   for (guint i = 0; i < G_N_ELEMENTS (step->texts); i++)
     g_free (step->texts[i]);
   g_free (step);
@@ -169,6 +173,21 @@ trust_change_put_setting (TrustChange *change, const char *key, const char *valu
 
   step->texts[0] = dup_or_empty (key);
   step->texts[1] = g_strdup (value);
+}
+
+void
+trust_change_put_app (TrustChange *change, const AppRow *row)
+{
+  Step *step = add_step (change, PUT_APP);
+
+  step->app = *row;
+  step->app.app = g_strdup (row->app);
+}
+
+void
+trust_change_delete_app (TrustChange *change, const char *app)
+{
+  add_step (change, DELETE_APP)->app.app = g_strdup (app);
 }
 
 /* At most so many bytes, and UTF-8. */
@@ -411,6 +430,10 @@ do_step (sqlite3 *handle, TrustChange *change, const Step *step, GError **error)
       return run_number (handle, "DELETE FROM request WHERE id = ?1", step->id, error);
     case PUT_SETTING:
       return put_setting (handle, step, error);
+    case PUT_APP:
+      return trust_apps_put (handle, &step->app, error);
+    case DELETE_APP:
+      return trust_apps_delete (handle, step->app.app, error);
     case AUDIT:
       return audit_append (handle, &step->audit, change->store->audit_max, error);
     }

@@ -10,6 +10,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/fingerprint.h"
 #include "daemon/io/db.h"
+#include "daemon/io/trust-apps.h"
 #include "daemon/proto/trust-policy.h"
 
 typedef struct {
@@ -62,6 +63,8 @@ void trust_store_close (TrustStore *store);
 /* Start-up only: everything, as arrays of rows (ContactRow etc. by value, cleared with the array). */
 gboolean trust_store_load (TrustStore *store, GArray **contacts, GArray **keys, GArray **requests,
                            GHashTable **settings, GError **error);
+/* Start-up only: AppRow by value, cleared with the array; NULL with an error. */
+GArray *trust_store_load_apps (TrustStore *store, GError **error);
 
 /* Tombstones: a key deleted by trust_change_delete_key() or with its contact leaves one, so does putting a row with
  * `forgotten`, and nothing takes it away again. A key that comes back has `forgotten` when loaded, whatever was put.
@@ -81,6 +84,8 @@ void trust_change_delete_key (TrustChange *change, const Fingerprint *fp);
 void trust_change_put_request (TrustChange *change, const RequestRow *row);
 void trust_change_delete_request (TrustChange *change, guint64 id);
 void trust_change_put_setting (TrustChange *change, const char *key, const char *value); /* NULL deletes */
+void trust_change_put_app (TrustChange *change, const AppRow *row);
+void trust_change_delete_app (TrustChange *change, const char *app);
 /* Every trust change and refusal, appended (daemon/io/trust-audit.h reads and checks them). The last 100 000 are kept. NULL is "";
  * what is longer than its bound is cut. `inputs` and `caller` went through log_safe() where they hold a stranger's words. */
 typedef struct {

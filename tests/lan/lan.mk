@@ -2,6 +2,7 @@
 # tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
 lan_tests = \
 	tests/lan/test-amend.py \
+	tests/lan/test-access.py \
 	tests/lan/test-attack.py \
 	tests/lan/test-audit.py \
 	tests/lan/test-bad-link.py \
@@ -29,6 +30,8 @@ lan_tests = \
 TESTS += $(lan_tests)
 EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py tests/lan/middle.py \
 	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py
+EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
+	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py tests/lan/sandbox.py
 
 check_PROGRAMS += tests/lan/tool-discovery tests/lan/tool-link
 tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c

@@ -173,11 +173,20 @@ entry_free (gpointer data)
   g_free (entry);
 }
 
+static void
+app_row_free (gpointer data)
+{
+  AppRow *row = data;
+
+  g_free (row->app);
+  g_free (row);
+}
+
 void
 fake_setup (Rooms *rooms)
 {
   static Config config;
-  static char place[12];   /* the window hands these back and never looks inside */
+  static char place[13];   /* the window hands these back and never looks inside */
 
   memset (&fake, 0, sizeof fake);
   fake.calls = g_string_new (NULL);
@@ -186,6 +195,7 @@ fake_setup (Rooms *rooms)
   fake.keys = g_ptr_array_new_with_free_func (g_free);
   fake.requests = g_ptr_array_new_with_free_func (g_free);
   fake.verifications = g_ptr_array_new_with_free_func (g_free);
+  fake.apps = g_ptr_array_new_with_free_func (app_row_free);
   fake.entries = g_ptr_array_new_with_free_func (entry_free);
   fake.preview = g_ptr_array_new_with_free_func (entry_free);
   fake.settings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -199,6 +209,7 @@ fake_setup (Rooms *rooms)
     .sessions = (gpointer) &place[3], .router = (gpointer) &place[4], .delivery = (gpointer) &place[5],
     .discovery = (gpointer) &place[6], .history = (gpointer) &place[7], .settings = (gpointer) &place[8],
     .self = (gpointer) &place[9], .verifications = (gpointer) &place[10], .roots = (gpointer) &place[11],
+    .app_access = (gpointer) &place[12],
   };
 }
 
@@ -210,6 +221,7 @@ fake_teardown (void)
   g_ptr_array_unref (fake.keys);
   g_ptr_array_unref (fake.requests);
   g_ptr_array_unref (fake.verifications);
+  g_ptr_array_unref (fake.apps);
   g_ptr_array_unref (fake.entries);
   g_ptr_array_unref (fake.preview);
   g_hash_table_unref (fake.settings);
@@ -1055,4 +1067,145 @@ verification_cancel (Verification *run, const char *caller, GError **error)
 {
   note ("cancel-run %u", run->id);
   return TRUE;
+}
+
+/* --- applications ------------------------------------------------------------------------------------------------ */
+
+static AppRow *
+find_app (const char *app)
+{
+  for (guint i = 0; i < fake.apps->len; i++)
+    if (g_str_equal (((AppRow *) fake.apps->pdata[i])->app, app))
+      return fake.apps->pdata[i];
+  return NULL;
+}
+
+AppRow *
+fake_add_app (const char *app, AppScopes scopes, guint64 request)
+{
+  AppRow *row = g_new0 (AppRow, 1);
+
+  row->app = g_strdup (app);
+  row->scopes = scopes;
+  row->request = request;
+  row->wants = APP_MAY_SEND;
+  row->since = 1000;
+  g_ptr_array_add (fake.apps, row);
+  if (request != 0)
+    TELL_APP (question_added, row);
+  return row;
+}
+
+void
+fake_set_app (AppRow *row, AppScopes scopes)
+{
+  row->scopes = scopes;
+  TELL_APP (changed, row->app);
+}
+
+void
+fake_end_app_question (AppRow *row)
+{
+  guint64 id = row->request;
+
+  row->request = 0;
+  TELL_APP (question_removed, id);
+}
+
+void
+app_access_watch (AppAccess *access, const AppWatch *watch, gpointer user)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (fake.app_watches); i++)
+    if (fake.app_watches[i].watch == NULL)
+      {
+        fake.app_watches[i].watch = watch;
+        fake.app_watches[i].user = user;
+        return;
+      }
+  g_assert_not_reached ();
+}
+
+void
+app_access_unwatch (AppAccess *access, gpointer user)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (fake.app_watches); i++)
+    if (fake.app_watches[i].user == user)
+      fake.app_watches[i].watch = NULL;
+}
+
+AppScopes
+app_access_get (AppAccess *access, const char *app)
+{
+  AppRow *row = find_app (app);
+
+  return row != NULL ? row->scopes : APP_MAY_NOTHING;
+}
+
+GPtrArray *
+app_access_list (AppAccess *access)
+{
+  GPtrArray *list = g_ptr_array_new ();
+
+  for (guint i = 0; i < fake.apps->len; i++)
+    g_ptr_array_add (list, fake.apps->pdata[i]);
+  return list;
+}
+
+AppAsked
+app_access_ask (AppAccess *access, const char *app, AppScopes wants, const char *caller)
+{
+  AppRow *row = find_app (app);
+  g_autofree char *words = app_scopes_to_string (wants);
+
+  note ("app-ask %s %s", app, words);
+  if (row == NULL)
+    return fake.asked;
+  return row->request != 0 ? APP_WAITING : APP_DECIDED;
+}
+
+const AppRow *
+app_access_get_question (AppAccess *access, guint64 id)
+{
+  for (guint i = 0; i < fake.apps->len; i++)
+    if (((AppRow *) fake.apps->pdata[i])->request == id)
+      return fake.apps->pdata[i];
+  return NULL;
+}
+
+const char *const *
+app_access_get_choices (void)
+{
+  static const char *const choices[] = { "read", "send", "deny", NULL };
+
+  return choices;
+}
+
+void
+app_access_resolve (AppAccess *access, guint64 id, const char *choice, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("app-resolve %" G_GUINT64_FORMAT " %s", id, choice);
+  answer (DONE, done, user);
+}
+
+void
+app_access_snooze (AppAccess *access, guint64 id, gint64 until, DoneFunc done, gpointer user)
+{
+  note ("app-snooze %" G_GUINT64_FORMAT, id);
+  answer (DONE, done, user);
+}
+
+void
+app_access_set (AppAccess *access, const char *app, AppScopes scopes, const char *caller, DoneFunc done, gpointer user)
+{
+  g_autofree char *words = app_scopes_to_string (scopes);
+
+  note ("app-set %s %s", app, words);
+  answer (DONE, done, user);
+}
+
+void
+app_access_forget (AppAccess *access, const char *app, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("app-forget %s", app);
+  answer (DONE, done, user);
 }

@@ -47,6 +47,12 @@ typedef struct {
   int error;               /* next answers fail with this code; -1 = succeed */
   gboolean mute;           /* answers are kept until fake_release() */
   GPtrArray *contacts, *keys, *requests, *verifications;
+  GPtrArray *apps;         /* AppRow* */
+  AppAsked asked;          /* what app_access_ask() answers about an unknown one */
+  struct {
+    const AppWatch *watch;
+    gpointer user;
+  } app_watches[80];
   const ContactsWatch *contacts_watch;
   struct {
     const TrustWatch *watch;
@@ -71,6 +77,10 @@ typedef struct {
 
 extern Fake fake;
 
+#define TELL_APP(callback, ...)                                                                     \
+  for (guint watcher = 0; watcher < G_N_ELEMENTS (fake.app_watches); watcher++)                     \
+    if (fake.app_watches[watcher].watch != NULL && fake.app_watches[watcher].watch->callback != NULL) \
+      fake.app_watches[watcher].watch->callback (fake.app_watches[watcher].user, __VA_ARGS__)
 /* Reports to everybody who watches the trust room. */
 #define TELL_TRUST(callback, ...)                                                                       \
   for (guint watcher = 0; watcher < G_N_ELEMENTS (fake.trust_watches); watcher++)                       \
@@ -92,4 +102,9 @@ Verification *fake_add_verification (guint32 id, Key *key, gboolean ours);
 /* It has the code "4821 7305 1192" now. */
 void fake_show_code (Verification *run);
 void fake_end_verification (Verification *run, VerificationState state, const char *reason);
+/* `request` 0: it was decided. */
+AppRow *fake_add_app (const char *app, AppScopes scopes, guint64 request);
+/* A person says something else. */
+void fake_set_app (AppRow *row, AppScopes scopes);
+void fake_end_app_question (AppRow *row);
 LogEntry *fake_entry (guint64 seq, guint32 contact, const char *id, gsize body);

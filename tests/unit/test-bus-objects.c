@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What the window shows and when it tells: objects, signals, agents, and calls that outlive what they were about.
+ * What the window shows and when it tells: objects, signals, and calls that outlive what they were about.
  */
 #include "earshot-config.h"
 
@@ -319,170 +319,6 @@ test_verification_unseen (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count_signals (f, "InterfacesRemoved " ROOT " ('" V5 "'"), ==, 0);
 }
 
-/* --- agents ---------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-  GDBusConnection *connection;
-  GString *got;            /* "Present 3\n…" */
-  guint registration;
-} TestAgent;
-
-static void
-on_agent_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *method,
-               GVariant *parameters, GDBusMethodInvocation *invocation, gpointer user)
-{
-  TestAgent *agent = user;
-  const char *object, *word;
-
-  if (g_str_equal (method, "Release")) {
-    g_string_append (agent->got, "Release\n");
-  } else {
-    g_variant_get_child (parameters, 0, "&o", &object);
-    g_variant_get_child (parameters, 1, "&s", &word);
-    g_string_append_printf (agent->got, "%s %s %s\n", method, strrchr (object, '/') + 1, word);
-  }
-  g_dbus_method_invocation_return_value (invocation, NULL);
-}
-
-static void
-agent_up (Fixture *f, TestAgent *agent, const char *path)
-{
-  static const GDBusInterfaceVTable vtable = { on_agent_call, NULL, NULL, { NULL } };
-  Reply reply;
-
-  agent->connection = connect_bus (f);
-  agent->got = g_string_new (NULL);
-  agent->registration = g_dbus_connection_register_object (agent->connection, "/agent", earshot_agent_interface_info (), &vtable,
-                                                           agent, NULL, NULL);
-  start (f, agent->connection, ROOT, I ("Manager"), "RegisterAgent", g_variant_new ("(osa{sv})", path, "interactive", NULL), &reply);
-  wait_for (&reply.done);
-  g_assert_no_error (reply.error);
-  g_variant_unref (reply.reply);
-}
-
-static void
-agent_down (TestAgent *agent)
-{
-  if (agent->connection != NULL) {
-    g_dbus_connection_unregister_object (agent->connection, agent->registration);
-    g_dbus_connection_close_sync (agent->connection, NULL, NULL);
-    g_clear_object (&agent->connection);
-  }
-}
-
-static void
-wait_got (TestAgent *agent, const char *expected)
-{
-  while (!g_str_equal (agent->got->str, expected)) {
-    g_assert_true (g_str_has_prefix (expected, agent->got->str));
-    g_main_context_iteration (NULL, TRUE);
-  }
-}
-
-static void
-test_agents (Fixture *f, gconstpointer data)
-{
-  TestAgent first, second;
-
-  agent_up (f, &first, "/agent");
-  wait_got (&first, "Present 3 new-key\n");
-  agent_up (f, &second, "/agent");
-  wait_got (&second, "Present 3 new-key\n");
-  wait_got (&first, "Present 3 new-key\nWithdraw 3 moved\n");
-  /* The one in charge dies: the question goes back, and stays open. */
-  agent_down (&second);
-  wait_got (&first, "Present 3 new-key\nWithdraw 3 moved\nPresent 3 new-key\n");
-  g_assert_nonnull (trust_get_request (NULL, 3));
-  fake_remove_request (3);
-  wait_got (&first, "Present 3 new-key\nWithdraw 3 moved\nPresent 3 new-key\nWithdraw 3 resolved\n");
-  /* Nobody ever decided anything for the user. */
-  g_assert_cmpstr (fake.calls->str, ==, "");
-  g_string_truncate (first.got, 0);
-  fake_add_request (9, fake.keys->pdata[0], "name-conflict");
-  wait_got (&first, "Present 9 name-conflict\n");
-  front_free (g_steal_pointer (&f->front));
-  wait_got (&first, "Present 9 name-conflict\nRelease\n");
-  agent_down (&first);
-  g_string_free (first.got, TRUE);
-  g_string_free (second.got, TRUE);
-}
-
-static void
-test_agent_unregisters (Fixture *f, gconstpointer data)
-{
-  TestAgent first, second;
-  Reply reply;
-
-  agent_up (f, &first, "/agent");
-  wait_got (&first, "Present 3 new-key\n");
-  agent_up (f, &second, "/agent");
-  wait_got (&second, "Present 3 new-key\n");
-  start (f, second.connection, ROOT, I ("Manager"), "UnregisterAgent", g_variant_new ("(o)", "/agent"), &reply);
-  wait_for (&reply.done);
-  g_assert_no_error (reply.error);
-  g_variant_unref (reply.reply);
-  wait_got (&second, "Present 3 new-key\nRelease\n");
-  wait_got (&first, "Present 3 new-key\nWithdraw 3 moved\nPresent 3 new-key\n");
-  agent_down (&first);
-  agent_down (&second);
-  g_string_free (first.got, TRUE);
-  g_string_free (second.got, TRUE);
-}
-
-/* An agent that is none (nothing at its path) loses its place to the one before. */
-static void
-test_agent_is_none (Fixture *f, gconstpointer data)
-{
-  TestAgent first, second;
-
-  agent_up (f, &first, "/agent");
-  wait_got (&first, "Present 3 new-key\n");
-  agent_up (f, &second, "/elsewhere");
-  wait_got (&first, "Present 3 new-key\nWithdraw 3 moved\nPresent 3 new-key\n");
-  agent_down (&first);
-  agent_down (&second);
-  g_string_free (first.got, TRUE);
-  g_string_free (second.got, TRUE);
-}
-
-/* What a peer began, once there is a code; not what our own user began. */
-static void
-test_agent_verification (Fixture *f, gconstpointer data)
-{
-  Verification *run;
-  TestAgent agent;
-
-  agent_up (f, &agent, "/agent");
-  wait_got (&agent, "Present 3 new-key\n");
-  run = fake_add_verification (5, fake.keys->pdata[0], FALSE);
-  sync_signals (f);
-  fake_show_code (run);
-  wait_got (&agent, "Present 3 new-key\nPresent 5 verification\n");
-  fake_end_verification (run, VERIFICATION_DONE, "user");
-  wait_got (&agent, "Present 3 new-key\nPresent 5 verification\nWithdraw 5 resolved\n");
-  fake_show_code (fake_add_verification (6, fake.keys->pdata[0], TRUE));
-  sync_signals (f);
-  fake_remove_request (3);
-  wait_got (&agent, "Present 3 new-key\nPresent 5 verification\nWithdraw 5 resolved\nWithdraw 3 resolved\n");
-  agent_down (&agent);
-  g_string_free (agent.got, TRUE);
-}
-
-static void
-test_agent_snooze (Fixture *f, gconstpointer data)
-{
-  Request *request = fake.requests->pdata[0];
-  TestAgent agent;
-
-  agent_up (f, &agent, "/agent");
-  wait_got (&agent, "Present 3 new-key\n");
-  request->snoozed = g_get_real_time () + G_USEC_PER_SEC / 2;
-  TELL_TRUST (request_changed, request);
-  wait_got (&agent, "Present 3 new-key\nWithdraw 3 snoozed\nPresent 3 new-key\n");
-  agent_down (&agent);
-  g_string_free (agent.got, TRUE);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -497,12 +333,7 @@ main (int argc, char **argv)
   ADD ("/bus/contact-vanishes", test_contact_vanishes);
   ADD ("/bus/window-goes-first", test_window_goes_first);
   ADD ("/bus/free-while-identifying", test_free_while_identifying);
-  ADD ("/bus/agents", test_agents);
-  ADD ("/bus/agent-unregisters", test_agent_unregisters);
-  ADD ("/bus/agent-is-none", test_agent_is_none);
   ADD ("/bus/verification", test_verification);
   ADD ("/bus/verification-unseen", test_verification_unseen);
-  ADD ("/bus/agent-verification", test_agent_verification);
-  ADD ("/bus/agent-snooze", test_agent_snooze);
   return g_test_run ();
 }

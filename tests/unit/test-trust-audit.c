@@ -346,7 +346,7 @@ static void
 test_climb (Fixture *f, gconstpointer unused)
 {
   static const char old[] = "ALTER TABLE audit DROP COLUMN contact; ALTER TABLE audit DROP COLUMN inputs;"
-                            "ALTER TABLE audit DROP COLUMN hash; DROP TABLE audit_chain; PRAGMA user_version = 2;"
+                            "ALTER TABLE audit DROP COLUMN hash; DROP TABLE audit_chain; DROP TABLE app; PRAGMA user_version = 2;"
                             "INSERT INTO audit (n, time, event, fp, verdict, caller) VALUES (41, 5, 'accept', 'aa', 'pinned', 'c'),"
                             " (42, 6, 'revoke', 'aa', 'revoked', 'c'), (43, 7, 'block', '', 'blocked', 'c')";
   AuditCheck found;

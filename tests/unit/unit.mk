@@ -286,6 +286,21 @@ tests_unit_test_bus_access_SOURCES = tests/unit/test-bus-access.c $(bus_fixture)
 tests_unit_test_bus_access_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bus_access_LDADD = $(bus_fixture_libs)
 
+unit_tests += tests/unit/test-bus-agents
+tests_unit_test_bus_agents_SOURCES = tests/unit/test-bus-agents.c $(bus_fixture)
+tests_unit_test_bus_agents_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bus_agents_LDADD = $(bus_fixture_libs)
+
+unit_tests += tests/unit/test-bus-scopes
+tests_unit_test_bus_scopes_SOURCES = tests/unit/test-bus-scopes.c
+tests_unit_test_bus_scopes_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bus_scopes_LDADD = daemon/libbus.a $(base_libs)
+
+unit_tests += tests/unit/test-app-access
+tests_unit_test_app_access_SOURCES = tests/unit/test-app-access.c tests/unit/store-helper.h
+tests_unit_test_app_access_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_app_access_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-bus-objects
 tests_unit_test_bus_objects_SOURCES = tests/unit/test-bus-objects.c $(bus_fixture)
 tests_unit_test_bus_objects_CPPFLAGS = $(unit_cppflags)
