@@ -14,7 +14,9 @@ cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 bin_PROGRAMS += xmppctl
 xmppctl_SOURCES = \
 	cli/bus.c cli/bus.h \
+	cli/agent-hook.c cli/agent-hook.h \
 	cli/cmd-access.c \
+	cli/cmd-agent.c \
 	cli/cmd-audit.c \
 	cli/cmd-block.c \
 	cli/cmd-chat.c \

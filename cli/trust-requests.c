@@ -98,6 +98,23 @@ print_indented (Ctl *ctl, const char *format, ...)
     printf ("%*s%s\n", OUT_TRUST_WIDTH + 2, "", lines[i]);
 }
 
+/* Eight groups, on one line or on two: a group that is folded is not compared. */
+void
+request_print_key (Ctl *ctl, const char *label, const char *fingerprint)
+{
+  g_autofree char *groups = fingerprint_dup_groups (fingerprint);
+  gsize half = strlen (groups) / 2;
+  guint terminal = out_columns (ctl);
+
+  if (terminal == 0 || terminal > OUT_TRUST_WIDTH + 3 + strlen (label) + 1 + strlen (groups))
+    {
+      print_indented (ctl, "%s %s", label, groups);
+      return;
+    }
+  print_indented (ctl, "%s %.*s", label, (int) half, groups);
+  print_indented (ctl, "%*s %s", (int) strlen (label), "", groups + half + 1);
+}
+
 /* The command line that says yes, ready to copy. */
 static char *
 dup_answer (Ctl *ctl, const char *path)
@@ -120,11 +137,10 @@ print_app (Ctl *ctl, const char *path)
   out_trust (ctl, "-");
   out_line (ctl, "  app-access  %s, %s ago", app, age);
   print_indented (ctl, "a program in a sandbox wants to %s", g_str_equal (wants, "send") ? "read and send messages" : "read your messages and contacts");
-  print_indented (ctl, "xmppctl access grant %s %s, or revoke", app, wants);
 }
 
 void
-request_print (Ctl *ctl, const char *path)
+request_show (Ctl *ctl, const char *path)
 {
   if (request_is_app (ctl, path))
     {
@@ -138,7 +154,6 @@ request_print (Ctl *ctl, const char *path)
   const char *old = request_detail (ctl, path, "old_fingerprint"), *fingerprint = request_get_fingerprint (ctl, path);
   const char *announced = request_detail (ctl, path, "announced_fingerprint");
   g_autofree char *age = time_format_age (model_number (ctl->model, path, "Request", "Created"), g_get_real_time ());
-  g_autofree char *groups = fingerprint_dup_groups (fingerprint);
   g_autofree char *label = *name != '\0' ? g_strdup_printf ("(%s)", name) : peer_dup_label (ctl, contact);
   g_autofree char *cut = escape_cut (label, 30);
   g_autofree char *warning = name_warning_dup (ctl, contact);
@@ -147,12 +162,10 @@ request_print (Ctl *ctl, const char *path)
   out_rest (ctl, OUT_TRUST_WIDTH, "  %s  %s%s%s, %s ago", model_string (ctl->model, path, "Request", "Kind"), cut,
             *link != '\0' ? " on " : "", link, age);
   if (*fingerprint != '\0')
-    print_indented (ctl, "key %s", groups);
+    request_print_key (ctl, "key", fingerprint);
   if (*old != '\0')
     {
-      g_autofree char *old_groups = fingerprint_dup_groups (old);
-
-      print_indented (ctl, "old %s", old_groups);
+      request_print_key (ctl, "old", old);
       print_indented (ctl, "ANOTHER KEY is known as %s%s", request_detail (ctl, path, "old_name"),
                       dict_bool (details, "old_online") ? ", and it is online too: somebody pretends" : "");
     }
@@ -173,7 +186,17 @@ request_print (Ctl *ctl, const char *path)
       print_indented (ctl, "address %s", request_detail (ctl, path, "address"));
       print_indented (ctl, "no encryption: anybody on the link could read and change it, and claim that name");
     }
-  if (*fingerprint != '\0' || request_is_legacy (ctl, path))
+}
+
+void
+request_print (Ctl *ctl, const char *path)
+{
+  request_show (ctl, path);
+  if (request_is_app (ctl, path))
+    {
+      print_indented (ctl, "xmppctl access grant %s %s, or revoke", request_detail (ctl, path, "app"), request_detail (ctl, path, "wants"));
+    }
+  else if (*request_get_fingerprint (ctl, path) != '\0' || request_is_legacy (ctl, path))
     {
       g_autofree char *answer = dup_answer (ctl, path);
 
@@ -201,9 +224,8 @@ preview_to_json (GVariant *details)
 }
 
 void
-request_print_json (Ctl *ctl, const char *path)
+request_fill_json (Ctl *ctl, const char *path, JsonObject *object)
 {
-  JsonObject *object = json_line_new ("request");
   GVariant *details = request_get_details (ctl, path);
   const char *contact = model_string (ctl->model, path, "Request", "Contact");
   g_autofree const char **choices = model_strv (ctl->model, path, "Request", "Choices");
@@ -228,6 +250,14 @@ request_print_json (Ctl *ctl, const char *path)
   json_object_set_boolean_member (object, "forgotten", details != NULL && dict_bool (details, "forgotten"));
   if (details != NULL)
     json_object_set_array_member (object, "preview", preview_to_json (details));
+}
+
+void
+request_print_json (Ctl *ctl, const char *path)
+{
+  JsonObject *object = json_line_new ("request");
+
+  request_fill_json (ctl, path, object);
   json_line_print (stdout, object);
 }
 

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <json-glib/json-glib.h>
+
 #include "cli/ctl.h"
 
 /* The a{sv} Details; NULL = none. Borrowed. */
@@ -17,8 +19,14 @@ gboolean request_is_app (Ctl *ctl, const char *path);
 gboolean request_is_legacy (Ctl *ctl, const char *path);
 gboolean request_offers (Ctl *ctl, const char *path, const char *choice);
 
+/* A fingerprint in groups, as people compare it. */
+void request_print_key (Ctl *ctl, const char *label, const char *fingerprint);
+/* What a person needs to decide, … */
+void request_show (Ctl *ctl, const char *path);
+/* … and the command line that says yes. */
 void request_print (Ctl *ctl, const char *path);
 void request_print_json (Ctl *ctl, const char *path);
+void request_fill_json (Ctl *ctl, const char *path, JsonObject *object);
 
 /* What a decision is about. Cleared with decision_clear(). */
 typedef struct {

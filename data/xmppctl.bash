@@ -33,6 +33,7 @@ _xmppctl_options() {
         wait) _xmppctl_words "--for $global" ;;
         watch) _xmppctl_words "--since --kinds $global" ;;
         chat) _xmppctl_words "--number -n $global" ;;
+        agent) _xmppctl_words "--exec $global" ;;
         verify) _xmppctl_words "--enter --cancel $global" ;;
         'trust accept') _xmppctl_words "--fingerprint --link --in-person --yes --name --separate $global" ;;
         'trust reject') _xmppctl_words "--fingerprint $global" ;;
@@ -65,7 +66,7 @@ _xmppctl_value() {
 
 _xmppctl_arguments() {
     case $1 in
-        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify block unblock name id audit access net config completion' ;;
+        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify agent block unblock name id audit access net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
         id) _xmppctl_words 'show qr csr certificate' ;;
         'id certificate')

@@ -2,7 +2,7 @@
 dist_doc_DATA = README.md NEWS \
 	docs/api.md docs/architecture.md docs/operations.md docs/private-roots.md docs/protocol.md docs/threat-model.md docs/walkthrough.md
 examplesdir = $(docdir)/examples
-dist_examples_SCRIPTS = docs/examples/client.py docs/examples/client.sh docs/examples/notify.py
+dist_examples_SCRIPTS = docs/examples/client.py docs/examples/client.sh docs/examples/notify.py docs/examples/desktop-agent.py
 dist_examples_DATA += docs/examples/bot.c
 
 # The reference, from the interface files; gdbus-codegen does not look elsewhere than where it stands.

@@ -51,6 +51,7 @@ def populate(mock):
     mock.failures.clear()
     mock.consumers.clear()
     mock.silent.clear()
+    mock.agents.clear()
     mock.retained, mock.after_send = 0, None
     mock.add(ROOT, "Manager", Version="0.1", Fingerprint=KEY_ME, DisplayId=" ".join(["0e0e0e0e"] * 8), Address="me@here", Nick="Me",
              Show="available", Visibility="everyone", EagerConnect="queued", MaxStrangers=256, TrustMode="ask", LegacyPolicy="refuse", PendingRequests=2,

@@ -94,6 +94,7 @@ class Mock:
         self.consumers = {}     # name -> cursor
         self.retained = 0       # entries below this seq are pruned
         self.silent = set()     # methods that never answer
+        self.agents = []        # (unique name, path), as they registered
         self.after_send = None  # called with the new message's entry, in the mock's thread
         self.ready = threading.Event()
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -217,8 +218,10 @@ class Mock:
 
     # --- what arrives
 
-    def on_call(self, _connection, _sender, path, interface, method, arguments, invocation):
+    def on_call(self, _connection, sender, path, interface, method, arguments, invocation):
         unpacked = arguments.unpack()
+        if method == "RegisterAgent":
+            self.agents.append((sender, unpacked[0]))
         if method != "GetManagedObjects":
             self.calls.append((method, path, unpacked))
         if method in self.silent:
@@ -239,6 +242,16 @@ class Mock:
     def do_GetManagedObjects(self, _path):
         managed = {path: {PREFIX + name: values for name, values in known.items()} for path, known in self.objects.items()}
         return variant("(a{oa{sa{sv}}})", (managed,))
+
+    def do_GetAll(self, path, interface):
+        if interface[len(PREFIX):] not in self.objects.get(path, {}):
+            raise Failure("NotFound")
+        return variant("(a{sv})", (self.objects[path][interface[len(PREFIX):]],))
+
+    def tell_agent(self, method, signature, *arguments):
+        """The last that registered; in the mock's thread, without waiting for it."""
+        name, path = self.agents[-1]
+        self.connection.call(name, path, PREFIX + "Agent", method, variant(signature, arguments), None, 0, -1, None, None)
 
     def do_Set(self, path, interface, name, value):
         self.change(path, interface[len(PREFIX):], **{name: value})

@@ -35,7 +35,7 @@ ok '/tree/conformance-ids-exist' ids
 
 scripts () { for file in run check .ci/run scripts/*.sh docs/examples/client.sh tests/docs/*.sh; do sh -n "$file" || return 1; done; }
 ok '/tree/shell-scripts-parse' scripts
-ok '/tree/commands-are-executable' sh -c '[ -x run ] && [ -x check ] && [ -x .ci/run ] && [ -x docs/examples/client.py ] && [ -x docs/examples/client.sh ]'
+ok '/tree/commands-are-executable' sh -c '[ -x run ] && [ -x check ] && [ -x .ci/run ] && [ -x docs/examples/client.py ] && [ -x docs/examples/client.sh ] && [ -x docs/examples/desktop-agent.py ]'
 
 sections () { # (the list of 0 has numbers without a heading) "docs/protocol.md N.N" in a comment leads to a section
   grep -rhoE 'docs/protocol\.md [0-9]+\.[0-9]+' daemon cli tests --include='*.[ch]' | sed 's/.* //' | grep -v '^0[.]' | sort -u | while read -r number; do

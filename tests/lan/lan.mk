@@ -3,6 +3,7 @@
 lan_tests = \
 	tests/lan/test-amend.py \
 	tests/lan/test-access.py \
+	tests/lan/test-agent.py \
 	tests/lan/test-attack.py \
 	tests/lan/test-audit.py \
 	tests/lan/test-bad-link.py \
