@@ -78,6 +78,11 @@ tests_fuzz_replay_manage_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-manage.c 
 tests_fuzz_replay_manage_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"manage"'
 tests_fuzz_replay_manage_LDADD = $(proto_libs)
 
+fuzz_replays += tests/fuzz/replay-succession
+tests_fuzz_replay_succession_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-succession.c $(fuzz_headers)
+tests_fuzz_replay_succession_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"succession"'
+tests_fuzz_replay_succession_LDADD = $(proto_libs)
+
 fuzz_replays += tests/fuzz/replay-trust-uri
 tests_fuzz_replay_trust_uri_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-trust-uri.c $(fuzz_headers)
 tests_fuzz_replay_trust_uri_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"trust-uri"'
@@ -95,6 +100,12 @@ tests_fuzz_replay_message_parts_LDADD = $(proto_libs)
 
 if FUZZ
 noinst_PROGRAMS += $(fuzz_targets)
+
+fuzz_targets += tests/fuzz/fuzz-succession
+tests_fuzz_fuzz_succession_SOURCES = tests/fuzz/fuzz-succession.c $(fuzz_headers)
+tests_fuzz_fuzz_succession_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_succession_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_succession_LDADD = $(proto_libs)
 
 fuzz_targets += tests/fuzz/fuzz-trust-uri
 tests_fuzz_fuzz_trust_uri_SOURCES = tests/fuzz/fuzz-trust-uri.c $(fuzz_headers)

@@ -75,6 +75,11 @@ tests_unit_test_stream_SOURCES = tests/unit/test-stream.c
 tests_unit_test_stream_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stream_LDADD = $(proto_libs)
 
+unit_tests += tests/unit/test-succession
+tests_unit_test_succession_SOURCES = tests/unit/test-succession.c
+tests_unit_test_succession_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_succession_LDADD = $(proto_libs)
+
 unit_tests += tests/unit/test-trust-policy
 tests_unit_test_trust_policy_SOURCES = tests/unit/test-trust-policy.c
 tests_unit_test_trust_policy_CPPFLAGS = $(unit_cppflags)
