@@ -58,6 +58,9 @@ daemon_libio_a_SOURCES = \
 	daemon/io/history-amend.c daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-search.c \
 	daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
+	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
+	daemon/io/identity.c daemon/io/identity.h daemon/io/identity-private.h \
+	daemon/io/identity-rotate.c \
 	daemon/io/link.c daemon/io/link.h \
 	daemon/io/link-private.h \
 	daemon/io/link-dial.c \
@@ -66,6 +69,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \
 	daemon/io/roots.c daemon/io/roots.h \
+	daemon/io/succession-sign.c daemon/io/succession-sign.h \
 	daemon/io/tls.c daemon/io/tls.h \
 	daemon/io/token.c daemon/io/token.h \
 	daemon/io/trust-apps.c daemon/io/trust-apps.h \

@@ -249,6 +249,55 @@ is_there (const char *path)
   return lstat (path, &st) == 0;
 }
 
+/* Overwrites what is open in `fd`, once nothing leads to it any more. */
+static void
+wipe (int fd)
+{
+  static const char zeros[4096];
+  struct stat st;
+
+  if (fstat (fd, &st) != 0 || !S_ISREG (st.st_mode) || st.st_nlink > 0)
+    return;
+  for (off_t at = 0; at < st.st_size;)
+    {
+      ssize_t n = pwrite (fd, zeros, MIN ((gsize) (st.st_size - at), sizeof zeros), at);
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n <= 0)
+        return;
+      at += n;
+    }
+  fsync (fd);
+}
+
+gboolean
+fs_replace_wiping (const char *from, const char *to, GError **error)
+{
+  g_auto (Fd) fd = open (to, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+  if (rename (from, to) != 0)
+    return fail_errno (errno, "replace", to, error);
+  /* Only when the new one is sure to be there. */
+  if (!sync_dir_of (to, error))
+    return FALSE;
+  if (fd >= 0)
+    wipe (fd);
+  return TRUE;
+}
+
+gboolean
+fs_remove_wiping (const char *path, GError **error)
+{
+  g_auto (Fd) fd = open (path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+  if (unlink (path) != 0)
+    return errno == ENOENT || fail_errno (errno, "remove", path, error);
+  if (fd >= 0)
+    wipe (fd);
+  return sync_dir_of (path, error);
+}
+
 /* SQLite finds a log by its file's name: NAME-wal stays beside NAME, so that the set-aside file can still be opened. */
 static const char *const companions[] = { "-shm", "-wal", "" };
 
@@ -266,16 +315,16 @@ is_taken (const char *target)
 }
 
 static char *
-pick_free_name (const char *path)
+pick_free_name (const char *path, const char *word)
 {
   g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
   g_autofree char *stamp = g_date_time_format (now, "%Y%m%d-%H%M%S");
-  char *target = g_strdup_printf ("%s.damaged-%s", path, stamp);
+  char *target = g_strdup_printf ("%s.%s-%s", path, word, stamp);
 
   for (guint n = 1; is_taken (target) && n <= SET_ASIDE_MAX; n++)
     {
       g_free (target);
-      target = g_strdup_printf ("%s.damaged-%s-%u", path, stamp, n);
+      target = g_strdup_printf ("%s.%s-%s-%u", path, word, stamp, n);
     }
   return target;
 }
@@ -283,7 +332,7 @@ pick_free_name (const char *path)
 gboolean
 fs_set_aside (const char *path, char **moved_to, GError **error)
 {
-  g_autofree char *target = pick_free_name (path);
+  g_autofree char *target = pick_free_name (path, "damaged");
 
   if (!is_there (path))
     return fail_errno (ENOENT, "set aside", path, error);
@@ -302,5 +351,18 @@ fs_set_aside (const char *path, char **moved_to, GError **error)
     return FALSE;
   if (moved_to != NULL)
     *moved_to = g_steal_pointer (&target);
+  return TRUE;
+}
+
+gboolean
+fs_keep_aside (const char *path, const char *word, char **kept_as, GError **error)
+{
+  g_autofree char *target = pick_free_name (path, word);
+
+  if (link (path, target) != 0)
+    return fail_errno (errno, "keep", path, error);
+  if (!sync_dir_of (path, error))
+    return FALSE;
+  *kept_as = g_steal_pointer (&target);
   return TRUE;
 }

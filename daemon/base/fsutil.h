@@ -25,6 +25,14 @@ gboolean fs_read_shared (const char *path, gsize max, GBytes **out, GError **err
  * keep until exit, -1 with FAILED naming the holder's pid when another daemon has it. */
 int fs_lock_dir (const char *dir, GError **error);
 
+/* `from` takes the place of `to`, durably; what `to` was is overwritten with zeros, unless it has another name still. That is the best
+ * that can be done: some file systems and disks keep what was overwritten. */
+gboolean fs_replace_wiping (const char *from, const char *to, GError **error);
+/* Removes a file after overwriting it likewise. One that is not there is removed already. */
+gboolean fs_remove_wiping (const char *path, GError **error);
+/* Gives a file a second name, PATH.WORD-YYYYMMDD-HHMMSS[-n], never over another, so that replacing PATH loses nothing. `kept_as` is the caller's. */
+gboolean fs_keep_aside (const char *path, const char *word, char **kept_as, GError **error);
+
 /* Renames a damaged file (and its -wal and -shm) to PATH.damaged-YYYYMMDD-HHMMSS[-n],
  * never over another. `moved_to` is the caller's. */
 gboolean fs_set_aside (const char *path, char **moved_to, GError **error);

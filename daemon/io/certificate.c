@@ -127,8 +127,8 @@ certificate_read_xmpp_addrs (gnutls_x509_crt_t crt, GError **error)
 }
 
 /* "P-256 …; also accept Ed25519, P-384, RSA >= 3072". */
-static gboolean
-check_public_key (gnutls_pubkey_t key, GError **error)
+gboolean
+certificate_check_public_key (gnutls_pubkey_t key, GError **error)
 {
   guint bits = 0;
   int algorithm = gnutls_pubkey_get_pk_algorithm (key, &bits);
@@ -200,7 +200,7 @@ certificate_check_strength (gnutls_x509_crt_t crt, GError **error)
     return reject (error, "the certificate is not X.509 version 3");
   if (gnutls_pubkey_init (&key) < 0 || gnutls_pubkey_import_x509 (key, crt, 0) < 0)
     return reject (error, "the key can not be read");
-  return check_public_key (key, error) && check_signature_algorithm (crt, error);
+  return certificate_check_public_key (key, error) && check_signature_algorithm (crt, error);
 }
 
 gboolean

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <glib.h>
+#include <gnutls/abstract.h>
 #include <gnutls/x509.h>
 
 #include "daemon/base/fingerprint.h"
@@ -20,6 +21,8 @@
  * without NUL and valid UTF-8. FALSE with NOT_TRUSTED and the reason. Dates are not judged: `expired` tells.
  * `fp` receives the SPKI SHA-256. */
 gboolean certificate_inspect (const gnutls_datum_t *der, Fingerprint *fp, gboolean *expired, GError **error);
+/* The same demands on a key alone. */
+gboolean certificate_check_public_key (gnutls_pubkey_t key, GError **error);
 /* The same demands on the key and the signature alone: of an issuer. */
 gboolean certificate_check_strength (gnutls_x509_crt_t crt, GError **error);
 /* SPKI SHA-256 of a certificate that was read. */

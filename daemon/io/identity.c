@@ -1,64 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "earshot-config.h"
 
-#include "daemon/io/identity.h"
+#include "daemon/io/identity-private.h"
 
 #include <string.h>
 
-#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
-#include <gnutls/x509.h>
 
 #include "daemon/base/error.h"
 #include "daemon/base/fsutil.h"
 #include "daemon/base/log.h"
-#include "daemon/io/certificate.h"
-#include "daemon/io/token.h"
 
 #define COMMON_NAME_CHARS 64 /* ub-common-name, RFC 5280 appendix A */
 #define DAY (24 * 60 * 60)
 #define VALID_FOR (10LL * 365 * DAY)
-#define FILE_MAX (64 * 1024)
 #define ADDRS_MAX 16
 #define RETIRED_MAX 64
 
-struct _Identity {
-  char *crt_path;
-  gnutls_x509_privkey_t file_key; /* NULL: the token has it */
-  Token *token;
-  gnutls_certificate_credentials_t credentials;
-  GPtrArray *retired; /* credentials that open sessions may still use */
-  Fingerprint fp;
-  char **xmpp_addrs;
-  char *issuer;       /* NULL: we signed it ourselves */
-  gint64 expiry;
-  char *trouble;      /* with the token */
-  void (*changed) (gpointer user);
-  gpointer user;
-};
-
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_x509_crt_t, gnutls_x509_crt_deinit, NULL)
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_x509_crq_t, gnutls_x509_crq_deinit, NULL)
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_privkey_t, gnutls_privkey_deinit, NULL)
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_pubkey_t, gnutls_pubkey_deinit, NULL)
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_certificate_credentials_t, gnutls_certificate_free_credentials, NULL)
 
-typedef struct {
-  gnutls_x509_crt_t crts[CERTIFICATE_CHAIN_MAX]; /* ours first */
-  guint n;
-} Chain;
-
-static void
-chain_clear (Chain *chain)
+void
+identity_chain_clear (IdentityChain *chain)
 {
   for (guint i = 0; i < chain->n; i++)
     gnutls_x509_crt_deinit (chain->crts[i]);
   chain->n = 0;
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Chain, chain_clear)
 
-static gboolean
-fail (GError **error, int code, const char *what)
+gboolean
+identity_fail (GError **error, int code, const char *what)
 {
   g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "%s: %s", what, gnutls_strerror (code));
   return FALSE;
@@ -77,15 +47,15 @@ wipe_bytes (GBytes *bytes)
   g_free (data);
 }
 
-static gboolean
-load_key (const char *path, gnutls_x509_privkey_t key, GError **error)
+gboolean
+identity_load_key (const char *path, gnutls_x509_privkey_t key, GError **error)
 {
   GBytes *bytes = NULL;
   gnutls_datum_t datum;
   gsize len;
   int ret;
 
-  if (!fs_read_private (path, FILE_MAX, &bytes, error))
+  if (!fs_read_private (path, IDENTITY_FILE_MAX, &bytes, error))
     return FALSE;
   datum.data = (guchar *) g_bytes_get_data (bytes, &len);
   datum.size = len;
@@ -104,22 +74,35 @@ load_key (const char *path, gnutls_x509_privkey_t key, GError **error)
   return TRUE;
 }
 
-static gboolean
-create_key (const char *path, gnutls_x509_privkey_t key, GError **error)
+gboolean
+identity_write_key (const char *path, gnutls_x509_privkey_t key, GError **error)
 {
   gnutls_datum_t pem = { NULL, 0 };
   gboolean ok;
-  int ret;
+  int ret = gnutls_x509_privkey_export2_pkcs8 (key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &pem);
 
-  ret = gnutls_x509_privkey_generate (key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), 0);
-  if (ret >= 0)
-    ret = gnutls_x509_privkey_export2_pkcs8 (key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &pem);
   if (ret < 0)
-    return fail (error, ret, "cannot make a key");
+    return identity_fail (error, ret, "cannot write the key");
   ok = fs_write_private (path, pem.data, pem.size, error);
   explicit_bzero (pem.data, pem.size);
   gnutls_free (pem.data);
   return ok;
+}
+
+gboolean
+identity_create_key (const char *path, gnutls_x509_privkey_t key, GError **error)
+{
+  int ret = gnutls_x509_privkey_generate (key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), 0);
+
+  return ret < 0 ? identity_fail (error, ret, "cannot make a key") : identity_write_key (path, key, error);
+}
+
+gboolean
+identity_get_key_fingerprint (gnutls_x509_privkey_t key, Fingerprint *fp)
+{
+  size_t len = sizeof fp->bytes;
+
+  return gnutls_x509_privkey_get_key_id (key, GNUTLS_KEYID_USE_SHA256, fp->bytes, &len) >= 0 && len == sizeof fp->bytes;
 }
 
 void
@@ -131,24 +114,27 @@ identity_random (guint8 *out, gsize len)
     g_error ("GnuTLS: %s", gnutls_strerror (ret));
 }
 
+gnutls_privkey_t
+identity_open_file_key (gnutls_x509_privkey_t file_key, GError **error)
+{
+  g_auto (gnutls_privkey_t) key = NULL;
+  int ret = gnutls_privkey_init (&key);
+
+  if (ret >= 0)
+    ret = gnutls_privkey_import_x509 (key, file_key, GNUTLS_PRIVKEY_IMPORT_COPY);
+  if (ret < 0)
+    {
+      identity_fail (error, ret, "cannot use the key");
+      return NULL;
+    }
+  return g_steal_pointer (&key);
+}
+
 /* A handle on the key, wherever it is, that whoever gets it may keep. */
 static gnutls_privkey_t
 open_key (Identity *identity, GError **error)
 {
-  g_auto (gnutls_privkey_t) key = NULL;
-  int ret;
-
-  if (identity->token != NULL)
-    return token_open_key (identity->token, error);
-  ret = gnutls_privkey_init (&key);
-  if (ret >= 0)
-    ret = gnutls_privkey_import_x509 (key, identity->file_key, GNUTLS_PRIVKEY_IMPORT_COPY);
-  if (ret < 0)
-    {
-      fail (error, ret, "cannot use the key");
-      return NULL;
-    }
-  return g_steal_pointer (&key);
+  return identity->token != NULL ? token_open_key (identity->token, error) : identity_open_file_key (identity->file_key, error);
 }
 
 static gboolean
@@ -158,7 +144,7 @@ get_public (gnutls_privkey_t key, gnutls_pubkey_t *pubkey, GError **error)
 
   if (ret >= 0)
     ret = gnutls_pubkey_import_privkey (*pubkey, key, GNUTLS_KEY_DIGITAL_SIGNATURE, 0);
-  return ret >= 0 || fail (error, ret, "cannot read the public half of the key");
+  return ret >= 0 || identity_fail (error, ret, "cannot read the public half of the key");
 }
 
 /* SHA-256 where the kind of the key leaves a choice (Ed25519 does not). */
@@ -210,14 +196,30 @@ fill_certificate (gnutls_x509_crt_t crt, gnutls_privkey_t key, gnutls_pubkey_t p
   return gnutls_x509_crt_privkey_sign (crt, crt, key, digest_for (pubkey), 0);
 }
 
+/* What was imported, and not the text it came in, goes to the disk. */
 static gboolean
-create_certificate (Identity *identity, const char *addr, Chain *chain, GError **error)
+write_chain (const char *path, const IdentityChain *chain, GError **error)
 {
-  g_auto (gnutls_privkey_t) key = open_key (identity, error);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < chain->n; i++)
+    {
+      gnutls_datum_t pem = { NULL, 0 };
+      int ret = gnutls_x509_crt_export2 (chain->crts[i], GNUTLS_X509_FMT_PEM, &pem);
+
+      if (ret < 0)
+        return identity_fail (error, ret, "cannot write the certificate");
+      g_string_append_len (text, (const char *) pem.data, pem.size);
+      gnutls_free (pem.data);
+    }
+  return fs_write_private (path, text->str, text->len, error);
+}
+
+static gboolean
+make_certificate (gnutls_privkey_t key, const char *addr, IdentityChain *chain, GError **error)
+{
   g_auto (gnutls_pubkey_t) pubkey = NULL;
   g_auto (gnutls_x509_crt_t) crt = NULL;
-  gnutls_datum_t pem = { NULL, 0 };
-  gboolean ok;
   int ret;
 
   if (key == NULL || !get_public (key, &pubkey, error))
@@ -225,18 +227,19 @@ create_certificate (Identity *identity, const char *addr, Chain *chain, GError *
   ret = gnutls_x509_crt_init (&crt);
   if (ret >= 0)
     ret = fill_certificate (crt, key, pubkey, addr);
-  if (ret >= 0)
-    ret = gnutls_x509_crt_export2 (crt, GNUTLS_X509_FMT_PEM, &pem);
   if (ret < 0)
-    return fail (error, ret, "cannot make a certificate");
-  ok = fs_write_private (identity->crt_path, pem.data, pem.size, error);
-  gnutls_free (pem.data);
-  if (ok)
-    {
-      chain_clear (chain);
-      chain->crts[chain->n++] = g_steal_pointer (&crt);
-    }
-  return ok;
+    return identity_fail (error, ret, "cannot make a certificate");
+  identity_chain_clear (chain);
+  chain->crts[chain->n++] = g_steal_pointer (&crt);
+  return TRUE;
+}
+
+static gboolean
+create_certificate (Identity *identity, const char *addr, IdentityChain *chain, GError **error)
+{
+  g_auto (gnutls_privkey_t) key = open_key (identity, error);
+
+  return make_certificate (key, addr, chain, error) && write_chain (identity->crt_path, chain, error);
 }
 
 /* Does the certificate carry our key's public half? */
@@ -254,7 +257,7 @@ is_ours (Identity *identity, gnutls_x509_crt_t crt, GError **error)
 }
 
 static gboolean
-parse_chain (const void *pem, gsize len, Chain *chain)
+parse_chain (const void *pem, gsize len, IdentityChain *chain)
 {
   gnutls_datum_t datum = { (guchar *) pem, len };
 
@@ -267,13 +270,13 @@ parse_chain (const void *pem, gsize len, Chain *chain)
 
 /* Loads the chain file. TRUE with an empty chain when there is none to use: absent, or unusable and then set aside. */
 static gboolean
-load_certificate (Identity *identity, Chain *chain, GError **error)
+load_certificate (Identity *identity, IdentityChain *chain, GError **error)
 {
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (GError) local = NULL;
   g_autofree char *moved_to = NULL;
 
-  if (!fs_read_private (identity->crt_path, FILE_MAX, &bytes, &local))
+  if (!fs_read_private (identity->crt_path, IDENTITY_FILE_MAX, &bytes, &local))
     {
       if (g_error_matches (local, EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND))
         return TRUE;
@@ -289,7 +292,7 @@ load_certificate (Identity *identity, Chain *chain, GError **error)
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  chain_clear (chain);
+  identity_chain_clear (chain);
   /* It may be somebody's expensive certificate in the wrong place, so it is not overwritten. */
   if (!fs_set_aside (identity->crt_path, &moved_to, error))
     return FALSE;
@@ -322,7 +325,7 @@ check_own (gnutls_x509_crt_t crt, const char *what, Fingerprint *fp, GError **er
   int ret = gnutls_x509_crt_export2 (crt, GNUTLS_X509_FMT_DER, &der);
 
   if (ret < 0)
-    return fail (error, ret, "cannot read the certificate");
+    return identity_fail (error, ret, "cannot read the certificate");
   ok = certificate_inspect (&der, fp, &expired, &local);
   gnutls_free (der.data);
   if (!ok)
@@ -351,10 +354,10 @@ adopt_certificate (Identity *identity, gnutls_x509_crt_t crt, GError **error)
 
 /* Credentials of key and chain; GnuTLS owns both then. */
 static gnutls_certificate_credentials_t
-make_credentials (Identity *identity, const Chain *chain, GError **error)
+make_credentials (gnutls_privkey_t key_take, const IdentityChain *chain, GError **error)
 {
   g_auto (gnutls_certificate_credentials_t) credentials = NULL;
-  g_auto (gnutls_privkey_t) key = open_key (identity, error);
+  g_auto (gnutls_privkey_t) key = key_take;
   g_autofree gnutls_pcert_st *certs = g_new0 (gnutls_pcert_st, chain->n);
   guint n = 0;
   int ret = 0;
@@ -371,7 +374,7 @@ make_credentials (Identity *identity, const Chain *chain, GError **error)
     {
       for (guint i = 0; i < n; i++)
         gnutls_pcert_deinit (&certs[i]);
-      fail (error, ret, "cannot use the key");
+      identity_fail (error, ret, "cannot use the key");
       return NULL;
     }
   key = NULL; /* theirs, with what certs[] points to: GnuTLS copied the array */
@@ -379,12 +382,11 @@ make_credentials (Identity *identity, const Chain *chain, GError **error)
 }
 
 static gboolean
-load_or_create_key (const char *dir, const char *crt_path, gnutls_x509_privkey_t key, GError **error)
+load_or_create_key (const char *path, const char *crt_path, gnutls_x509_privkey_t key, GError **error)
 {
-  g_autofree char *path = g_build_filename (dir, "identity.key", NULL);
   g_autoptr (GError) local = NULL;
 
-  if (load_key (path, key, &local))
+  if (identity_load_key (path, key, &local))
     return TRUE;
   if (!g_error_matches (local, EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND))
     {
@@ -402,14 +404,14 @@ load_or_create_key (const char *dir, const char *crt_path, gnutls_x509_privkey_t
       return FALSE;
     }
   log_notice ("identity", "making a new key");
-  return create_key (path, key, error);
+  return identity_create_key (path, key, error);
 }
 
 /* With the key at hand: the certificate, made or renewed where that is ours to do. */
 static gboolean
 finish (Identity *identity, const char *addr, GError **error)
 {
-  g_auto (Chain) chain = { .n = 0 };
+  g_auto (IdentityChain) chain = { .n = 0 };
 
   if (!load_certificate (identity, &chain, error))
     return FALSE;
@@ -421,7 +423,7 @@ finish (Identity *identity, const char *addr, GError **error)
   if (!check_own (chain.crts[0], identity->crt_path, &identity->fp, error)
       || !adopt_certificate (identity, chain.crts[0], error))
     return FALSE;
-  identity->credentials = make_credentials (identity, &chain, error);
+  identity->credentials = make_credentials (open_key (identity, error), &chain, error);
   return identity->credentials != NULL;
 }
 
@@ -440,6 +442,9 @@ identity_new (const char *dir, const char *addr, GError **error)
     return NULL;
   identity = g_new0 (Identity, 1);
   identity->crt_path = g_build_filename (dir, "identity.crt", NULL);
+  identity->key_path = g_build_filename (dir, "identity.key", NULL);
+  identity->next_path = g_build_filename (dir, "identity-next.key", NULL);
+  identity->statement_path = g_build_filename (dir, "identity.succession", NULL);
   identity->retired = g_ptr_array_new_with_free_func ((GDestroyNotify) gnutls_certificate_free_credentials);
   return identity;
 }
@@ -454,10 +459,11 @@ identity_load_or_create (const char *dir, const char *addr, GError **error)
     return NULL;
   if ((ret = gnutls_x509_privkey_init (&identity->file_key)) < 0)
     {
-      fail (error, ret, "cannot start the cryptography");
+      identity_fail (error, ret, "cannot start the cryptography");
       return NULL;
     }
-  if (!load_or_create_key (dir, identity->crt_path, identity->file_key, error) || !finish (identity, addr, error))
+  if (!load_or_create_key (identity->key_path, identity->crt_path, identity->file_key, error)
+      || !identity_settle_rotation (identity, error) || !finish (identity, addr, error))
     return NULL;
   return g_steal_pointer (&identity);
 }
@@ -491,7 +497,15 @@ identity_free (Identity *identity)
   g_strfreev (identity->xmpp_addrs);
   g_free (identity->issuer);
   g_free (identity->trouble);
+  if (identity->next_key != NULL)
+    gnutls_x509_privkey_deinit (identity->next_key);
+  if (identity->statement != NULL)
+    succession_clear (identity->statement);
+  g_free (identity->statement);
   g_free (identity->crt_path);
+  g_free (identity->key_path);
+  g_free (identity->next_path);
+  g_free (identity->statement_path);
   g_free (identity);
 }
 
@@ -592,7 +606,7 @@ identity_create_request (Identity *identity, const char *const *addrs, GError **
     ret = gnutls_x509_crq_export2 (crq, GNUTLS_X509_FMT_PEM, &pem);
   if (ret < 0)
     {
-      fail (error, ret, "cannot make a certificate request");
+      identity_fail (error, ret, "cannot make a certificate request");
       return NULL;
     }
   text = g_strndup ((const char *) pem.data, pem.size);
@@ -607,29 +621,10 @@ report_change (Identity *identity)
     identity->changed (identity->user);
 }
 
-/* What was imported, and not the text it came in, goes to the disk. */
-static gboolean
-write_chain (const char *path, const Chain *chain, GError **error)
-{
-  g_autoptr (GString) text = g_string_new (NULL);
-
-  for (guint i = 0; i < chain->n; i++)
-    {
-      gnutls_datum_t pem = { NULL, 0 };
-      int ret = gnutls_x509_crt_export2 (chain->crts[i], GNUTLS_X509_FMT_PEM, &pem);
-
-      if (ret < 0)
-        return fail (error, ret, "cannot write the certificate");
-      g_string_append_len (text, (const char *) pem.data, pem.size);
-      gnutls_free (pem.data);
-    }
-  return fs_write_private (path, text->str, text->len, error);
-}
-
 gboolean
 identity_set_certificate (Identity *identity, const char *pem, GError **error)
 {
-  g_auto (Chain) chain = { .n = 0 };
+  g_auto (IdentityChain) chain = { .n = 0 };
   g_auto (gnutls_certificate_credentials_t) credentials = NULL;
   g_autoptr (GError) local = NULL;
   const char *why = NULL;
@@ -642,7 +637,7 @@ identity_set_certificate (Identity *identity, const char *pem, GError **error)
                    RETIRED_MAX);
       return FALSE;
     }
-  if (strlen (pem) > FILE_MAX || !parse_chain (pem, strlen (pem), &chain))
+  if (strlen (pem) > IDENTITY_FILE_MAX || !parse_chain (pem, strlen (pem), &chain))
     why = "this is no certificate in PEM, or more than eight";
   else if (!is_ours (identity, chain.crts[0], &local))
     why = "the first certificate is for another key than ours";
@@ -665,7 +660,7 @@ identity_set_certificate (Identity *identity, const char *pem, GError **error)
       g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, local->message);
       return FALSE;
     }
-  credentials = make_credentials (identity, &chain, error);
+  credentials = make_credentials (open_key (identity, error), &chain, error);
   /* Disk first, memory second. */
   if (credentials == NULL || !write_chain (identity->crt_path, &chain, error)
       || !adopt_certificate (identity, chain.crts[0], error))
@@ -674,6 +669,32 @@ identity_set_certificate (Identity *identity, const char *pem, GError **error)
   identity->credentials = g_steal_pointer (&credentials);
   log_notice ("identity", "a certificate was installed%s%s", identity->issuer != NULL ? ", issued by " : "",
               identity->issuer != NULL ? identity->issuer : "");
+  report_change (identity);
+  return TRUE;
+}
+
+gboolean
+identity_become (Identity *identity, gnutls_x509_privkey_t *key_take, IdentityChain *chain, const char *addr, GError **error)
+{
+  g_auto (gnutls_certificate_credentials_t) credentials = NULL;
+  g_auto (gnutls_privkey_t) key = identity_open_file_key (*key_take, error);
+  g_autoptr (GError) local = NULL;
+  Fingerprint fp;
+
+  if (key == NULL || (chain->n == 0 && !make_certificate (key, addr, chain, error))
+      || !check_own (chain->crts[0], "the new certificate", &fp, error))
+    return FALSE;
+  credentials = make_credentials (g_steal_pointer (&key), chain, error);
+  if (credentials == NULL || !adopt_certificate (identity, chain->crts[0], error))
+    return FALSE;
+  /* The key is who we are, the certificate can be made again: at the next start it is, if it did not get to the disk. */
+  if (!write_chain (identity->crt_path, chain, &local))
+    log_warn ("identity", "the certificate of the new key is not on disk yet: %s", local->message);
+  g_ptr_array_add (identity->retired, identity->credentials);
+  identity->credentials = g_steal_pointer (&credentials);
+  gnutls_x509_privkey_deinit (identity->file_key);
+  identity->file_key = g_steal_pointer (key_take);
+  identity->fp = fp;
   report_change (identity);
   return TRUE;
 }

@@ -10,6 +10,7 @@
 #include <gnutls/gnutls.h>
 
 #include "daemon/base/fingerprint.h"
+#include "daemon/proto/succession.h"
 
 typedef struct _Identity Identity;
 
@@ -43,6 +44,20 @@ char *identity_create_request (Identity *identity, const char *const *addrs, GEr
 /* A certificate for our key from an issuer, PEM, with what leads to its root behind it. Kept in DIR, shown to everybody who
  * connects from now on. INVALID_ARGUMENT: it is not for this key, not good enough for others, or outside its dates. Blocks. */
 gboolean identity_set_certificate (Identity *identity, const char *pem, GError **error);
+
+/* --- another key in its place (docs/protocol.md 3.5), identity-rotate.c ---- */
+
+/* Makes a new key and lets ours say that it takes its place; both are on disk when this returns, and ours is the old key still. What is
+ * begun is ended by identity_finish_rotation(), at the latest at the next start. UNSUPPORTED: the key is on a token, or of a kind that
+ * signs no such statement. ALREADY_RESOLVED: a rotation is under way. Blocks, for a moment. */
+gboolean identity_begin_rotation (Identity *identity, GError **error);
+/* The new key is ours from now on, on disk first, with a certificate of our own making for `addr`; the old private key is gone. Open
+ * sessions keep what they have. On an error the old key stands and the rotation is still under way. */
+gboolean identity_finish_rotation (Identity *identity, const char *addr, GError **error);
+/* The statement of the rotation under way, or of the last one if it led to the key we have; NULL = none. Borrowed. */
+const Succession *identity_get_succession (const Identity *identity);
+gboolean identity_is_rotating (const Identity *identity);
+
 /* From tls.c: a handshake in which our key signed came to a good end (0), or GnuTLS failed with that code. Counts only where it
  * is about the token. */
 void identity_note_signing (Identity *identity, int code);

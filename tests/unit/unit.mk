@@ -156,6 +156,11 @@ tests_unit_test_poller_SOURCES = tests/unit/test-poller.c
 tests_unit_test_poller_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_poller_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-rotation
+tests_unit_test_rotation_SOURCES = tests/unit/test-rotation.c tests/unit/test-certs.h
+tests_unit_test_rotation_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_rotation_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-roots
 tests_unit_test_roots_SOURCES = tests/unit/test-roots.c tests/unit/test-certs.h
 tests_unit_test_roots_CPPFLAGS = $(unit_cppflags)
