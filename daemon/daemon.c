@@ -33,6 +33,7 @@ struct _Daemon {
   Roots *roots;
   Router *router;
   Verifications *verifications;
+  Successions *successions;
   Delivery *delivery;
   Discovery *discovery;
   Sessions *sessions;
@@ -106,7 +107,11 @@ static const DiscoveryCallbacks discovery_callbacks = { on_discovery_state, on_e
 static void
 on_opened (gpointer user, Session *session)
 {
-  delivery_on_opened (((Daemon *) user)->delivery, session);
+  Daemon *daemon = user;
+
+  /* Who we are comes before what we say. */
+  successions_on_opened (daemon->successions, session);
+  delivery_on_opened (daemon->delivery, session);
 }
 
 static void
@@ -116,6 +121,7 @@ on_closed (gpointer user, Session *session)
 
   router_on_closed (daemon->router, session);
   verifications_on_closed (daemon->verifications, session);
+  successions_on_closed (daemon->successions, session);
   delivery_on_closed (daemon->delivery, session);
 }
 
@@ -182,7 +188,28 @@ on_sas (gpointer user, Session *session, const Stanza *iq, const Stanza *payload
   verifications_on_iq (((Daemon *) user)->verifications, session, iq, payload);
 }
 
-static const RouterCallbacks router_callbacks = { on_message, on_granted, on_sas, on_idle_asked };
+static void
+on_succession (gpointer user, Session *session, const Stanza *iq, const Stanza *payload)
+{
+  successions_on_iq (((Daemon *) user)->successions, session, iq, payload);
+}
+
+static const RouterCallbacks router_callbacks = { on_message, on_granted, on_sas, on_succession, on_idle_asked };
+
+/* While there are some, people should know whom not to change the key on again. */
+static void
+on_succession_changed (gpointer user, Contact *contact)
+{
+  Daemon *daemon = user;
+  guint owed = successions_count_owed (daemon->successions);
+  g_autofree char *text = NULL;
+
+  delivery_review (daemon->delivery, contact);
+  if (owed > 0)
+    text = g_strdup_printf ("%u of your contacts have not been told of your new key yet: they are as soon as they are there. Whoever "
+                            "misses a change of your key has to verify you again", owed);
+  warn (daemon, "succession", text);
+}
 
 static void
 on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
@@ -249,6 +276,18 @@ review_certificate (gpointer user)
                             addrs[0] != NULL ? addrs[0] : "nobody", daemon->addr);
   warn (daemon, "certificate", text);
   warn (daemon, "token", identity_get_trouble (daemon->identity));
+}
+
+/* Our certificate, our key, or what the token does. */
+static void
+on_identity_changed (gpointer user)
+{
+  Daemon *daemon = user;
+
+  review_certificate (daemon);
+  self_set_own (daemon->self, identity_get_fingerprint (daemon->identity));
+  if (daemon->front != NULL)
+    front_refresh_manager (daemon->front);
 }
 
 static void
@@ -385,11 +424,12 @@ build_doors (Daemon *daemon, GError **error)
 {
   const Config *config = daemon->config;
   SessionsConfig sessions_config;
+  SuccessionsConfig successions_config;
 
   daemon->poller = poller_new ();
   daemon->roots = roots_new (config->trust_roots, config->trust_crls, &roots_callbacks, daemon);
   review_trust_mode (daemon);
-  identity_watch (daemon->identity, review_certificate, daemon);
+  identity_watch (daemon->identity, on_identity_changed, daemon);
   daemon->discovery = discovery_new (config->discovery, config->interfaces, &discovery_callbacks, daemon);
   sessions_config = (SessionsConfig) { .poller = daemon->poller, .identity = daemon->identity,
                                        .contacts = daemon->contacts, .trust = daemon->trust,
@@ -400,11 +440,17 @@ build_doors (Daemon *daemon, GError **error)
   daemon->sessions = sessions_new (&sessions_config, &session_callbacks, daemon, error);
   if (daemon->sessions == NULL)
     return FALSE;
+  successions_config = (SuccessionsConfig) { .identity = daemon->identity, .contacts = daemon->contacts, .trust = daemon->trust,
+                                             .store = daemon->trust_store, .settings = daemon->settings,
+                                             .sessions = daemon->sessions, .router = daemon->router,
+                                             .changed = on_succession_changed, .user = daemon };
+  daemon->successions = successions_new (&successions_config);
   /* After the sessions: a lowered level closes streams before delivery hears of it. */
   trust_watch (daemon->trust, &trust_table, daemon);
   contacts_watch (daemon->contacts, &contacts_table, daemon);
   daemon->self = self_new (daemon->settings, identity_get_fingerprint (daemon->identity), config->name);
   delivery_start (daemon->delivery, daemon->sessions, daemon->router);
+  successions_start (daemon->successions);
   return TRUE;
 }
 
@@ -463,7 +509,7 @@ open_front (Daemon *daemon)
                   .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
                   .self = daemon->self, .router = daemon->router,
-                  .verifications = daemon->verifications, .roots = daemon->roots, .app_access = daemon->app_access };
+                  .verifications = daemon->verifications, .successions = daemon->successions, .roots = daemon->roots, .app_access = daemon->app_access };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
@@ -592,6 +638,7 @@ daemon_free (Daemon *daemon)
     trust_unwatch (daemon->trust, daemon);
   delivery_free (daemon->delivery);
   verifications_free (daemon->verifications);
+  successions_free (daemon->successions);
   router_free (daemon->router);
   self_free (daemon->self);
   app_access_free (daemon->app_access);

@@ -60,7 +60,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h daemon/io/identity-private.h \
-	daemon/io/identity-rotate.c \
+	daemon/io/identity-portable.c daemon/io/identity-rotate.c \
 	daemon/io/link.c daemon/io/link.h \
 	daemon/io/link-private.h \
 	daemon/io/link-dial.c \
@@ -105,10 +105,12 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/session-resume.c \
 	daemon/model/sessions.c \
 	daemon/model/settings.c daemon/model/settings.h \
+	daemon/model/succession.c daemon/model/succession.h \
 	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \
 	daemon/model/trust-chain.c \
 	daemon/model/trust-decide.c \
 	daemon/model/trust-record.c \
+	daemon/model/trust-succession.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
 	daemon/model/verification.c daemon/model/verification.h \
 	daemon/model/watchers.h

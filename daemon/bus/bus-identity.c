@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * im.earshot.Earshot1.Manager, the part about our own certificate.
+ * im.earshot.Earshot1.Manager, the part about our own key and certificate.
  */
 #include "earshot-config.h"
 
 #include "daemon/bus/window-private.h"
+
+#include <gio/gunixfdlist.h>
 
 #include "daemon/base/log.h"
 
@@ -78,4 +80,96 @@ bus_identity_set_certificate (BusCall *call, GVariant *args)
     }
   log_event (G_LOG_LEVEL_MESSAGE, "identity", 0, 0, NULL, "the certificate was set by %s", call->audit);
   bus_call_done_root (call, NULL);
+}
+
+/* --- another key --------------------------------------------------------------------------------------------- */
+
+/* Where we are now; a hint in the certificate (docs/protocol.md 3.2). */
+static const char *
+own_addr (Window *window)
+{
+  const char *const *addrs = identity_get_xmpp_addrs (window->rooms.identity);
+
+  return window->front->instance != NULL ? window->front->instance : addrs[0];
+}
+
+/* A DoneFunc: whose key it is now. */
+static void
+on_key_changed (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+
+  if (error != NULL)
+    bus_call_return_error (call, error);
+  else if (call->window->closed)
+    bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
+  else
+    {
+      g_autofree char *hex = fingerprint_to_hex (identity_get_fingerprint (call->window->rooms.identity));
+
+      window_touch_root (call->window);
+      bus_call_return (call, g_variant_new ("(s)", hex));
+    }
+}
+
+void
+bus_identity_rotate (BusCall *call, GVariant *args)
+{
+  g_autoptr (GVariant) options = NULL;
+  GError *error = NULL;
+
+  g_variant_get (args, "(@a{sv})", &options);
+  if (!bus_options_none (options, &error))
+    bus_call_take_error (call, error);
+  else
+    successions_rotate (call->window->rooms.successions, own_addr (call->window), call->audit, on_key_changed, call);
+}
+
+/* The one descriptor that came with the call; -1 with INVALID_ARGUMENT. */
+static int
+take_descriptor (BusCall *call, int handle, GError **error)
+{
+  GUnixFDList *list = g_dbus_message_get_unix_fd_list (g_dbus_method_invocation_get_message (call->invocation));
+  int fd = list != NULL && g_unix_fd_list_get_length (list) == 1 && handle == 0 ? g_unix_fd_list_get (list, handle, NULL) : -1;
+
+  if (fd < 0)
+    g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "the call brings one open file");
+  return fd;
+}
+
+void
+bus_identity_export (BusCall *call, GVariant *args)
+{
+  g_autoptr (GVariant) options = NULL;
+  const char *passphrase;
+  GError *error = NULL;
+  int handle, fd = -1;
+
+  g_variant_get (args, "(h&s@a{sv})", &handle, &passphrase, &options);
+  if (bus_options_none (options, &error))
+    fd = take_descriptor (call, handle, &error);
+  if (fd < 0)
+    bus_call_take_error (call, error);
+  else
+    successions_export (call->window->rooms.successions, fd, passphrase, call->audit, bus_call_done, call);
+}
+
+void
+bus_identity_import (BusCall *call, GVariant *args)
+{
+  g_autoptr (GVariant) options = NULL;
+  gboolean replace = FALSE;
+  const BusOption table[] = { { "replace", "b", &replace }, { NULL, NULL, NULL } };
+  const char *passphrase;
+  GError *error = NULL;
+  int handle, fd = -1;
+
+  g_variant_get (args, "(h&s@a{sv})", &handle, &passphrase, &options);
+  if (bus_options_parse (options, table, &error))
+    fd = take_descriptor (call, handle, &error);
+  if (fd < 0)
+    bus_call_take_error (call, error);
+  else
+    successions_import (call->window->rooms.successions, fd, passphrase, replace, own_addr (call->window), call->audit,
+                        on_key_changed, call);
 }

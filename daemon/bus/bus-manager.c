@@ -25,6 +25,7 @@ static const char *const features[] = {
   "audit", "trust-links", "verification", "trust-roots", "search",
   "name-warnings",
   "app-access",
+  "rotation",
   NULL,
 };
 
@@ -496,6 +497,9 @@ static const BusVerb methods[] = {
   { "CheckAudit", bus_audit_check },
   { "CreateCertificateRequest", bus_identity_create_request },
   { "SetCertificate", bus_identity_set_certificate },
+  { "RotateIdentity", bus_identity_rotate },
+  { "ExportIdentity", bus_identity_export },
+  { "ImportIdentity", bus_identity_import },
   { "RegisterAgent", bus_agents_register },
   { "UnregisterAgent", bus_agents_unregister },
   { "SetAppAccess", bus_apps_set },

@@ -121,6 +121,8 @@ build_details (Window *window, Request *request, GVariant *preview)
     }
   if (request_get_contested (request) != NULL)
     add_contested (&builder, request_get_contested (request));
+  if (request_get_predecessor (request) != NULL)
+    g_variant_builder_add (&builder, "{sv}", "succession", g_variant_new_boolean (TRUE));
   if (preview != NULL)
     g_variant_builder_add (&builder, "{sv}", "preview", preview);
   return g_variant_builder_end (&builder);

@@ -247,6 +247,9 @@ void bus_agents_register (BusCall *call, GVariant *args);
 /* bus-identity.c: of the Manager. */
 void bus_identity_create_request (BusCall *call, GVariant *args);
 void bus_identity_set_certificate (BusCall *call, GVariant *args);
+void bus_identity_rotate (BusCall *call, GVariant *args);
+void bus_identity_export (BusCall *call, GVariant *args);
+void bus_identity_import (BusCall *call, GVariant *args);
 GVariant *bus_identity_describe (const Identity *identity); /* floating */
 void bus_agents_unregister (BusCall *call, GVariant *args);
 /* What this application may do changed. */

@@ -17,6 +17,7 @@
 #include "daemon/model/self.h"
 #include "daemon/model/session.h"
 #include "daemon/model/settings.h"
+#include "daemon/model/succession.h"
 #include "daemon/model/trust.h"
 #include "daemon/model/verification.h"
 
@@ -35,6 +36,7 @@ typedef struct {
   Settings *settings;
   Self *self;
   Verifications *verifications;
+  Successions *successions;
   Roots *roots;
   AppAccess *app_access;
 } Rooms;

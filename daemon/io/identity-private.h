@@ -26,6 +26,7 @@ struct _Identity {
   char *trouble;      /* with the token */
   Succession *statement; /* NULL: none; that of a key to come while `next_key` is there, else that of the key we have */
   gnutls_x509_privkey_t next_key;
+  gboolean portable_busy; /* it is being exported or imported, in a thread */
   void (*changed) (gpointer user);
   gpointer user;
 };
@@ -53,6 +54,8 @@ gboolean identity_write_key (const char *path, gnutls_x509_privkey_t key, GError
 gboolean identity_get_key_fingerprint (gnutls_x509_privkey_t key, Fingerprint *fp);
 /* A handle on a copy of it. */
 gnutls_privkey_t identity_open_file_key (gnutls_x509_privkey_t key, GError **error);
+/* As it is on disk. */
+gboolean identity_load_chain (Identity *identity, IdentityChain *chain, GError **error);
 /* The key, which is taken, and its certificate become ours in memory and the certificate on disk, where the key is already. `chain` empty:
  * a new certificate for `addr`. */
 gboolean identity_become (Identity *identity, gnutls_x509_privkey_t *key_take, IdentityChain *chain, const char *addr, GError **error);

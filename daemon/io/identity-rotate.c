@@ -164,7 +164,7 @@ identity_settle_rotation (Identity *identity, GError **error)
     return identity_fail (error, GNUTLS_E_INTERNAL_ERROR, "cannot use the key");
   found = identity_load_key (identity->next_path, next, &local) && identity_get_key_fingerprint (next, &heir);
   if (!found && !g_error_matches (local, EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND))
-    log_warn ("identity", "%s", local != NULL ? local->message : "a half-made key can not be read");
+    log_warn ("identity", "a key that was being made can not be read and is dropped");
   decided = found && identity->statement != NULL && fingerprint_equal (&identity->statement->old_fp, &own)
             && fingerprint_equal (&identity->statement->new_fp, &heir);
   if (decided)
@@ -187,7 +187,11 @@ identity_settle_rotation (Identity *identity, GError **error)
 const Succession *
 identity_get_succession (const Identity *identity)
 {
-  return identity->statement;
+  /* After an import it may be another key's. */
+  return identity->statement != NULL
+             && (identity->next_key != NULL || fingerprint_equal (&identity->statement->new_fp, &identity->fp))
+           ? identity->statement
+           : NULL;
 }
 
 gboolean

@@ -300,6 +300,16 @@ load_certificate (Identity *identity, IdentityChain *chain, GError **error)
   return TRUE;
 }
 
+gboolean
+identity_load_chain (Identity *identity, IdentityChain *chain, GError **error)
+{
+  g_autoptr (GBytes) bytes = NULL;
+
+  return fs_read_private (identity->crt_path, IDENTITY_FILE_MAX, &bytes, error)
+         && (parse_chain (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), chain)
+             || identity_fail (error, GNUTLS_E_CERTIFICATE_ERROR, "cannot read our certificate"));
+}
+
 static char *
 describe_issuer (gnutls_x509_crt_t crt)
 {

@@ -9,6 +9,7 @@
 #include <glib.h>
 #include <gnutls/gnutls.h>
 
+#include "daemon/base/error.h"
 #include "daemon/base/fingerprint.h"
 #include "daemon/proto/succession.h"
 
@@ -57,6 +58,19 @@ gboolean identity_finish_rotation (Identity *identity, const char *addr, GError 
 /* The statement of the rotation under way, or of the last one if it led to the key we have; NULL = none. Borrowed. */
 const Succession *identity_get_succession (const Identity *identity);
 gboolean identity_is_rotating (const Identity *identity);
+
+/* --- portable copies, identity-portable.c ---- */
+
+#define IDENTITY_PASSPHRASE_MIN 12   /* characters */
+#define IDENTITY_PASSPHRASE_MAX 1024 /* bytes */
+
+/* Key and certificate as PKCS #12 under a passphrase. The work is done in a thread; the identity outlives it. UNSUPPORTED: the key is on a
+ * token. INVALID_ARGUMENT: the passphrase is too short. QUOTA_EXCEEDED: one at a time. STORE_FULL, TIMEOUT (30 s for a pipe), FAILED. */
+void identity_export (Identity *identity, int fd_take, const char *passphrase, DoneFunc done, gpointer user);
+/* The key in such a file (at most 64 KiB) becomes ours; the one we had is kept beside it, as identity.key.before-import-…. Without
+ * `replace` a key that is not ours is INVALID_ARGUMENT, as is what is no such file. MISMATCH: a wrong passphrase. TOO_LARGE. Others as above. */
+void identity_import (Identity *identity, int fd_take, const char *passphrase, gboolean replace, const char *addr, DoneFunc done,
+                      gpointer user);
 
 /* From tls.c: a handshake in which our key signed came to a good end (0), or GnuTLS failed with that code. Counts only where it
  * is about the token. */

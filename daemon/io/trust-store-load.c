@@ -56,7 +56,12 @@ static const char step_apps[] =
   "CREATE TABLE app (app TEXT PRIMARY KEY NOT NULL, scopes TEXT NOT NULL, request INTEGER NOT NULL, wants TEXT NOT NULL,"
   " since INTEGER NOT NULL, snoozed_until INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = { step_1, step_2, step_3, step_apps };
+/* Keys take another's place (docs/protocol.md 3.5): who is to be told of ours, and who named the one that is asked about (empty: nobody). */
+static const char step_succession[] =
+  "ALTER TABLE contact ADD COLUMN succession_owed INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE request ADD COLUMN predecessor BLOB NOT NULL DEFAULT x'';";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_apps, step_succession };
 
 const DbSchema trust_schema = {
   .steps = steps,
@@ -120,7 +125,8 @@ load_addrs (sqlite3 *handle, ContactRow *contact, GError **error)
 static gboolean
 load_contacts (sqlite3 *handle, Loading *loading, GError **error)
 {
-  sqlite3_stmt *stmt = db_prepare (handle, "SELECT id, petname, blocked, created, last_seen, stored, legacy, tls_seen FROM contact"
+  sqlite3_stmt *stmt = db_prepare (handle, "SELECT id, petname, blocked, created, last_seen, stored, legacy, tls_seen,"
+                                           " succession_owed FROM contact"
                                            " ORDER BY id", error);
   gboolean row;
 
@@ -144,6 +150,7 @@ load_contacts (sqlite3 *handle, Loading *loading, GError **error)
       item.last_seen = db_column_positive (stmt, 4);
       item.stored = sqlite3_column_int (stmt, 5) != 0;
       item.tls_seen = sqlite3_column_int (stmt, 7) != 0;
+      item.succession_owed = sqlite3_column_int (stmt, 8) != 0;
       legacy = db_column_dup_or_empty (stmt, 6);
       if (!legacy_choice_from_string (legacy, &item.legacy))
         {
@@ -232,7 +239,8 @@ load_subject (sqlite3_stmt *stmt, const char *kind, RequestRow *item)
 static gboolean
 load_requests (sqlite3 *handle, Loading *loading, GError **error)
 {
-  static const char sql[] = "SELECT id, kind, contact, fp, created, snoozed_until, name, contested, link FROM request ORDER BY id";
+  static const char sql[] = "SELECT id, kind, contact, fp, created, snoozed_until, name, contested, link, predecessor"
+                            " FROM request ORDER BY id";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 
@@ -261,6 +269,7 @@ load_requests (sqlite3 *handle, Loading *loading, GError **error)
       item.name = db_column_dup_or_empty (stmt, 6);
       item.contested = (guint32) contested;
       item.link = db_column_dup_or_empty (stmt, 8);
+      item.is_heir = !item.keyless && db_column_fingerprint (stmt, 9, &item.predecessor);
       g_array_append_val (loading->requests, item);
     }
   return FALSE;

@@ -234,7 +234,7 @@ static gboolean
 put_contact (sqlite3 *handle, const ContactRow *row, GError **error)
 {
   static const char sql[] = "INSERT OR REPLACE INTO contact (id, petname, blocked, created, last_seen, stored,"
-                            " legacy, tls_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                            " legacy, tls_seen, succession_owed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 
   if (stmt == NULL)
@@ -252,6 +252,7 @@ put_contact (sqlite3 *handle, const ContactRow *row, GError **error)
   sqlite3_bind_int (stmt, 6, row->stored ? 1 : 0);
   db_bind_text (stmt, 7, legacy_choice_to_string (row->legacy));
   sqlite3_bind_int (stmt, 8, row->tls_seen ? 1 : 0);
+  sqlite3_bind_int (stmt, 9, row->succession_owed ? 1 : 0);
   if (!db_step_done (handle, stmt, error) || !run_number (handle, "DELETE FROM addr WHERE contact = ?1", row->id, error))
     return FALSE;
   for (guint i = 0; row->addrs != NULL && row->addrs[i] != NULL && i < CONTACT_ADDRS_MAX; i++)
@@ -372,8 +373,8 @@ delete_contact (sqlite3 *handle, TrustChange *change, guint64 id, gboolean tombs
 static gboolean
 put_request (sqlite3 *handle, const RequestRow *row, GError **error)
 {
-  static const char sql[] = "INSERT OR REPLACE INTO request (id, kind, contact, fp, created, snoozed_until, name, contested, link)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+  static const char sql[] = "INSERT OR REPLACE INTO request (id, kind, contact, fp, created, snoozed_until, name, contested, link,"
+                            " predecessor) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 
   if (stmt == NULL)
@@ -390,6 +391,10 @@ put_request (sqlite3 *handle, const RequestRow *row, GError **error)
   db_bind_text (stmt, 7, row->name);
   sqlite3_bind_int64 (stmt, 8, row->contested);
   db_bind_text (stmt, 9, row->link);
+  if (row->is_heir)
+    db_bind_fingerprint (stmt, 10, &row->predecessor);
+  else
+    sqlite3_bind_zeroblob (stmt, 10, 0);
   return db_step_done (handle, stmt, error);
 }
 

@@ -22,6 +22,7 @@ typedef struct {
   char **addrs;            /* names its keys used, newest first, at most 8, as written; of one without keys, what it was announced as */
   LegacyChoice legacy;     /* may it speak in clear? What a person said */
   gboolean tls_seen;       /* it has or had a key: never in clear again */
+  gboolean succession_owed; /* our own key changed, and it has not confirmed that it was told */
 } ContactRow;
 
 typedef struct {
@@ -48,6 +49,8 @@ typedef struct {
   char *name;              /* the name the key came under, as claimed */
   guint32 contested;       /* name-conflict: the contact whose name it is; 0 = none */
   char *link;              /* interface it came by, "" = unknown */
+  gboolean is_heir;        /* name-conflict: the key named below said, well signed, that this one takes its place */
+  Fingerprint predecessor;
 } RequestRow;
 
 void contact_row_clear (ContactRow *row);

@@ -234,6 +234,18 @@ contact_dup_display_name (const Contact *contact)
 }
 
 gboolean
+contact_is_succession_owed (const Contact *contact)
+{
+  return contact->row.succession_owed;
+}
+
+void
+contact_set_succession_owed (Contact *contact, gboolean owed)
+{
+  contact->row.succession_owed = owed;
+}
+
+gboolean
 contact_is_stored (const Contact *contact)
 {
   return contact->row.stored;

@@ -638,7 +638,10 @@ contacts_apply_contact (Contacts *contacts, const ContactRow *row)
       g_hash_table_insert (contacts->by_id, GUINT_TO_POINTER (row->id), contact);
     }
   else
-    copy.last_seen = MAX (copy.last_seen, contact->row.last_seen);
+    {
+      copy.last_seen = MAX (copy.last_seen, contact->row.last_seen);
+      copy.succession_owed = contact->row.succession_owed; /* no decision: what was told meanwhile was told */
+    }
   if (!fresh && contact->row.tls_seen)
     {
       copy.tls_seen = TRUE;

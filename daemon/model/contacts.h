@@ -61,6 +61,9 @@ const char *contact_get_name_warning (const Contact *contact);    /* "", duplica
 Contact *contact_get_resembled (const Contact *contact);          /* whom a duplicate or lookalike can be taken for; or NULL */
 gboolean contact_is_stored (const Contact *contact);
 gboolean contact_is_blocked (const Contact *contact);
+/* Our own key changed and it has not confirmed that it was told (model/succession.h). Set after the disk has it, or with contacts_save(). */
+gboolean contact_is_succession_owed (const Contact *contact);
+void contact_set_succession_owed (Contact *contact, gboolean owed);
 Reach contact_get_reach (const Contact *contact);
 const char *reach_to_string (Reach reach);
 gboolean contact_is_connected (const Contact *contact);

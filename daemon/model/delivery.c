@@ -94,7 +94,8 @@ delivery_want (Delivery *delivery, Contact *contact)
 {
   Conv *conv = conv_of (delivery, contact);
   Key *key = contact_get_active_key (contact);
-  gboolean owed = (conv != NULL && conv->queued > conv->held) || (key != NULL && key_is_grant_owed (key));
+  gboolean owed = (conv != NULL && conv->queued > conv->held) || (key != NULL && key_is_grant_owed (key))
+                  || contact_is_succession_owed (contact);
 
   if (delivery->config.sessions == NULL)
     return;
@@ -102,6 +103,12 @@ delivery_want (Delivery *delivery, Contact *contact)
     sessions_want (delivery->config.sessions, contact);
   else
     sessions_unwant (delivery->config.sessions, contact);
+}
+
+void
+delivery_review (Delivery *delivery, Contact *contact)
+{
+  delivery_want (delivery, contact);
 }
 
 static gboolean

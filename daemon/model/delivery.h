@@ -110,6 +110,8 @@ void delivery_on_lost (Delivery *delivery, Contact *contact);
 void delivery_on_failed (Delivery *delivery, Contact *contact);
 void delivery_on_writable (Delivery *delivery, Session *session);
 void delivery_on_granted (Delivery *delivery, Session *session);
+/* What there is to say to it may have changed, other than messages. */
+void delivery_review (Delivery *delivery, Contact *contact);
 /* From trust. */
 void delivery_on_level (Delivery *delivery, Contact *contact, Key *key, gboolean release);
 void delivery_on_forgotten (Delivery *delivery, guint32 contact_id, const Fingerprint *fp);

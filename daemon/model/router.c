@@ -201,6 +201,9 @@ on_request (Router *router, Session *session, const Stanza *iq, const char *type
   else if (!get && router->callbacks.sas != NULL && strcmp (stanza_get_ns (payload), NS_LL_SAS) == 0)
     router->callbacks.sas (router->user, session, iq,
                            payload); /* docs/protocol.md 3.4: strangers may, that is what it is for */
+  else if (!get && router->callbacks.succession != NULL && stanza_is (payload, "succession", NS_LL_TRUST)
+           && !session_is_clear (session))
+    router->callbacks.succession (router->user, session, iq, payload); /* 3.5: the new key is unknown where it is presented */
   else if (!session_is_trusted (session))
     router_bounce (session, iq, "auth", "not-authorized", "untrusted");
   else if (!get || !answer_about_us (router, session, iq, payload, id))
@@ -217,7 +220,13 @@ on_reply (Router *router, Session *session, const Stanza *iq, const char *type, 
     return; /* nobody asked, or somebody else was asked */
   g_hash_table_steal (router->queries, id);
   if (strcmp (type, "error") == 0)
-    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_REFUSED, "The peer answered with an error");
+    {
+      const Stanza *what = stanza_get_child (iq, "error", NS_CLIENT);
+      gboolean wait = what != NULL && g_strcmp0 (stanza_get_attr (what, "type"), "wait") == 0;
+
+      error = g_error_new_literal (EARSHOT_ERROR, wait ? EARSHOT_ERROR_FAILED : EARSHOT_ERROR_REFUSED,
+                                   "The peer answered with an error");
+    }
   query->done (query->user, error == NULL ? iq : NULL, error);
   query_free (query);
 }

@@ -16,6 +16,8 @@ typedef struct {
   void (*granted) (gpointer user, Session *session);
   /* An iq set of NS_LL_SAS, also on a restricted stream: to be answered with router_answer() or router_bounce(). May be NULL. */
   void (*sas) (gpointer user, Session *session, const Stanza *iq, const Stanza *payload);
+  /* An iq set <succession/>, likewise. May be NULL. */
+  void (*succession) (gpointer user, Session *session, const Stanza *iq, const Stanza *payload);
   /* Seconds that our user has been idle (XEP-0012), -1 = not told. NULL = never told. */
   gint64 (*idle) (gpointer user);
 } RouterCallbacks;
@@ -26,7 +28,8 @@ void router_free (Router *router);
 void router_on_stanza (Router *router, Session *session, Stanza *stanza);
 /* Open IQs of a session that closed report NOT_REACHABLE. */
 void router_on_closed (Router *router, Session *session);
-/* Sends an iq (id is set here); `done` gets the result element or an error (REFUSED: an error reply, TIMEOUT, NOT_REACHABLE). */
+/* Sends an iq (id is set here); `done` gets the result element or an error (REFUSED: an error reply; FAILED: one that says
+ * "not now", of the type `wait`; TIMEOUT, NOT_REACHABLE). */
 typedef void (*RouterReply) (gpointer user, const Stanza *reply, const GError *error);
 void router_query (Router *router, Session *session, const char *type, Stanza *payload_take, guint timeout_ms,
                    RouterReply done, gpointer user);

@@ -116,6 +116,15 @@ publish (Self *self)
 }
 
 void
+self_set_own (Self *self, const Fingerprint *own)
+{
+  if (fingerprint_equal (&self->own, own))
+    return;
+  self->own = *own;
+  publish (self);
+}
+
+void
 self_set_watch (Self *self, SelfVisible func, gpointer user)
 {
   self->watch = func;

@@ -14,6 +14,8 @@ typedef enum { VISIBILITY_EVERYONE, VISIBILITY_PRIVATE, VISIBILITY_INVISIBLE } V
 
 Self *self_new (Settings *settings, const Fingerprint *own, const char *name);
 void self_free (Self *self);
+/* Our key is another one now. */
+void self_set_own (Self *self, const Fingerprint *own);
 /* Publishes as soon as it may; discovery outlives self. */
 /* Told once at self_start() and whenever it changed: what else must hide. */
 typedef void (*SelfVisible) (gpointer user, Visibility visibility);

@@ -107,6 +107,7 @@ extern const StreamManagement session_management;
 void session_kept_init (Sessions *sessions);
 void session_kept_clear (Sessions *sessions);
 void session_kept_review (Sessions *sessions);
+void session_kept_drop_all (Sessions *sessions);
 void session_keep (Session *session);
 void session_supersede (Session *session);
 

@@ -66,6 +66,15 @@ drop (Kept *kept)
   tell_lost (sessions, &fp);
 }
 
+void
+session_kept_drop_all (Sessions *sessions)
+{
+  g_autoptr (GList) all = g_hash_table_get_values (sessions->kept);
+
+  for (GList *item = all; item != NULL; item = item->next)
+    drop (item->data);
+}
+
 static gboolean
 on_kept_time (gpointer user)
 {

@@ -67,6 +67,11 @@ void sessions_set_addr (Sessions *sessions, const char *addr);
 /* The private roots changed: streams that would not be let in by them today end. */
 void sessions_review_chains (Sessions *sessions);
 
+/* Our own key is another one now: streams that stand on the old one end (`reset`), and none of them is resumed. */
+void sessions_reset (Sessions *sessions);
+/* The OPEN session with this number, or NULL. */
+Session *sessions_get (Sessions *sessions, guint64 id);
+
 /* Invisible: our name does not stand in what is sent before TLS. */
 void sessions_set_withheld (Sessions *sessions, gboolean withheld);
 
@@ -81,6 +86,8 @@ gboolean session_is_restricted (const Session *session);/* the peer announced th
 void session_set_granted (Session *session);            /* it granted */
 /* Is `addr` an address of ours, present or former in this run? */
 gboolean session_is_ours (const Session *session, const char *addr);
+/* What it showed, for a judgement of trust; points into the session. */
+TrustProof session_get_proof (const Session *session);
 const Stanza *session_get_peer_disco (const Session *session);
 /* The RFC 9266 tls-exporter value: what only the two ends of this TLS session know. FALSE when it is closing. */
 gboolean session_get_exporter (const Session *session, guint8 out[32]);

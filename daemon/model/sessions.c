@@ -178,6 +178,40 @@ sessions_set_addr (Sessions *sessions, const char *addr)
 }
 
 void
+sessions_reset (Sessions *sessions)
+{
+  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func ((GDestroyNotify) session_unref);
+
+  for (guint i = 0; i < sessions->all->len; i++)
+    g_ptr_array_add (all, session_ref (g_ptr_array_index (sessions->all, i)));
+  for (guint i = 0; i < all->len; i++)
+    {
+      Session *session = g_ptr_array_index (all, i);
+
+      if (session->clear || session->ended)
+        continue;
+      if (session->open && session->stream != NULL)
+        stream_fail (session->stream, "reset", NULL);
+      else
+        session_end (session, "NotReachable");
+    }
+  session_kept_drop_all (sessions);
+}
+
+Session *
+sessions_get (Sessions *sessions, guint64 id)
+{
+  for (guint i = 0; i < sessions->all->len; i++)
+    {
+      Session *session = g_ptr_array_index (sessions->all, i);
+
+      if (session->id == id)
+        return session->open ? session : NULL;
+    }
+  return NULL;
+}
+
+void
 sessions_set_withheld (Sessions *sessions, gboolean withheld)
 {
   sessions->withhold_addr = withheld;
@@ -195,6 +229,13 @@ Key *
 session_get_key (const Session *session)
 {
   return session->has_key ? contacts_get_key (session->sessions->config.contacts, &session->fp) : NULL;
+}
+
+TrustProof
+session_get_proof (const Session *session)
+{
+  return (TrustProof){ .fp = session->fp, .addr = session->claimed, .link = session->ifname, .inbound = session->inbound,
+                       .expired = session->tls != NULL && tls_peer_is_expired (session->tls) };
 }
 
 Contact *

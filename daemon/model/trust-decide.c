@@ -281,7 +281,15 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
   decide_request (decision, request);
   decision->resolves = TRUE;
   decision->subject_contact = contact_get_id (contact);
-  if (strcmp (choice, "replace") == 0)
+  if (strcmp (choice, "replace") == 0 && request->row.is_heir
+      && trust_why_no_heir (trust, &request->row.predecessor, &request->row.fp) == NULL)
+    {
+      /* The old key's own word, and now a person's (docs/protocol.md 3.5): it is the same person at the same level. */
+      decision->succeeds = TRUE;
+      decision->predecessor = request->row.predecessor;
+      decide_succession (decision, contacts_get_key (trust->contacts, &request->row.predecessor), key);
+    }
+  else if (strcmp (choice, "replace") == 0)
     {
       Contact *contested = request_get_contested (request);
 

@@ -308,8 +308,16 @@ still_open (Decision *decision, GError **error)
 static gboolean
 still_wanted (Decision *decision, GError **error)
 {
+  const char *why = decision->succeeds
+                      ? trust_why_no_heir (decision->trust, &decision->predecessor, &decision->subject)
+                      : NULL;
   Key *key = decision->unless_revoked ? contacts_get_key (decision->trust->contacts, &decision->subject) : NULL;
 
+  if (why != NULL)
+    {
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "No heir any more: %s", why);
+      return FALSE;
+    }
   if (key == NULL || (key_get_level (key) != TRUST_REVOKED && !key_is_refused (key)))
     return TRUE;
   g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED, "This key was revoked meanwhile");

@@ -52,6 +52,8 @@ typedef struct {
   gboolean resolves;       /* only if `request` is still open */
   gboolean release;
   gboolean unless_revoked; /* whoever revoked the key meanwhile wins */
+  gboolean succeeds;       /* `subject` takes the place of `predecessor`, if it still may */
+  Fingerprint predecessor;
   gboolean has_subject;
   Fingerprint subject;     /* the key it is about */
   guint32 subject_contact; /* or the contact, when it is about no key */
@@ -64,6 +66,10 @@ typedef struct {
 /* What the policy is asked about chains. */
 void trust_ask_about_chain (TrustQuestion *question, const TrustProof *proof);
 Request *trust_find_request (Trust *trust, const Fingerprint *fp);
+/* One question a key, however often it knocks; but when it knocks under a friend's name the question says so. */
+void trust_raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof, Contact *contested);
+/* Its row changed: to the disk, and told. */
+void trust_keep_request (Trust *trust, Request *request);
 /* Takes a new question among those open, and to the disk; tells. Its row is filled but for id and created. */
 void trust_open_request (Trust *trust, Request *request_take);
 /* trust-clear.c: the legacy-peer question of a contact, or NULL. */
@@ -77,6 +83,8 @@ void trust_clear_on_removed (Trust *trust, Contact *contact);
 void trust_review_clear (Trust *trust);
 /* Does anything stand against allowing this one? Error: PEER_INSECURE, with words. */
 gboolean trust_check_legacy (Trust *trust, const Contact *contact, GError **error);
+/* trust-succession.c: `replace` in answer to a question about an heir. */
+void decide_succession (Decision *decision, Key *old, Key *new);
 /* trust-decide.c: keeps a contact that the policy let speak in clear. */
 void trust_keep_clear (Trust *trust, Contact *contact, const char *addr);
 /* A person's word in a decision. */

@@ -204,9 +204,15 @@ describe_request (Request *request, const char *kind, const TrustProof *proof, C
   request->row.contested = contested != NULL ? contact_get_id (contested) : 0;
 }
 
-/* One question a key, however often it knocks; but when it knocks under a friend's name the question says so. */
-static void
-raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof, Contact *contested)
+void
+trust_keep_request (Trust *trust, Request *request)
+{
+  keep_request (trust, request);
+  WATCHERS_CALL (&trust->watchers, TrustWatch, request_changed, request);
+}
+
+void
+trust_raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof, Contact *contested)
 {
   Contact *contact = key_get_contact (key);
   Request *request = trust_find_request (trust, &proof->fp);
@@ -216,8 +222,8 @@ raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof
       if (contested == NULL || request->resolving || request->row.contested == contact_get_id (contested))
         return;
       describe_request (request, kind, proof, contested);
-      keep_request (trust, request);
-      WATCHERS_CALL (&trust->watchers, TrustWatch, request_changed, request);
+      request->row.is_heir = FALSE; /* it was said about somebody else's name */
+      trust_keep_request (trust, request);
       return;
     }
   request = g_new0 (Request, 1);
@@ -458,7 +464,7 @@ judge (Judgement *judgement)
                  question.hint_differs ? ", announced with another key" : "", key_get_chain_word (key) != NULL ? ", " : "",
                  key_get_chain_word (key) != NULL ? key_get_chain_word (key) : "", judgement->verdict.reason);
       if (judgement->verdict.ask != TRUST_ASK_NOTHING)
-        raise_request (trust, judgement->verdict.ask == TRUST_ASK_NEW_KEY ? "new-key" : "name-conflict", key, proof,
+        trust_raise_request (trust, judgement->verdict.ask == TRUST_ASK_NEW_KEY ? "new-key" : "name-conflict", key, proof,
                        contested);
       if (judgement->verdict.action == TRUST_ACTION_REFUSE || judgement->verdict.action == TRUST_ACTION_REFUSE_EXPIRED)
         trust_record_refusal (trust, proof, key_get_contact (key), question.level, judgement->verdict.reason);
@@ -530,7 +536,7 @@ trust_accepts_for (Trust *trust, Contact *contact, const Fingerprint *fp, const 
   key = contacts_prove_key (trust->contacts, fp, addr, 0, &contested);
   if (key != NULL && !key_is_refused (key) && key_get_level (key) == TRUST_UNKNOWN
       && !contact_is_blocked (key_get_contact (key)))
-    raise_request (trust, "name-conflict", key, &proof, contested != NULL ? contested : contact);
+    trust_raise_request (trust, "name-conflict", key, &proof, contested != NULL ? contested : contact);
   return FALSE;
 }
 
@@ -669,6 +675,12 @@ const char *
 request_get_name (const Request *request)
 {
   return request->row.name;
+}
+
+const Fingerprint *
+request_get_predecessor (const Request *request)
+{
+  return request->row.is_heir ? &request->row.predecessor : NULL;
 }
 
 const char *

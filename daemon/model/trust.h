@@ -92,12 +92,28 @@ gint64 request_get_created (const Request *request);
 gint64 request_get_snoozed (const Request *request);
 const char *request_get_name (const Request *request);          /* as claimed; hostile text */
 const char *request_get_link (const Request *request);
+/* The key whose place this one takes by that key's own signed word; NULL = there is none. */
+const Fingerprint *request_get_predecessor (const Request *request);
 const char *const *request_get_choices (const Request *request);
 /* The first call wins; later ones ALREADY_RESOLVED. `choice` not offered, or `fp` NULL or another key's for a choice that
  * raises trust: INVALID_ARGUMENT, MISMATCH; with legacy-peer there is no key, `fp` is NULL. `caller` goes to the audit. `verified`-raising choices need `in_person` evidence and are not offered here. */
 void trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
                     gboolean release, const char *caller, DoneFunc done, gpointer user);
 void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user);
+
+/* docs/protocol.md 3.5, T-13: `old` says, well signed, that the key of `proof`, which this very stream proved, takes its place. Once, one step
+ * at a time: only a key that is trusted now and was never replaced may name its heir, and only one nothing was ever decided about.
+ * Then the heir moves into the old key's contact at its level, and the old key is revoked in its favour. Said again it changes
+ * nothing. `strict` and `ca` let nobody in by it: it goes into the question about the heir, and `replace` then inherits. NOT_TRUSTED:
+ * refused, with the reason, and on record. */
+void trust_succeed (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, DoneFunc done, gpointer user);
+/* The same, said beforehand on a stream of the old key: `proof` is the heir's, which has proven nothing yet. So nothing moves; `strict` and
+ * `ca`, where an unknown key has no stream to say it on, ask. */
+void trust_expect_heir (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, DoneFunc done, gpointer user);
+/* Would it be let through now? For what costs more than asking. NULL, or why not: a static word. */
+const char *trust_why_no_heir (Trust *trust, const Fingerprint *old_fp, const Fingerprint *new_fp);
+/* A statement that was refused for what it is. */
+void trust_refuse_succession (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, const char *why);
 
 /* How somebody came to trust a key. */
 typedef struct {

@@ -6,6 +6,7 @@
 #include "daemon/io/trust-audit.h"
 
 #include <string.h>
+#include <unistd.h>
 
 Fake fake;
 
@@ -546,6 +547,7 @@ Contact *request_get_contested (const Request *r) { return r->contested; }
 gint64 request_get_created (const Request *r) { return 11; }
 gint64 request_get_snoozed (const Request *r) { return r->snoozed; }
 const char *request_get_name (const Request *r) { return "mallory@pronto"; }
+const Fingerprint *request_get_predecessor (const Request *r) { return NULL; }
 const char *request_get_link (const Request *r) { return "wlan0"; }
 
 const char *const *
@@ -836,6 +838,30 @@ identity_set_certificate (Identity *identity, const char *pem, GError **error)
     return TRUE;
   g_set_error_literal (error, EARSHOT_ERROR, fake.error, "as ordered");
   return FALSE;
+}
+
+void
+successions_rotate (Successions *successions, const char *addr, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("rotate %s", addr);
+  answer (DONE, done, user);
+}
+
+void
+successions_export (Successions *successions, int fd_take, const char *passphrase, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("export");
+  close (fd_take);
+  answer (DONE, done, user);
+}
+
+void
+successions_import (Successions *successions, int fd_take, const char *passphrase, gboolean replace, const char *addr,
+                    const char *caller, DoneFunc done, gpointer user)
+{
+  note ("import %s", addr);
+  close (fd_take);
+  answer (DONE, done, user);
 }
 
 const char *const *

@@ -409,9 +409,9 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   g_auto (Loaded) l = { 0 };
 
   put_person (f, ROMEO, 1);
-  sql (f, "INSERT INTO contact VALUES (-1, 'x', 0, 0, 0, 1, '', 0), (4294967299, 'x', 0, 0, 0, 1, '', 0),"
+  sql (f, "INSERT INTO contact (id, petname, blocked, created, last_seen, stored, legacy, tls_seen) VALUES (-1, 'x', 0, 0, 0, 1, '', 0), (4294967299, 'x', 0, 0, 0, 1, '', 0),"
           " (0, 'x', 0, 0, 0, 1, 'allowed', 0)");
-  sql (f, "INSERT INTO contact VALUES (33, CAST (x'61ff' AS TEXT), 0, -7, -7, 1, 'allowed ', 7)");
+  sql (f, "INSERT INTO contact (id, petname, blocked, created, last_seen, stored, legacy, tls_seen) VALUES (33, CAST (x'61ff' AS TEXT), 0, -7, -7, 1, 'allowed ', 7)");
   sql (f, "INSERT INTO addr SELECT 33, value, 'a' || value FROM (WITH RECURSIVE c (value) AS"
           " (SELECT -3 UNION ALL SELECT value + 1 FROM c WHERE value < 20) SELECT value FROM c)");
   /* Short, long, of nobody, and of a level that nobody gave. */
@@ -420,7 +420,7 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   sql (f, "INSERT INTO key VALUES (randomblob (32), 999, 'verified', '', 0, 0, 0, 0, 0, NULL)");
   sql (f, "INSERT INTO key VALUES (randomblob (32), 4294967307, 'verified', '', 0, 0, 0, 0, 0, NULL)");
   sql (f, "INSERT INTO key VALUES (randomblob (32), 33, 'VERIFIED ', '', -1, -1, -1, 0, 0, x'01')");
-  sql (f, "INSERT INTO request VALUES (-1, 'new-key', 11, randomblob (32), 0, 0, '', 0, ''),"
+  sql (f, "INSERT INTO request (id, kind, contact, fp, created, snoozed_until, name, contested, link) VALUES (-1, 'new-key', 11, randomblob (32), 0, 0, '', 0, ''),"
           " (5, 'free-beer', 11, randomblob (32), 0, 0, '', 0, ''), (6, 'new-key', 999, randomblob (32), 0, 0, '', 0, ''),"
           " (7, 'new-key', 11, x'01', 0, 0, '', 0, ''), (8, 'new-key', 11, randomblob (32), 0, 0, '', -9, ''),"
           " (9, 'legacy-peer', 11, randomblob (32), 0, 0, '', 0, ''), (10, 'new-key', 11, x'', 0, 0, '', 0, '')");

@@ -156,6 +156,11 @@ tests_unit_test_poller_SOURCES = tests/unit/test-poller.c
 tests_unit_test_poller_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_poller_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-portable
+tests_unit_test_portable_SOURCES = tests/unit/test-portable.c tests/unit/test-certs.h
+tests_unit_test_portable_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_portable_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-rotation
 tests_unit_test_rotation_SOURCES = tests/unit/test-rotation.c tests/unit/test-certs.h
 tests_unit_test_rotation_CPPFLAGS = $(unit_cppflags)
@@ -259,6 +264,11 @@ unit_tests += tests/unit/test-trust-record
 tests_unit_test_trust_record_SOURCES = tests/unit/test-trust-record.c tests/unit/people-helper.h tests/unit/store-helper.h
 tests_unit_test_trust_record_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_record_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-trust-succession
+tests_unit_test_trust_succession_SOURCES = tests/unit/test-trust-succession.c tests/unit/people-helper.h tests/unit/store-helper.h
+tests_unit_test_trust_succession_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_succession_LDADD = $(model_libs)
 
 unit_tests += tests/unit/test-trust-clear
 tests_unit_test_trust_clear_SOURCES = tests/unit/test-trust-clear.c tests/unit/people-helper.h tests/unit/store-helper.h
