@@ -22,7 +22,7 @@ xmppctl_SOURCES = \
 	cli/cmd-chat.c \
 	cli/cmd-completion.c \
 	cli/cmd-config.c \
-	cli/cmd-id.c \
+	cli/cmd-id.c cli/cmd-id-key.c \
 	cli/cmd-log.c \
 	cli/cmd-net.c \
 	cli/cmd-peers.c \
@@ -43,6 +43,7 @@ xmppctl_SOURCES = \
 	cli/main.c \
 	cli/name-warning.c cli/name-warning.h \
 	cli/out.c cli/out.h \
+	cli/passphrase.c cli/passphrase.h \
 	cli/peer.c cli/peer.h \
 	cli/qr-draw.c cli/qr-draw.h \
 	cli/trust-link.c cli/trust-link.h \

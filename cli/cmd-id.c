@@ -235,11 +235,12 @@ static const Command command_id_certificate = {
   .run = run_certificate,
 };
 
-static const Command *const subcommands[] = { &command_id_show, &command_id_qr, &command_id_csr, &command_id_certificate, NULL };
+static const Command *const subcommands[] = { &command_id_show, &command_id_qr, &command_id_csr, &command_id_certificate,
+                                             &command_id_rotate, &command_id_export, &command_id_import, NULL };
 
 const Command command_id = {
   .name = "id",
-  .args = "[show|qr|csr|certificate FILE]",
+  .args = "[show|qr|csr|certificate FILE|rotate|export FILE|import FILE]",
   .summary = "Our own identity",
   .detail =
     "Read the fingerprint to the other person, or let it be compared on screen, when a decision about trust is due.",

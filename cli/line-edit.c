@@ -388,8 +388,8 @@ bracket_pastes (gboolean on)
     return;
 }
 
-gboolean
-line_edit_raw_terminal (void)
+static gboolean
+change_terminal (tcflag_t without)
 {
   struct termios raw;
 
@@ -397,19 +397,34 @@ line_edit_raw_terminal (void)
     return FALSE;
   raw = saved;
   /* Ctrl-C still is a signal; the terminal's other keys are ours, Ctrl-Z among them: it would leave the shell with a raw terminal. */
-  raw.c_lflag &= ~(tcflag_t) (ICANON | ECHO | IEXTEN);
+  raw.c_lflag &= ~without;
   raw.c_cc[VSUSP] = _POSIX_VDISABLE;
-  raw.c_cc[VMIN] = 1;
-  raw.c_cc[VTIME] = 0;
+  if (without & ICANON)
+    {
+      raw.c_cc[VMIN] = 1;
+      raw.c_cc[VTIME] = 0;
+    }
   is_raw = TRUE;
   if (tcsetattr (STDIN_FILENO, TCSADRAIN, &raw) != 0)
     {
       is_raw = FALSE;
       return FALSE;
     }
-  if (isatty (STDOUT_FILENO))
+  if ((without & ICANON) && isatty (STDOUT_FILENO))
     bracket_pastes (TRUE);
   return TRUE;
+}
+
+gboolean
+line_edit_raw_terminal (void)
+{
+  return change_terminal (ICANON | ECHO | IEXTEN);
+}
+
+gboolean
+line_edit_quiet_terminal (void)
+{
+  return change_terminal (ECHO);
 }
 
 void

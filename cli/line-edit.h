@@ -39,4 +39,6 @@ char *line_edit_dup_row (LineEdit *edit, const char *prompt, guint columns);
 
 /* Character by character, no echo, pastes bracketed; FALSE when stdin is no terminal. */
 gboolean line_edit_raw_terminal (void);
+/* Line by line, no echo; likewise. */
+gboolean line_edit_quiet_terminal (void);
 void line_edit_restore_terminal (void);

@@ -41,6 +41,9 @@ _xmppctl_options() {
         'trust revoke') _xmppctl_words "--fingerprint --reason $global" ;;
         'trust legacy') _xmppctl_words "--yes --name $global" ;;
         'trust forget') _xmppctl_words "--yes $global" ;;
+        'id rotate') _xmppctl_words "--yes $global" ;;
+        'id export') _xmppctl_words "--passphrase-file $global" ;;
+        'id import') _xmppctl_words "--passphrase-file --yes $global" ;;
         audit) _xmppctl_words "--number --since --contact --event --check --head -n $global" ;;
         'access grant') _xmppctl_words "--yes -y $global" ;;
         'config ls') _xmppctl_words "--describe $global" ;;
@@ -58,6 +61,7 @@ _xmppctl_value() {
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message state read trust request reach' ;;
         --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access' ;;
+        --passphrase-file) compopt -o default 2>/dev/null ;;
         --from|--to|--contact) _xmppctl_peers ;;
         --timeout|--expires|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
         *) return 1 ;;
@@ -68,8 +72,8 @@ _xmppctl_arguments() {
     case $1 in
         '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify agent block unblock name id audit access net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
-        id) _xmppctl_words 'show qr csr certificate' ;;
-        'id certificate')
+        id) _xmppctl_words 'show qr csr certificate rotate export import' ;;
+        'id certificate'|'id export'|'id import')
             compopt -o default 2>/dev/null ;;
         net) _xmppctl_words 'links static probe rescan' ;;
         'net static') _xmppctl_words 'ls add rm' ;;

@@ -304,6 +304,12 @@ class Mock:
     def do_CreateCertificateRequest(self, _path, _addresses, _options):
         return variant("(s)", ("REQUEST\n",))
 
+    def do_RotateIdentity(self, _path, _options):
+        return variant("(s)", ("77" * 32,))
+
+    def do_ImportIdentity(self, _path, _handle, _passphrase, _options):
+        return variant("(s)", ("88" * 32,))
+
     def do_CreateConsumer(self, _path, name, options):
         head = len(self.log)
         self.consumers.setdefault(name, max(self.retained - 1, 0) if options.get("from_start") else head)

@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (  # noqa: E402
     BUILD, F, GHOST, HOSTILE, HOSTILE_BODY, JULIET, KEY_JULIET, KEY_MALLORY, KEY_ME, KEY_ROMEO, MALLORY, PATIENCE,
-    ROMEO, SOURCE, error_of, expect, loaded, main, read_until, run, test, wait_for,
+    ROMEO, SOURCE, Terminal, error_of, expect, loaded, main, read_until, run, test, wait_for,
 )
 from mock import ROOT, Failure  # noqa: E402
 from mock import variant as mock_variant  # noqa: E402
@@ -619,6 +619,49 @@ def _():
     expect(len(F.called("SetCertificate")) == 1, "nothing else was sent")
     F.mock.failures["SetCertificate"] = [Failure("InvalidArgument", "another key")]
     expect("xmppctl id csr" in run("id", "certificate", "-", input="PEM", code=2).err, "hint")
+
+
+@test("/id/rotate-export-import")
+def _():
+    run("id", "rotate", code=2)
+    expect(not F.called("RotateIdentity"), "no terminal, no --yes: nothing is sent")
+    expect(run("id", "rotate", "--yes", "--json").lines()[0]["fingerprint"] == "77" * 32, "rotate")
+    with tempfile.TemporaryDirectory() as folder:
+        secret, out = folder + "/secret", folder + "/me.p12"
+        with open(secret, "w") as file:
+            file.write("correct horse battery\nmore\n")
+        run("id", "export", out, code=2)
+        run("id", "export", code=2)
+        for bad in (b"", b"\n", b"\xff\n", b"x" * 2000):
+            with open(folder + "/bad", "wb") as file:
+                file.write(bad)
+            run("id", "export", out, "--passphrase-file", folder + "/bad", code=2)
+        run("id", "export", out, "--passphrase-file", folder + "/none", code=2)
+        expect(not F.called("ExportIdentity") and not os.path.exists(out), F.mock.calls)
+        run("id", "export", out, "--passphrase-file", secret)
+        expect(F.called("ExportIdentity")[0][2][1] == "correct horse battery" and os.stat(out).st_mode & 0o777 == 0o600, F.mock.calls)
+        run("id", "export", out, "--passphrase-file", secret, code=2)
+        F.mock.failures["ExportIdentity"] = [Failure("InvalidArgument", "too short")]
+        run("id", "export", folder + "/other", "--passphrase-file", secret, code=2)
+        expect(not os.path.exists(folder + "/other"), "what could not be finished does not stay")
+        run("id", "import", out, "--passphrase-file", secret, code=2)
+        run("id", "import", "-", "--yes", input=b"x", code=2)
+        run("id", "import", folder + "/none", "--yes", "--passphrase-file", secret, code=2)
+        expect(not F.called("ImportIdentity"), "nothing was sent")
+        expect(run("id", "import", out, "--yes", "--passphrase-file", secret, "--json").lines()[0]["fingerprint"] == "88" * 32, "import")
+        call = F.called("ImportIdentity")[0][2]
+        expect(call[1] == "correct horse battery" and call[2] == {"replace": True}, call)
+        F.mock.failures["ImportIdentity"] = [Failure("Mismatch", "the passphrase is wrong")]
+        run("id", "import", out, "--yes", "--passphrase-file", secret, code=7)
+        for second, status in (("tell nobody else", 2), ("tell nobody ever", 0)):
+            terminal = Terminal("id", "export", folder + "/typed")
+            seen = terminal.read_until("Passphrase: ")
+            terminal.type("tell nobody ever\r")
+            seen += terminal.read_until("Once more: ")
+            terminal.type(second + "\r")
+            ended, rest = terminal.finish()
+            expect(ended == status and "tell" not in seen + rest and ("two different" in rest) == (status == 2), ended, seen + rest)
+        expect(F.called("ExportIdentity")[-1][2][1] == "tell nobody ever", F.mock.calls)
 
 
 @test("/config/ls-get-set")
