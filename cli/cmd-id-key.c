@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * id rotate, export, import: our key changes, is kept elsewhere, or comes from there. SECURITY: each says what will happen and asks, or is
+ * id rotate, export, import, ignore: our key changes, is kept elsewhere, or comes from there. SECURITY: each says what will happen and asks, or is
  * told --yes; the file that is written holds who we are, so it is new, ours alone and gone again when it could not be finished.
  */
 #include "earshot-config.h"
@@ -231,4 +231,41 @@ const Command command_id_import = {
   .min_args = 1,
   .max_args = 1,
   .run = run_import,
+};
+
+/* --- ignore ----------------------------------------------------------------------------------- */
+
+static int
+run_ignore (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) requests = NULL;
+  g_autoptr (EarshotRequest) request = NULL;
+
+  if (!ctl_load (ctl, &error))
+    return ctl_fail (ctl, error);
+  requests = model_list (ctl->model, "Request");
+  for (guint i = 0; i < requests->len && request == NULL; i++)
+    if (g_str_equal (model_string (ctl->model, requests->pdata[i], "Request", "Kind"), "duplicate-identity"))
+      {
+        request = ctl_request (ctl, requests->pdata[i], &error);
+        if (request == NULL)
+          return ctl_fail (ctl, error);
+      }
+  if (request == NULL)
+    error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "nobody else was found with your key");
+  if (request == NULL || !earshot_request_call_resolve_sync (request, "ignore", ctl_no_options (), NULL, &error))
+    return ctl_fail (ctl, error);
+  ctl_note (ctl, "left at that; whoever has your key is you to everybody");
+  return EXIT_DONE;
+}
+
+const Command command_id_ignore = {
+  .name = "ignore",
+  .args = "",
+  .summary = "Leave it at that: our own key is live on another machine",
+  .detail = "Answers the question duplicate-identity (see: xmppctl trust pending) when you know of the copy and have stopped it. The\n"
+            "other answer is: xmppctl id rotate.",
+  .examples = "xmppctl id ignore",
+  .run = run_ignore,
 };

@@ -236,7 +236,7 @@ static const Command command_id_certificate = {
 };
 
 static const Command *const subcommands[] = { &command_id_show, &command_id_qr, &command_id_csr, &command_id_certificate,
-                                             &command_id_rotate, &command_id_export, &command_id_import, NULL };
+                                             &command_id_rotate, &command_id_export, &command_id_import, &command_id_ignore, NULL };
 
 const Command command_id = {
   .name = "id",

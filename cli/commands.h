@@ -11,5 +11,5 @@ extern const Command command_status, command_peers, command_show, command_send, 
   command_id, command_net, command_config, command_audit, command_access, command_agent, command_completion;
 
 /* cmd-id-key.c, of id. */
-extern const Command command_id_rotate, command_id_export, command_id_import;
+extern const Command command_id_rotate, command_id_export, command_id_import, command_id_ignore;
 extern const Command *const all_commands[];

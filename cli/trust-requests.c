@@ -123,6 +123,8 @@ dup_answer (Ctl *ctl, const char *path)
   const char *verb = request_offers (ctl, path, "replace") ? "replace" : "accept";
   g_autofree char *who = peer_dup_selector (ctl, model_string (ctl->model, path, "Request", "Contact"));
 
+  if (request_offers (ctl, path, "rotate"))
+    return g_strdup ("xmppctl id rotate, or stop it there and: xmppctl id ignore");
   if (*fingerprint == '\0')
     return g_strdup_printf ("xmppctl trust legacy %s allow, or refuse, or block", who);
   return g_strdup_printf ("xmppctl trust %s %.*s, or reject, or block", verb, SELECTOR_PREFIX_MIN_TRUST, fingerprint);

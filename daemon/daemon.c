@@ -233,7 +233,11 @@ static void
 on_contact_sighted (gpointer user, Contact *contact)
 {
   Daemon *daemon = user;
+  const Presence *presence = contact_get_presence (contact);
 
+  /* A hint like any other: a handshake shows whether our key is live there. */
+  if (presence != NULL && presence->has_spki && fingerprint_equal (&presence->spki, identity_get_fingerprint (daemon->identity)))
+    sessions_prove_own (daemon->sessions, contact);
   if (contact_has_trusted_key (contact) && g_strcmp0 (settings_get (daemon->settings, "eager-connect"), "always") == 0)
     sessions_want (daemon->sessions, contact);
 }
@@ -286,6 +290,7 @@ on_identity_changed (gpointer user)
 
   review_certificate (daemon);
   self_set_own (daemon->self, identity_get_fingerprint (daemon->identity));
+  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity));
   if (daemon->front != NULL)
     front_refresh_manager (daemon->front);
 }
@@ -451,6 +456,7 @@ build_doors (Daemon *daemon, GError **error)
   daemon->self = self_new (daemon->settings, identity_get_fingerprint (daemon->identity), config->name);
   delivery_start (daemon->delivery, daemon->sessions, daemon->router);
   successions_start (daemon->successions);
+  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity));
   return TRUE;
 }
 

@@ -109,7 +109,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/trust.c daemon/model/trust.h daemon/model/trust-private.h \
 	daemon/model/trust-chain.c \
 	daemon/model/trust-decide.c \
-	daemon/model/trust-record.c \
+	daemon/model/trust-duplicate.c daemon/model/trust-record.c \
 	daemon/model/trust-succession.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
 	daemon/model/verification.c daemon/model/verification.h \

@@ -72,7 +72,7 @@ _xmppctl_arguments() {
     case $1 in
         '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify agent block unblock name id audit access net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
-        id) _xmppctl_words 'show qr csr certificate rotate export import' ;;
+        id) _xmppctl_words 'show qr csr certificate rotate export import ignore' ;;
         'id certificate'|'id export'|'id import')
             compopt -o default 2>/dev/null ;;
         net) _xmppctl_words 'links static probe rescan' ;;

@@ -85,8 +85,8 @@ bus_identity_set_certificate (BusCall *call, GVariant *args)
 /* --- another key --------------------------------------------------------------------------------------------- */
 
 /* Where we are now; a hint in the certificate (docs/protocol.md 3.2). */
-static const char *
-own_addr (Window *window)
+const char *
+bus_own_addr (Window *window)
 {
   const char *const *addrs = identity_get_xmpp_addrs (window->rooms.identity);
 
@@ -122,7 +122,7 @@ bus_identity_rotate (BusCall *call, GVariant *args)
   if (!bus_options_none (options, &error))
     bus_call_take_error (call, error);
   else
-    successions_rotate (call->window->rooms.successions, own_addr (call->window), call->audit, on_key_changed, call);
+    successions_rotate (call->window->rooms.successions, bus_own_addr (call->window), call->audit, on_key_changed, call);
 }
 
 /* The one descriptor that came with the call; -1 with INVALID_ARGUMENT. */
@@ -170,6 +170,6 @@ bus_identity_import (BusCall *call, GVariant *args)
   if (fd < 0)
     bus_call_take_error (call, error);
   else
-    successions_import (call->window->rooms.successions, fd, passphrase, replace, own_addr (call->window), call->audit,
+    successions_import (call->window->rooms.successions, fd, passphrase, replace, bus_own_addr (call->window), call->audit,
                         on_key_changed, call);
 }

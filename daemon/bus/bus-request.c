@@ -175,7 +175,7 @@ request_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
         bus_apps_refresh (object, app, skeleton);
       return;
     }
-  key = request_get_fingerprint (request) != NULL ? bus_path_key (request_get_fingerprint (request)) : g_strdup ("/");
+  key = request_get_fingerprint (request) != NULL && !request_is_own (request) ? bus_path_key (request_get_fingerprint (request)) : g_strdup ("/");
   earshot_request_set_id (skeleton, object->id.request);
   earshot_request_set_kind (skeleton, request_get_kind (request));
   earshot_request_set_contact (skeleton, person);
@@ -301,6 +301,10 @@ resolve (BusCall *call, GVariant *args)
   else if (hex != NULL
            && (request_get_fingerprint (request) == NULL || !fingerprint_equal (&fp, request_get_fingerprint (request))))
     bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "that is another key's fingerprint");
+  else if (request_is_own (request) && call->app != NULL) /* as the Manager's methods about our key */
+    bus_call_fail (call, EARSHOT_ERROR_ACCESS_DENIED, "no program in a sandbox decides about our own key");
+  else if (request_is_own (request) && g_str_equal (choice, "rotate"))
+    successions_rotate (call->window->rooms.successions, bus_own_addr (call->window), call->audit, bus_call_done_root, call);
   else
     trust_resolve (call->window->rooms.trust, call->id.request, choice, hex != NULL ? &fp : NULL, petname, release,
                    call->audit, bus_call_done, call);

@@ -247,6 +247,8 @@ void bus_agents_register (BusCall *call, GVariant *args);
 /* bus-identity.c: of the Manager. */
 void bus_identity_create_request (BusCall *call, GVariant *args);
 void bus_identity_set_certificate (BusCall *call, GVariant *args);
+/* The address for a certificate of our own making. Borrowed. */
+const char *bus_own_addr (Window *window);
 void bus_identity_rotate (BusCall *call, GVariant *args);
 void bus_identity_export (BusCall *call, GVariant *args);
 void bus_identity_import (BusCall *call, GVariant *args);

@@ -463,6 +463,19 @@ tls_get_exporter (Tls *tls, guint8 out[32])
          && gnutls_prf_rfc5705 (tls->session, sizeof label - 1, label, 0, "", 32, (char *) out) >= 0;
 }
 
+gboolean
+tls_same_handshake (const Tls *a, const Tls *b)
+{
+  gnutls_datum_t client[2] = { { NULL, 0 }, { NULL, 0 } }, server[2] = { { NULL, 0 }, { NULL, 0 } };
+
+  gnutls_session_get_random (a->session, &client[0], &server[0]);
+  gnutls_session_get_random (b->session, &client[1], &server[1]);
+  /* RFC 8446 section 4.1.2: 32 random bytes of each side. */
+  return client[0].size > 0 && client[0].size == client[1].size && server[0].size > 0 && server[0].size == server[1].size
+         && memcmp (client[0].data, client[1].data, client[0].size) == 0
+         && memcmp (server[0].data, server[1].data, server[0].size) == 0;
+}
+
 const char *
 tls_get_version (const Tls *tls)
 {

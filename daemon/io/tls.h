@@ -45,6 +45,8 @@ gboolean tls_peer_is_expired (const Tls *tls);
 const gnutls_datum_t *tls_get_peer_chain (const Tls *tls, guint *n);
 /* RFC 9266 tls-exporter value. */
 gboolean tls_get_exporter (Tls *tls, guint8 out[32]);
+/* Are these two ends of one handshake? Then we are talking to ourselves, whoever carries the bytes. */
+gboolean tls_same_handshake (const Tls *a, const Tls *b);
 const char *tls_get_version (const Tls *tls);
 /* "AES-256-GCM" and the like; static. */
 const char *tls_get_cipher (const Tls *tls);

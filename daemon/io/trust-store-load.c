@@ -233,7 +233,17 @@ load_subject (sqlite3_stmt *stmt, const char *kind, RequestRow *item)
   item->keyless = g_str_equal (kind, "legacy-peer");
   if (item->keyless)
     return sqlite3_column_type (stmt, 3) == SQLITE_BLOB && sqlite3_column_bytes (stmt, 3) == 0;
-  return db_column_fingerprint (stmt, 3, &item->fp) && (g_str_equal (kind, "new-key") || g_str_equal (kind, "name-conflict"));
+  return db_column_fingerprint (stmt, 3, &item->fp)
+         && (g_str_equal (kind, "new-key") || g_str_equal (kind, "name-conflict") || g_str_equal (kind, "duplicate-identity"));
+}
+
+/* A contact; only what is about our own key is about nobody. */
+static gboolean
+load_whose (sqlite3_stmt *stmt, const char *kind, const Loading *loading, RequestRow *item)
+{
+  if (g_str_equal (kind, "duplicate-identity"))
+    return sqlite3_column_int64 (stmt, 2) == 0;
+  return db_column_contact (stmt, 2, &item->contact) && g_hash_table_contains (loading->known, GUINT_TO_POINTER (item->contact));
 }
 
 static gboolean
@@ -255,8 +265,7 @@ load_requests (sqlite3 *handle, Loading *loading, GError **error)
       if (!row)
         return TRUE;
       kind = db_column_dup_or_empty (stmt, 1);
-      if (!db_column_range (stmt, 0, 1, G_MAXINT64, &id) || !db_column_contact (stmt, 2, &item.contact)
-          || !g_hash_table_contains (loading->known, GUINT_TO_POINTER (item.contact))
+      if (!db_column_range (stmt, 0, 1, G_MAXINT64, &id) || !load_whose (stmt, kind, loading, &item)
           || !load_subject (stmt, kind, &item) || !db_column_range (stmt, 7, 0, CONTACT_ID_MAX, &contested))
         {
           log_warn ("store", "%s", "a request that makes no sense was left out");

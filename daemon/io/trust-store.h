@@ -40,7 +40,7 @@ typedef struct {
 
 typedef struct {
   guint64 id;
-  char *kind;              /* new-key, name-conflict, legacy-peer */
+  char *kind;              /* new-key, name-conflict, legacy-peer; duplicate-identity: of our own key, contact 0 */
   guint32 contact;
   gboolean keyless;        /* legacy-peer: there is no key to ask about */
   Fingerprint fp;

@@ -9,6 +9,7 @@
 
 #include "daemon/model/session-private.h"
 
+#define OWN_PROBE_MS 15000
 #define PROBES_MAX 16 /* at once: each may hold sixteen sockets */
 
 struct _Probe {
@@ -17,6 +18,7 @@ struct _Probe {
   gpointer user;
   guint timeout_source;
   GCancellable *lookup;
+  DiscoveryQuery *query;
   Session *session;
   int refusal;             /* error code, when it never began */
 };
@@ -87,6 +89,7 @@ probe_free (gpointer data)
   if (probe->lookup != NULL)
     g_cancellable_cancel (probe->lookup);
   g_clear_object (&probe->lookup);
+  g_clear_pointer (&probe->query, discovery_query_cancel);
   if (session != NULL)
     session_drop (session);
   g_free (probe);
@@ -198,9 +201,54 @@ sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, Sess
   dialer_look_up (host, port, probe->lookup, on_probe_looked_up, probe);
 }
 
+static void
+on_probe_resolved (gpointer user, GPtrArray *targets, const GError *error)
+{
+  Probe *probe = user;
+  g_autoptr (GError) mapped = NULL;
+
+  probe->query = NULL;
+  if (targets != NULL && targets->len > 0)
+    {
+      probe->session = session_start_outbound (probe->sessions, NULL, probe, targets, NULL, FALSE);
+      return;
+    }
+  mapped = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_REACHABLE, "The announcement leads nowhere");
+  probe_report (probe, NULL, mapped);
+}
+
+/* Whatever it showed, who has to know was told. */
+static void
+on_own_probed (gpointer user, GVariant *result, const GError *error)
+{
+}
+
+void
+sessions_prove_own (Sessions *sessions, Contact *contact)
+{
+  const GPtrArray *endpoints = contact_get_endpoints (contact);
+  gint64 now = g_get_monotonic_time ();
+  const Endpoint *found = NULL;
+  Probe *probe;
+
+  for (guint i = 0; i < endpoints->len && found == NULL; i++)
+    if (((const Endpoint *) endpoints->pdata[i])->instance != NULL)
+      found = endpoints->pdata[i];
+  if (found == NULL || sessions->stopping || sessions->probes->len >= PROBES_MAX || pace_due (&sessions->own_pace, now) > now)
+    return;
+  pace_note (&sessions->own_pace, now);
+  probe = g_new0 (Probe, 1);
+  probe->sessions = sessions;
+  probe->done = on_own_probed;
+  g_ptr_array_add (sessions->probes, probe);
+  probe->timeout_source = g_timeout_add (OWN_PROBE_MS, on_probe_time, probe);
+  probe->query = discovery_resolve (sessions->config.discovery, found->instance, found->domain, on_probe_resolved, probe);
+}
+
 void
 probes_init (Sessions *sessions)
 {
+  sessions->own_pace = (Pace){ .gap = 10 * G_USEC_PER_SEC, .window = G_TIME_SPAN_HOUR, .max = 6 };
   sessions->probes = g_ptr_array_new_with_free_func (probe_free);
 }
 

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "daemon/io/pace.h"
 #include "daemon/io/tls.h"
 #include "daemon/model/session.h"
 #include "daemon/proto/stream.h"
@@ -32,6 +33,7 @@ struct _Sessions {
   GPtrArray *addrs;        /* char*: ours in this run, the current one last */
   guint64 next_id;
   gint64 named_at;         /* monotonic: our record stands since */
+  Pace own_pace;           /* of looking whether our own key is live elsewhere */
   guint review_source;
   gboolean withhold_addr;
   gboolean stopping;

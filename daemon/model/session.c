@@ -175,6 +175,29 @@ on_tls_send (gpointer user, const guint8 *cipher, gsize len)
     link_write (session->link, cipher, len);
 }
 
+/* The other end has our own key: a copy on another machine, unless we called ourselves. A wrong SRV, or somebody who passes our bytes back
+ * to us, does that; then the other end of this very handshake is among our sessions. */
+static void
+note_own_key (Session *session)
+{
+  Sessions *sessions = session->sessions;
+  TrustProof proof = session_get_proof (session);
+
+  for (guint i = 0; i < sessions->all->len; i++)
+    {
+      Session *other = g_ptr_array_index (sessions->all, i);
+
+      if (other->inbound != session->inbound && other->tls != NULL && tls_same_handshake (other->tls, session->tls))
+        {
+          log_event (G_LOG_LEVEL_WARNING, "session", 0, session->id, "own-key", "we called ourselves");
+          return;
+        }
+    }
+  if (proof.addr == NULL)
+    proof.addr = session->address;
+  trust_note_duplicate (sessions->config.trust, &proof);
+}
+
 static gboolean
 on_tls_accept_key (gpointer user, const Fingerprint *fp)
 {
@@ -184,7 +207,12 @@ on_tls_accept_key (gpointer user, const Fingerprint *fp)
 
   session->fp = *fp;
   session->has_key = TRUE;
-  if (session->probe != NULL || fingerprint_equal (fp, identity_get_fingerprint (sessions->config.identity)))
+  if (fingerprint_equal (fp, identity_get_fingerprint (sessions->config.identity)))
+    {
+      note_own_key (session);
+      return FALSE;
+    }
+  if (session->probe != NULL)
     return FALSE;
   contact = session->dial != NULL ? contacts_get (sessions->config.contacts, dial_get_contact_id (session->dial)) : NULL;
   if (contact != NULL
@@ -335,7 +363,7 @@ on_stream_judge (gpointer user, const char *from)
   session->claimed = g_strdup (from);
   if (fingerprint_equal (&session->fp, identity_get_fingerprint (sessions->config.identity)))
     {
-      log_event (G_LOG_LEVEL_WARNING, "session", 0, session->id, "own-key", "our own key called us");
+      note_own_key (session);
       stream_judged (session->stream, STREAM_REFUSE);
       return;
     }

@@ -59,6 +59,9 @@ Session *sessions_find (Sessions *sessions, Contact *contact);
 /* Handshake with an address, tell what it showed, send nothing. Keys: fingerprint s, address s, tls s, result s. */
 typedef void (*SessionsProbed) (gpointer user, GVariant *result, const GError *error);
 void sessions_probe (Sessions *sessions, const char *endpoint, guint timeout_ms, SessionsProbed done, gpointer user);
+/* It announces our own key: is that so? Asks it for its key and sends nothing; trust_note_duplicate() hears of it. Anybody can announce that,
+ * so this happens now and then only. */
+void sessions_prove_own (Sessions *sessions, Contact *contact);
 /* What people allow in clear changed: a stream that would not be admitted any more closes. */
 void sessions_review_clear (Sessions *sessions);
 /* Our address changed or was established. The old one is still accepted as `to` in this run. */

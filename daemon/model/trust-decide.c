@@ -240,6 +240,11 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
       trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This request was already resolved");
       return;
     }
+  if (request_is_own (request))
+    {
+      trust_resolve_own (trust, request, choice, caller, done, user);
+      return;
+    }
   if (!is_offered (request, choice) || contact == NULL)
     {
       g_autofree char *offered = g_strjoinv (", ", (char **) request_get_choices (request));

@@ -33,6 +33,7 @@ struct _Trust {
   Refusals refusals, clear_refusals;
   guint mismatches;        /* written to the audit at a peer's instance */
   gboolean first_use_full; /* people were told so */
+  gboolean duplicate_ignored; /* in this run, of the key we have */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
 };
 
@@ -83,6 +84,8 @@ void trust_clear_on_removed (Trust *trust, Contact *contact);
 void trust_review_clear (Trust *trust);
 /* Does anything stand against allowing this one? Error: PEER_INSECURE, with words. */
 gboolean trust_check_legacy (Trust *trust, const Contact *contact, GError **error);
+/* trust-duplicate.c */
+void trust_resolve_own (Trust *trust, Request *request, const char *choice, const char *caller, DoneFunc done, gpointer user);
 /* trust-succession.c: `replace` in answer to a question about an heir. */
 void decide_succession (Decision *decision, Key *old, Key *new);
 /* trust-decide.c: keeps a contact that the policy let speak in clear. */

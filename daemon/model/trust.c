@@ -11,6 +11,7 @@
 #include "daemon/model/trust-private.h"
 
 static const char *const choices_new_key[] = { "accept", "reject", "block", NULL };
+static const char *const choices_own[] = { "rotate", "ignore", NULL };
 static const char *const choices_conflict[] = { "replace", "separate", "reject", "block", NULL };
 static const char *const choices_legacy[] = { "allow", "refuse", "block", NULL };
 
@@ -161,6 +162,13 @@ on_request_turn (gpointer user)
   ContactRow contact_row;
   KeyRow key_row;
 
+  if (request != NULL && request_is_own (request))
+    {
+      change = trust_change_new ();
+      trust_change_put_request (change, &request->row);
+      trust_store_apply (trust->store, change, on_request_stored, keeping);
+      return;
+    }
   if (contact == NULL)
     {
       contacts_end_turn (trust->contacts);
@@ -245,6 +253,12 @@ trust_open_request (Trust *trust, Request *request_take)
   while (request->row.id == 0 || g_hash_table_contains (trust->requests, &request->row.id));
   request->row.created = g_get_real_time ();
   g_hash_table_insert (trust->requests, &request->row.id, request);
+  if (request_is_own (request))
+    {
+      keep_request (trust, request);
+      WATCHERS_CALL (&trust->watchers, TrustWatch, request_added, request);
+      return;
+    }
   contact_to_row (request_get_contact (request), &row);
   /* With the name: what a key used is never spoken to in clear (3.9), and one without a key is known by nothing else. */
   if (row.addrs[0] == NULL && *request->row.name != '\0')
@@ -565,7 +579,7 @@ trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *reques
       Contact *contact = row->keyless ? contacts_get (contacts, row->contact) : NULL;
 
       if (row->keyless ? contact == NULL || contacts_saw_tls (contacts, contact, NULL)
-                       : contacts_get_key (contacts, &row->fp) == NULL)
+                       : strcmp (row->kind, "duplicate-identity") != 0 && contacts_get_key (contacts, &row->fp) == NULL)
         continue;
       if (contact != NULL)
         contacts_note_clear (contact); /* or nobody would have been asked */
@@ -694,6 +708,8 @@ request_get_choices (const Request *request)
 {
   if (request->row.keyless)
     return choices_legacy;
+  if (request_is_own (request))
+    return choices_own;
   return strcmp (request->row.kind, "name-conflict") == 0 && request_get_contested (request) != NULL ? choices_conflict
                                                                                                     : choices_new_key;
 }

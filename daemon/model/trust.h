@@ -84,7 +84,7 @@ void trust_set_legacy_choice (Trust *trust, Contact *contact, LegacyChoice choic
 GPtrArray *trust_list_requests (Trust *trust);                  /* items borrowed */
 Request *trust_get_request (Trust *trust, guint64 id);
 guint64 request_get_id (const Request *request);
-const char *request_get_kind (const Request *request);          /* new-key, name-conflict, legacy-peer */
+const char *request_get_kind (const Request *request);          /* new-key, name-conflict, legacy-peer, duplicate-identity */
 const Fingerprint *request_get_fingerprint (const Request *request); /* NULL: legacy-peer */
 Contact *request_get_contact (const Request *request);
 Contact *request_get_contested (const Request *request);        /* or NULL */
@@ -114,6 +114,13 @@ void trust_expect_heir (Trust *trust, const Fingerprint *old_fp, const TrustProo
 const char *trust_why_no_heir (Trust *trust, const Fingerprint *old_fp, const Fingerprint *new_fp);
 /* A statement that was refused for what it is. */
 void trust_refuse_succession (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, const char *why);
+
+/* A handshake proved our own key, and it was not with ourselves. People are asked (`duplicate-identity`), once a run if they ignore it. */
+void trust_note_duplicate (Trust *trust, const TrustProof *proof);
+/* At start, and when our key has become another: what was asked about the old one is over. */
+void trust_set_own (Trust *trust, const Fingerprint *own);
+/* That question: it is about nobody else. */
+gboolean request_is_own (const Request *request);
 
 /* How somebody came to trust a key. */
 typedef struct {

@@ -5,13 +5,15 @@ import base64
 import configparser
 import hashlib
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 
 from gi.repository import GLib
 import foe
 import rig
-from people import befriend, contacts, fingerprint, named, received, requests, send, wait_received, wait_request, wait_sight, wait_state, with_key
+from people import befriend, contacts, fingerprint, named, received, requests, resolve, send, wait_received, wait_request, wait_sight, wait_state, with_key
 
 IN_PERSON = {"in_person": GLib.Variant("b", True)}
 
@@ -183,6 +185,62 @@ def moves_to_another_machine(lan):
     # A restart is the same person.
     fresh.restart()
     assert fingerprint(fresh) == own
+
+
+RELAY = """
+import socket, sys, threading
+door = socket.create_server(("", int(sys.argv[1])))
+print("ready", flush=True)
+def pump(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+        b.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+while True:
+    one, _ = door.accept()
+    two = socket.create_connection((sys.argv[2], int(sys.argv[3])))
+    for pair in ((one, two), (two, one)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
+
+
+@rig.test
+def one_key_on_two_hosts(lan):
+    """T-13, P-16: our own key live elsewhere is found and asked about once; a new key ends it"""
+    juliet, romeo, at_juliet, at_romeo = pair(lan)
+    wait_state(romeo, send(romeo, at_romeo, "one")[0], "delivered", 30)
+    copy = lan.host("segundo", avahi="embedded")
+    own = fingerprint(juliet)
+    # Who passes our own bytes back to us has nobody's key: that is ourselves.
+    relay = copy.spawn([sys.executable, "-c", RELAY, "7000", juliet.host.address, str(juliet.get_prop("", "Network", "Port"))], "relay", lines=True)
+    relay.wait_line("ready", 10)
+    assert own in juliet.ctl("net", "probe", copy.address + ":7000")
+    relay.stop()
+    assert not requests(juliet, "duplicate-identity") and not warned(juliet, "duplicate-identity")
+    os.makedirs(copy.data_dir, 0o700)
+    for name in ("identity.key", "identity.crt"):
+        shutil.copy(os.path.join(juliet.data_dir, name), copy.data_dir)
+    copy.start_daemon(name="juliet")
+    assert fingerprint(copy) == own
+    for user in (juliet, copy):
+        path, question = wait_request(user, "duplicate-identity", 40)
+        assert question["Choices"] == ["rotate", "ignore"] and question["Contact"] == question["Key"] == "/", question
+        assert question["Details"]["fingerprint"] == own and warned(user, "duplicate-identity"), question
+    assert any(line["verdict"] == "duplicate-identity" for line in audit(juliet, "refused"))
+    assert "id rotate" in juliet.ctl("trust", "pending") and "duplicate" in juliet.ctl("trust", "pending", "--json")["kind"]
+    # The question outlives a restart, and so does its answer's effect: a new key, and friends follow.
+    juliet.restart()
+    path, question = wait_request(juliet, "duplicate-identity", 10)
+    assert warned(juliet, "duplicate-identity")
+    copy.ctl("id", "ignore")
+    assert not requests(copy, "duplicate-identity") and not warned(copy, "duplicate-identity")
+    copy.stop()
+    resolve(juliet, path, "rotate")
+    new = fingerprint(juliet)
+    assert new != own and not requests(juliet, "duplicate-identity") and not warned(juliet, "duplicate-identity")
+    assert_moved(romeo, at_romeo, own, new)
 
 
 # --- one who would like to be somebody's heir -----------------------------------------------------

@@ -547,6 +547,7 @@ Contact *request_get_contested (const Request *r) { return r->contested; }
 gint64 request_get_created (const Request *r) { return 11; }
 gint64 request_get_snoozed (const Request *r) { return r->snoozed; }
 const char *request_get_name (const Request *r) { return "mallory@pronto"; }
+gboolean request_is_own (const Request *r) { return g_str_equal (request_get_kind (r), "duplicate-identity"); }
 const Fingerprint *request_get_predecessor (const Request *r) { return NULL; }
 const char *request_get_link (const Request *r) { return "wlan0"; }
 

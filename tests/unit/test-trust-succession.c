@@ -380,6 +380,60 @@ test_refusals_are_bounded (People *people, gconstpointer unused)
   g_assert_cmpint (count_audit (people, "refused"), >, 0);
 }
 
+/* Our own key was shown by somebody else: one question, however often, and it lasts; until it is answered, or the key is another. */
+static void
+test_own_key_elsewhere (People *people, gconstpointer unused)
+{
+  Fingerprint own = make_fp (7), next = make_fp (8);
+  TrustProof proof = proof_of (&own, "juliet@segundo");
+  Outcome outcome = { 0 };
+  Request *request;
+
+  trust_set_own (people->trust, &own);
+  for (guint i = 0; i < 200; i++)
+    trust_note_duplicate (people->trust, &proof);
+  people_settle (people);
+  g_assert_cmpint (count_audit (people, "refused"), <=, 16);
+  g_assert_nonnull (people->warning);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GPtrArray) all = contacts_list (people->contacts);
+
+      request = only_request (people);
+      g_assert_cmpstr (request_get_kind (request), ==, "duplicate-identity");
+      g_assert_true (request_is_own (request));
+      g_assert_null (request_get_contact (request));
+      g_assert_true (g_strv_contains (request_get_choices (request), "rotate"));
+      /* It made nobody of ourselves. */
+      g_assert_cmpuint (all->len, ==, 0);
+      g_assert_null (contacts_get_key (people->contacts, &own));
+      people_reopen (people);
+      trust_set_own (people->trust, &own);
+    }
+  request = only_request (people);
+  for (const char *const *choice = (const char *const[]){ "accept", "block", "replace", "rotate", NULL }; *choice != NULL; choice++)
+    {
+      trust_resolve (people->trust, request_get_id (request), *choice, &own, NULL, FALSE, "test", outcome_set, &outcome);
+      g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_INVALID_ARGUMENT);
+    }
+  trust_resolve (people->trust, request_get_id (request), "ignore", NULL, NULL, FALSE, "test", outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  g_assert_null (people->warning);
+  /* Ignored is ignored, in this run. */
+  trust_note_duplicate (people->trust, &proof);
+  people_settle (people);
+  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM request"), ==, 0);
+  people_reopen (people);
+  trust_set_own (people->trust, &own);
+  trust_note_duplicate (people->trust, &proof);
+  only_request (people);
+  people_settle (people);
+  trust_set_own (people->trust, &next);
+  people_settle (people);
+  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM request"), ==, 0);
+  g_assert_null (people->warning);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -398,5 +452,6 @@ main (int argc, char **argv)
   PEOPLE_TEST ("/trust-succession/strict-outdated", test_strict_outdated);
   PEOPLE_TEST ("/trust-succession/beforehand-moves-nothing", test_beforehand_moves_nothing);
   PEOPLE_TEST ("/trust-succession/X-02-refusals-are-bounded", test_refusals_are_bounded);
+  PEOPLE_TEST ("/trust-succession/own-key-elsewhere", test_own_key_elsewhere);
   return g_test_run ();
 }

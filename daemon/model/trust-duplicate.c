@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Our own key is live on another machine: a copy that somebody forgot, or took. Nothing here trusts or distrusts anybody; people are told,
+ * once, and choose: another key (model/succession.h), or to leave it at that.
+ *
+ * Threat: it must be proven. Anybody announces any hash; only a handshake shows a key, and a session whose other end is our own listener
+ * shows ours (model/session.c tells them apart).
+ */
+#include "earshot-config.h"
+
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/model/trust-private.h"
+
+#define KIND "duplicate-identity"
+
+gboolean
+request_is_own (const Request *request)
+{
+  return strcmp (request->row.kind, KIND) == 0;
+}
+
+static void
+tell (Trust *trust, gboolean live)
+{
+  WATCHERS_CALL (&trust->watchers, TrustWatch, warning, KIND,
+                 live ? "Your own key is in use on another machine: a copy you forgot, or somebody took it. If you do not know of one, "
+                        "change your key: xmppctl id rotate. If you do, stop it there, or: xmppctl id ignore"
+                      : NULL);
+}
+
+void
+trust_note_duplicate (Trust *trust, const TrustProof *proof)
+{
+  g_autofree char *hex = fingerprint_to_hex (&proof->fp);
+  g_autofree char *name = log_safe (proof->addr);
+  Request *request;
+
+  log_event (G_LOG_LEVEL_WARNING, "trust", 0, 0, KIND, "our own key %.16s is live elsewhere, as %s (%s): refused", hex, name,
+             proof->inbound ? "inbound" : "outbound");
+  trust_record_refusal (trust, proof, NULL, TRUST_UNKNOWN, KIND);
+  if (trust->duplicate_ignored || trust_find_request (trust, &proof->fp) != NULL)
+    return;
+  request = g_new0 (Request, 1);
+  request->row.kind = g_strdup (KIND);
+  request->row.fp = proof->fp;
+  request->row.name = g_strdup (proof->addr != NULL ? proof->addr : "");
+  request->row.link = g_strdup (proof->link != NULL ? proof->link : "");
+  trust_open_request (trust, request);
+  tell (trust, TRUE);
+}
+
+static void
+on_dropped (gpointer user, const GError *error)
+{
+  if (error != NULL)
+    log_warn ("trust", "a question about a key that we do not have any more is still on disk: %s", error->message);
+}
+
+void
+trust_set_own (Trust *trust, const Fingerprint *own)
+{
+  g_autoptr (GPtrArray) all = trust_list_requests (trust);
+  gboolean live = FALSE;
+
+  trust->duplicate_ignored = FALSE;
+  for (guint i = 0; i < all->len; i++)
+    {
+      Request *request = g_ptr_array_index (all, i);
+
+      if (!request_is_own (request))
+        continue;
+      if (fingerprint_equal (&request->row.fp, own))
+        live = TRUE;
+      else
+        {
+          TrustChange *change = trust_change_new ();
+
+          trust_change_delete_request (change, request->row.id);
+          trust_store_apply (trust->store, change, on_dropped, NULL);
+          trust_drop_request (trust, request);
+        }
+    }
+  tell (trust, live);
+}
+
+void
+trust_resolve_own (Trust *trust, Request *request, const char *choice, const char *caller, DoneFunc done, gpointer user)
+{
+  Decision *decision;
+
+  /* `rotate` is done where the key is, and then there is nothing left to ask. */
+  if (strcmp (choice, "ignore") != 0)
+    {
+      trust_report (done, user, EARSHOT_ERROR_INVALID_ARGUMENT, "choice is not one of: rotate, ignore");
+      return;
+    }
+  decision = decision_new (trust, done, user);
+  decide_subject (decision, &request->row.fp);
+  decide_request (decision, request);
+  decision->resolves = TRUE;
+  trust->duplicate_ignored = TRUE;
+  tell (trust, FALSE);
+  decide (decision, "resolve", "ignore", caller);
+}
