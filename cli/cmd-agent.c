@@ -26,6 +26,7 @@
 #define LINE_MAX_BYTES 256
 #define WAITING_MAX 1024 /* questions; the daemon has fewer */
 #define GROUP_DIGITS 8
+#define RELEASE_WAIT 2 /* seconds until a daemon that goes has gone */
 
 static char *option_exec;
 
@@ -42,7 +43,7 @@ typedef struct {
   GString *line;     /* what is being typed */
   enum { IDLE, CHOOSING, CONFIRMING, COMPARING } step;
   char *choice;      /* CONFIRMING */
-  guint stdin_source, next_source;
+  guint stdin_source, next_source, release_source;
   GSubprocess *verify;
   struct sigaction interrupt; /* as it was before `verify` had the terminal */
 } Agent;
@@ -506,12 +507,19 @@ on_withdraw (EarshotAgent *skeleton, GDBusMethodInvocation *invocation, const ch
   return TRUE;
 }
 
-/* The daemon is going, and live.c waits for it; or our own connection registered elsewhere, which we never do. */
+static gboolean on_released (gpointer user);
+
+/* The daemon is going, and live.c waits for it; or we may be no agent any more. */
 static gboolean
 on_release (EarshotAgent *skeleton, GDBusMethodInvocation *invocation, gpointer user)
 {
-  if (is_from_daemon (user, invocation))
-    earshot_agent_complete_release (skeleton, invocation);
+  Agent *agent = user;
+
+  if (!is_from_daemon (agent, invocation))
+    return TRUE;
+  earshot_agent_complete_release (skeleton, invocation);
+  if (agent->release_source == 0)
+    agent->release_source = g_timeout_add_seconds (RELEASE_WAIT, on_released, agent);
   return TRUE;
 }
 
@@ -536,6 +544,23 @@ agent_register (Agent *agent, GError **error)
          && earshot_manager_call_register_agent_sync (manager, AGENT_PATH, "interactive", ctl_no_options (), NULL, error);
 }
 
+static gboolean
+on_released (gpointer user)
+{
+  Agent *agent = user;
+  g_autoptr (GError) error = NULL;
+  const char *name = "";
+
+  agent->release_source = 0;
+  if (agent_register (agent, &error))
+    return G_SOURCE_REMOVE;
+  exit_code_of_error (error, &name, NULL);
+  /* Whoever is not there will be back; only a no is a no. */
+  if (g_strcmp0 (name, "AccessDenied") == 0)
+    live_fail (agent->ctl, error);
+  return G_SOURCE_REMOVE;
+}
+
 /* The daemon is new: it presents what is still open. */
 static void
 on_resync (Ctl *ctl, gpointer user)
@@ -543,6 +568,7 @@ on_resync (Ctl *ctl, gpointer user)
   Agent *agent = user;
   g_autoptr (GError) error = NULL;
 
+  g_clear_handle_id (&agent->release_source, g_source_remove);
   if (agent->step == CHOOSING || agent->step == CONFIRMING)
     fputs ("\n", stderr);
   while (agent->waiting.head != NULL && agent->step != COMPARING)
@@ -596,6 +622,7 @@ run_agent (Ctl *ctl, int argc, char **argv)
     g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (agent.skeleton));
   g_clear_handle_id (&agent.stdin_source, g_source_remove);
   g_clear_handle_id (&agent.next_source, g_source_remove);
+  g_clear_handle_id (&agent.release_source, g_source_remove);
   g_clear_pointer (&agent.hook, agent_hook_free);
   g_clear_object (&agent.verify);
   g_object_unref (agent.skeleton);

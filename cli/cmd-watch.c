@@ -8,6 +8,7 @@
 #include "cli/live.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
+#include "cli/trust-requests.h"
 
 static gint64 option_since = -1;
 static char *option_kinds;
@@ -135,7 +136,7 @@ on_changed (Ctl *ctl, const char *path, const char *interface, gpointer user)
   if (g_str_equal (interface, "Request") && !ctl->json && is_wanted (user, "request"))
     {
       const char *contact = model_string (ctl->model, path, "Request", "Contact");
-      g_autofree char *label = peer_dup_label (ctl, contact);
+      g_autofree char *label = request_is_app (ctl, path) ? g_strdup (request_detail (ctl, path, "app")) : peer_dup_label (ctl, contact);
 
       out_trust (ctl, "request");
       out_rest (ctl, OUT_TRUST_WIDTH, "  %s from %s waits for you: xmppctl trust pending",

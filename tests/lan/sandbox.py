@@ -22,13 +22,19 @@ exec chroot "$root" "$@"
 """
 
 
-def ctl(user, app, *args, timeout=60):
-    """xmppctl ARGS as the Flatpak `app`: (exit status, stdout, stderr)."""
+def command(user, app, *args):
+    """What to run, and in which environment, for xmppctl ARGS as the Flatpak `app`."""
     info = "[Application]\nname=%s\nruntime=org.example.Platform\n" % app
     root = os.path.join(user.dir, "sandbox-root")
     argv = user.host.enter(["unshare", "-m", "sh", "-c", SCRIPT, "sh", root, info, os.path.join(rig.TOP_BUILD, "xmppctl"), *args])
     env = dict(user.env(), DBUS_SESSION_BUS_ADDRESS=user.bus_address, EARSHOT_BUS=user.bus_address)
     # There is no /proc in there, and the leak checker can not work without.
     env["ASAN_OPTIONS"] = "detect_leaks=0"
+    return argv, env
+
+
+def ctl(user, app, *args, timeout=60):
+    """xmppctl ARGS as the Flatpak `app`: (exit status, stdout, stderr)."""
+    argv, env = command(user, app, *args)
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=timeout * rig.SLOW)
     return done.returncode, done.stdout, done.stderr

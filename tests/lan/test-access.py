@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Programs in sandboxes, over a real bus: a process whose root is a Flatpak's gets what a person grants, and nothing before."""
+import os
+
 import rig
 import sandbox
-from people import befriend, contacts, fingerprint, requests, send, wait_received, wait_sight, wait_state
+from people import befriend, contacts, fingerprint, requests, wait_received
 
 CHAT = "flatpak:org.example.Chat"
 
@@ -88,6 +90,31 @@ def names_that_are_none(lan):
         assert "\x1b" not in denied(answer), answer
     # The last one named itself twice; whichever counts is one name, and asks as that one only.
     assert set(access(juliet)) <= {"flatpak:org.good.App", "flatpak:org.evil.App"}, access(juliet)
+
+
+@rig.test
+def an_agent_in_a_sandbox(lan):
+    """A sandboxed program may be an agent only with `trust`, gets no say about programs, and is none any more when that is taken back"""
+    juliet = lan.host("pronto", avahi="none").start_daemon(name="juliet", discovery="none")
+    ours = juliet.host.spawn([os.path.join(rig.TOP_BUILD, "xmppctl"), "--json", "agent"], "agent", lines=True,
+                             env=dict(juliet.env(), EARSHOT_BUS=juliet.bus_address))
+    juliet.ctl("access", "grant", CHAT, "send")
+    denied(sandbox.ctl(juliet, "org.example.Chat", "--json", "agent"))
+    juliet.ctl("access", "grant", CHAT, "trust", "--yes")
+    argv, env = sandbox.command(juliet, "org.example.Chat", "--json", "agent")
+    theirs = rig.Process(argv, os.path.join(juliet.host.dir, "their-agent.log"), env=env, lines=True)
+    # It is the last that registered: the next question is presented there.
+    denied(sandbox.ctl(juliet, "org.example.Other", "status"))
+    theirs.wait_line(lambda line: '"present"' in line, 30)
+    path = next(iter(requests(juliet, "app-access")))
+    juliet.ctl("access", "revoke", CHAT)
+    # What it had goes to the one before, still open; and it ends, for it may not register again.
+    ours.wait_line(lambda line: '"present"' in line, 30)
+    assert list(requests(juliet, "app-access")) == [path]
+    juliet.wait_for(lambda: not theirs.alive(), 30, "the end of that agent")
+    theirs.stop()
+    juliet.call(path, "Request", "Resolve", rig.GLib.Variant("(sa{sv})", ("deny", {})))
+    ours.wait_line(lambda line: '"withdraw"' in line, 30)
 
 
 rig.main()
