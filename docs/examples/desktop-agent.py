@@ -13,6 +13,9 @@ XML = '''<node><interface name='im.earshot.Earshot1.Agent'>
 RAISES = {'accept': 'Accept…', 'replace': 'Take the new key…', 'separate': 'Another person…', 'allow': 'Allow without encryption…',
           'read': 'Let it read…', 'send': 'Let it read and send…'}
 LOWERS = {'reject': 'Reject', 'refuse': 'Refuse', 'deny': 'Deny'}
+TITLES = {'new-key': 'Somebody new wants to talk', 'name-conflict': 'A name you know, under another key',
+          'legacy-peer': 'Somebody without encryption wants to talk', 'introduction': 'Somebody is introduced to you',
+          'app-access': 'A program in a sandbox asks', 'verification': 'Somebody wants to compare codes'}
 bus = Gio.bus_get_sync(Gio.BusType.SESSION)
 shown, questions = {}, {}  # notification -> object; object -> (kind, details, choices)
 
@@ -33,16 +36,14 @@ def groups(digits):
 def describe(kind, details):
     name, link = plain(details.get('name', '')), details.get('link', '')
     if kind == 'app-access':
-        return 'A program in a sandbox asks', f"{plain(details.get('app', ''))} wants to {details.get('wants', 'read')}"
+        return f"{plain(details.get('app', ''))} wants to {details.get('wants', 'read')}"
     lines = [f"“{name}”" + (f' on {plain(link)}' if link else '')]
     if kind == 'name-conflict':
         lines.append(f"You know {plain(details.get('old_name', ''))} by ANOTHER KEY: {groups(details.get('old_fingerprint', ''))}")
     if details.get('forgotten'):
         lines.append('You forgot this key once.')
     lines += [f"| {plain(message.get('body', ''))}" for message in details.get('preview', [])[:3]]
-    title = {'new-key': 'Somebody new wants to talk', 'name-conflict': 'A name you know, under another key',
-             'legacy-peer': 'Somebody without encryption wants to talk'}.get(kind, 'A question about trust')
-    return title, '\n'.join(lines)
+    return '\n'.join(lines)
 
 
 def notify(path, title, body, actions):
@@ -57,17 +58,16 @@ def notify(path, title, body, actions):
 
 def show(path):
     kind, details, choices = questions[path]
-    title, body = describe(kind, details)
     actions = [(f'ask:{word}', label) for word, label in RAISES.items() if word in choices]
     actions += [(f'do:{word}', label) for word, label in LOWERS.items() if word in choices]
-    notify(path, title, body, actions + [('later', 'Later')])
+    notify(path, TITLES[kind], describe(kind, details), actions + [('later', 'Later')])
 
 
 def show_again(path, choice):
     """The second look: what is to be compared, and a word that says what happens."""
     kind, details, choices = questions[path]
     fingerprint = details.get('fingerprint', '')
-    body = describe(kind, details)[1]
+    body = describe(kind, details)
     if fingerprint:
         body += f'\nKey: {groups(fingerprint)}\nCompare it with the other screen, not over this network.'
     notify(path, RAISES[choice].rstrip('…') + '?', body, [(f'do:{choice}', f'Yes, {choice}'), ('later', 'Later')])
@@ -118,10 +118,12 @@ def on_call(_bus, sender, _path, _interface, method, parameters, invocation):
     invocation.return_value(None)
     if method == 'Present':
         path, kind, details = parameters.unpack()
+        if kind not in TITLES:
+            return  # of a later version: the question waits
         close(path)
         if kind == 'verification':
             questions[path] = (kind, details, [])
-            notify(path, 'Somebody wants to compare codes', f"{plain(details['name'])}\nxmppctl verify {details['fingerprint'][:16]}", [('later', 'Later')])
+            notify(path, TITLES[kind], f"{plain(details['name'])}\nxmppctl verify {details['fingerprint'][:16]}", [('later', 'Later')])
             return
         try:
             choices, = call(NAME, path, 'org.freedesktop.DBus.Properties.Get', '(ss)', f'{NAME}.Request', 'Choices')
@@ -141,8 +143,11 @@ def on_daemon(_bus, _name, owner):
     for path in list(questions):
         close(path)
     questions.clear()  # what is still open is presented again
-    call(NAME, ROOT, f'{NAME}.Manager.RegisterAgent', '(osa{sv})', PATH, 'interactive', {})
-    print('listening', flush=True)
+    try:
+        call(NAME, ROOT, f'{NAME}.Manager.RegisterAgent', '(osa{sv})', PATH, 'interactive', {})
+        print('listening', flush=True)
+    except GLib.Error as error:  # it went again, there are 32 agents, or we run in a sandbox without leave
+        print('no agent:', error.message, flush=True)
 
 
 def on_daemon_gone(_bus, _name):
