@@ -17,6 +17,7 @@ xmppctl_SOURCES = \
 	cli/agent-hook.c cli/agent-hook.h \
 	cli/cmd-access.c \
 	cli/cmd-agent.c \
+	cli/cmd-amend.c \
 	cli/cmd-audit.c \
 	cli/cmd-block.c \
 	cli/cmd-chat.c \
@@ -40,6 +41,7 @@ xmppctl_SOURCES = \
 	cli/entry.c cli/entry.h \
 	cli/history.c cli/history.h \
 	cli/live.c cli/live.h \
+	cli/message-ref.c cli/message-ref.h \
 	cli/main.c \
 	cli/name-warning.c cli/name-warning.h \
 	cli/out.c cli/out.h \

@@ -16,6 +16,7 @@
 #include "cli/history.h"
 #include "cli/line-edit.h"
 #include "cli/live.h"
+#include "cli/message-ref.h"
 #include "cli/name-warning.h"
 #include "cli/peer.h"
 
@@ -117,9 +118,11 @@ on_entry (Ctl *ctl, const Entry *entry, gpointer user, GError **error)
   Chat *chat = user;
 
   chat->seen = entry->seq;
-  if (!g_str_equal (entry->kind, "message") || is_own (chat, entry->id))
+  gboolean message = g_str_equal (entry->kind, "message");
+
+  if (message ? is_own (chat, entry->id) : !entry_is_amendment (entry) || entry->outgoing)
     return TRUE;
-  if (!entry->outgoing)
+  if (message && !entry->outgoing)
     chat->read = entry->seq;
   hide_prompt (chat);
   if (ctl->json)
@@ -202,7 +205,7 @@ on_appended (Ctl *ctl, guint64 seq, const char *kind, const char *conversation, 
   Chat *chat = user;
   g_autoptr (GError) error = NULL;
 
-  if (!entries_forward (ctl, chat->path, ENTRY_MESSAGES, chat->seen, seq, on_entry, chat, &error)
+  if (!entries_forward (ctl, chat->path, entry_spoken (ctl), chat->seen, seq, on_entry, chat, &error)
       || !mark_read (ctl, chat, &error) || !look_at_own (ctl, chat, &error))
     live_fail (ctl, error);
   else
@@ -366,6 +369,9 @@ static const struct {
 } commands[] = {
   { "/help", "what there is" },
   { "/who", "whom this goes to, and how far their key is trusted" },
+  { "/edit", "TEXT: what your last line should say" },
+  { "/retract", "takes your last line back" },
+  { "/react", "EMOJI: to their last line" },
   { "/verify", "how to compare codes with them" },
   { "/clear", "empty screen" },
   { "/quit", "the end; Ctrl-D too" },
@@ -401,6 +407,60 @@ complete (Chat *chat)
     line_edit_insert (chat->edit, found + strlen (text));
 }
 
+/* About the last message of either side; `argument` is a text, an emoji, or nothing. */
+static gboolean
+amend (Ctl *ctl, Chat *chat, const char *command, const char *argument, GError **error)
+{
+  gboolean react = g_str_equal (command, "/react");
+  g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
+  g_autofree char *of = NULL, *id = NULL;
+  const char *emojis[] = { argument, NULL };
+  GVariantDict options;
+  guint64 seq;
+
+  if (messages == NULL || (of = message_ref_find (ctl, chat->path, "last", react ? MESSAGE_THEIRS : MESSAGE_OURS, error)) == NULL)
+    return FALSE;
+  if (react)
+    return earshot_messages_call_react_sync (messages, chat->path, of, emojis, &id, &seq, NULL, error);
+  if (g_str_equal (command, "/retract"))
+    return earshot_messages_call_retract_sync (messages, of, &id, &seq, NULL, error);
+  g_variant_dict_init (&options, NULL);
+  g_variant_dict_insert (&options, "edit_of", "s", of);
+  return earshot_messages_call_send_sync (messages, chat->path, argument, g_variant_dict_end (&options), &id, &seq, NULL, error);
+}
+
+/* TRUE when it was such a command. */
+static gboolean
+handle_amendment (Ctl *ctl, Chat *chat, const char *line)
+{
+  gsize length = strcspn (line, " ");
+  g_autofree char *command = g_strndup (line, length);
+  g_autofree char *argument = g_strstrip (g_strdup (line + length));
+  gboolean retract = g_str_equal (command, "/retract");
+  g_autoptr (GError) error = NULL;
+
+  if (!retract && !g_str_equal (command, "/edit") && !g_str_equal (command, "/react"))
+    return FALSE;
+  if ((*argument == '\0') != retract)
+    {
+      say (ctl, chat, "%s; /help tells more", retract ? "/retract takes nothing" : "what? there is nothing behind it");
+    }
+  else if (amend (ctl, chat, command, argument, &error))
+    {
+      say (ctl, chat, "%s: done here, and told when it can be", command);
+    }
+  else
+    {
+      hide_prompt (chat);
+      int code = ctl_fail (ctl, error);
+
+      if (!chat->raw)
+        end (ctl, chat, code);
+      show_prompt (ctl, chat);
+    }
+  return TRUE;
+}
+
 static void
 handle_line (Ctl *ctl, Chat *chat, const char *line)
 {
@@ -420,6 +480,8 @@ handle_line (Ctl *ctl, Chat *chat, const char *line)
     clear_screen (chat);
   else if (g_str_equal (line, "/verify"))
     say (ctl, chat, "each of you, in another terminal: xmppctl verify PEER; read your numbers aloud, not here");
+  else if (handle_amendment (ctl, chat, line))
+    return;
   else
     say (ctl, chat, "there is no %s here; /help lists what there is", line);
 }

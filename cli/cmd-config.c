@@ -28,6 +28,8 @@ static const Setting settings[] = {
   { "legacy-policy", "LegacyPolicy", 's', "refuse, ask, allow", "What happens to peers without encryption" },
   { "share-name", "ShareName", 'b', "true, false", "Announce your full name" },
   { "share-jid", "ShareJid", 'b', "true, false", "Announce your Internet address (JID)" },
+  { "send-markers", "SendMarkers", 'b', "true, false", "Tell accepted peers what you have read" },
+  { "share-idle", "ShareIdle", 'b', "true, false", "Tell accepted peers how long you have been idle" },
   { "share-email", "ShareEmail", 'b', "true, false", "Announce your e-mail address" },
 };
 

@@ -17,11 +17,12 @@
 
 static int option_number;
 static char *option_since, *option_grep;
-static gboolean option_mark_read;
+static gboolean option_mark_read, option_ids;
 
 static const GOptionEntry log_options[] = {
   { "number", 'n', 0, G_OPTION_ARG_INT, &option_number, "The last N messages (50; with --since all)", "N" },
   { "since", 0, 0, G_OPTION_ARG_STRING, &option_since, "From then on: 2h, yesterday, 10:30, 2026-01-05", "TIME" },
+  { "ids", 'i', 0, G_OPTION_ARG_NONE, &option_ids, "With the first digits of each id, for edit, retract, react", NULL },
   { "grep", 'g', 0, G_OPTION_ARG_STRING, &option_grep, "Only messages with all of these words", "WORDS" },
   G_OPTION_ENTRY_NULL
 };
@@ -44,6 +45,7 @@ run_log (Ctl *ctl, int argc, char **argv)
                       option_since);
   history.limit = option_number > 0 ? (guint) option_number : (history.since > 0 ? G_MAXUINT : LOG_DEFAULT);
   history.words = option_grep;
+  history.show_ids = option_ids;
   if (argc == 0 && option_grep == NULL)
     return ctl_usage (ctl, "log takes a peer, or --grep to look through all conversations");
   if (!ctl_load (ctl, &error)

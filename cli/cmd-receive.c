@@ -28,13 +28,14 @@
 #define LOCK_FD 3
 
 static char *option_consumer, *option_from, *option_exec;
-static gboolean option_follow, option_from_start;
+static gboolean option_follow, option_from_start, option_all;
 
 static const GOptionEntry options[] = {
   { "consumer", 0, 0, G_OPTION_ARG_STRING, &option_consumer, "The durable cursor to read with (cli)", "NAME" },
   { "follow", 'f', 0, G_OPTION_ARG_NONE, &option_follow, "Wait for more", NULL },
   { "from", 0, 0, G_OPTION_ARG_STRING, &option_from, "Only messages of that peer; others are skipped", "PEER" },
   { "exec", 0, 0, G_OPTION_ARG_STRING, &option_exec, "Run sh -c CMD for each, the body on its stdin", "CMD" },
+  { "all", 0, 0, G_OPTION_ARG_NONE, &option_all, "Corrections, retractions and reactions, too", NULL },
   { "from-start", 0, 0, G_OPTION_ARG_NONE, &option_from_start, "A new or expired cursor begins at the oldest entry",
     NULL },
   G_OPTION_ENTRY_NULL
@@ -105,6 +106,7 @@ set_environment (Ctl *ctl, GSubprocessLauncher *launcher, const Entry *entry)
   g_autofree char *address = escape_text (model_string (ctl->model, entry->conversation, "Contact", "ClaimedAddress"));
   g_autofree char *thread = escape_text (entry->thread);
   g_autofree char *reply_to = escape_text (entry->reply_to);
+  g_autofree char *about = dup_harmless_id (entry->about);
   const struct {
     const char *name, *value;
   } variables[] = {
@@ -120,6 +122,8 @@ set_environment (Ctl *ctl, GSubprocessLauncher *launcher, const Entry *entry)
     { "EARSHOT_INSECURE", entry->insecure ? "1" : "0" },
     { "EARSHOT_THREAD", thread },
     { "EARSHOT_REPLY_TO", reply_to },
+    { "EARSHOT_KIND", entry->kind },
+    { "EARSHOT_ABOUT", about },
     { "EARSHOT_CONSUMER", option_consumer != NULL ? option_consumer : "cli" },
   };
 
@@ -132,7 +136,8 @@ run_program (Ctl *ctl, Receiver *receiver, const Entry *entry, GError **error)
 {
   g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
   g_autoptr (GSubprocess) child = NULL;
-  int fd = body_file (entry->body, error);
+  g_autofree char *said = entry_dup_amendment (entry);
+  int fd = body_file (said, error);
 
   if (fd < 0)
     return FALSE;
@@ -158,7 +163,9 @@ run_program (Ctl *ctl, Receiver *receiver, const Entry *entry, GError **error)
 static gboolean
 handle_entry (Ctl *ctl, Receiver *receiver, const Entry *entry, GError **error)
 {
-  if (!entry_is_incoming (entry) || (receiver->from != NULL && !g_str_equal (receiver->from, entry->conversation)))
+  gboolean wanted = entry_is_incoming (entry) || (option_all && entry_is_amendment (entry) && !entry->outgoing);
+
+  if (!wanted || (receiver->from != NULL && !g_str_equal (receiver->from, entry->conversation)))
     return TRUE;
   receiver->handled++;
   if (option_exec != NULL)
@@ -247,7 +254,7 @@ drain (Ctl *ctl, Receiver *receiver, GError **error)
       g_autoptr (GError) local = NULL;
       guint64 last = 0;
 
-      if (!earshot_messages_call_fetch_sync (messages, receiver->consumer, BATCH, entry_filter (ENTRY_MESSAGES),
+      if (!earshot_messages_call_fetch_sync (messages, receiver->consumer, BATCH, entry_filter (option_all ? entry_spoken (ctl) : ENTRY_MESSAGES),
                                              &entries, &last, &more, NULL, &local))
         {
           if (mended || !mend_cursor (receiver, messages, &local))
@@ -353,9 +360,11 @@ const Command command_receive = {
     "A consumer is a cursor with a name that the daemon keeps; a new one begins now. What was not acknowledged is\n"
     "delivered again. --exec gets the body on stdin and EARSHOT_ID, EARSHOT_SEQ, EARSHOT_TIME, EARSHOT_SENT_TIME,\n"
     "EARSHOT_TRUST, EARSHOT_FINGERPRINT, EARSHOT_PETNAME, EARSHOT_CLAIMED_NAME, EARSHOT_CLAIMED_ADDRESS,\n"
-    "EARSHOT_INSECURE, EARSHOT_THREAD, EARSHOT_REPLY_TO and EARSHOT_CONSUMER in the environment; any exit code\n"
-    "but 0 leaves the message unacknowledged and ends xmppctl with 1; with --follow the program gets it again after\n"
-    "1 s, 2 s, 4 s and so on up to 5 min, and later messages wait. Never do two run at once for one consumer.",
+    "EARSHOT_INSECURE, EARSHOT_THREAD, EARSHOT_REPLY_TO, EARSHOT_KIND, EARSHOT_ABOUT and EARSHOT_CONSUMER in the\n"
+    "environment; any exit code but 0 leaves the message unacknowledged and ends xmppctl with 1; with --follow the\n"
+    "program gets it again after 1 s, 2 s, 4 s and so on up to 5 min, and later messages wait. Never do two run at once\n"
+    "for one consumer. With --all KIND may be edit (stdin has the new text), retract (nothing) or reaction (the emojis),\n"
+    "each about the message ABOUT.",
   .examples = "xmppctl receive --consumer printer --follow --exec lp\n"
               "xmppctl receive --from juliet --json\n"
               "xmppctl receive --consumer bot --from-start --follow --exec './answer \"$EARSHOT_PETNAME\"'",

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/live.h"
+#include "cli/message-ref.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
@@ -16,7 +17,8 @@
 
 static char *option_wait, *option_require, *option_expires, *option_token;
 static char **option_to;
-static gboolean option_lines;
+static char *option_reply_to, *option_url;
+static gboolean option_lines, option_plain;
 
 static const GOptionEntry options[] = {
   { "wait", 0, 0, G_OPTION_ARG_STRING, &option_wait, "queued (default), sent, delivered or displayed", "STATE" },
@@ -25,6 +27,9 @@ static const GOptionEntry options[] = {
   { "expires", 0, 0, G_OPTION_ARG_STRING, &option_expires, "Give up sending after that: 2h, 23:30, a date", "TIME" },
   { "token", 0, 0, G_OPTION_ARG_STRING, &option_token, "The same token within 7 days is the same message", "TOKEN" },
   { "lines", 0, 0, G_OPTION_ARG_NONE, &option_lines, "Each line is a message of its own", NULL },
+  { "reply-to", 0, 0, G_OPTION_ARG_STRING, &option_reply_to, "Answers that message: an id, its first digits, or last", "ID" },
+  { "url", 0, 0, G_OPTION_ARG_STRING, &option_url, "A http or https address that goes along", "URL" },
+  { "plain", 0, 0, G_OPTION_ARG_NONE, &option_plain, "Ask to show * and _ as they are", NULL },
   { "to", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_to, "A receiver; then all arguments are text", "PEER" },
   G_OPTION_ENTRY_NULL
 };
@@ -44,6 +49,7 @@ typedef struct {
   GPtrArray *sent;    /* Sent */
   const char *text;   /* NULL = stdin */
   int wanted;         /* rank of --wait */
+  char *reply_to;     /* the id that --reply-to means */
   gint64 expires;
   guint line;
   int first_code; /* of the first target that failed */
@@ -144,6 +150,20 @@ find_targets (Ctl *ctl, Job *job, GPtrArray *names)
   return EXIT_DONE;
 }
 
+/* What is answered was said in one conversation. */
+static int
+find_answered (Ctl *ctl, Job *job)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (option_reply_to == NULL)
+    return EXIT_DONE;
+  if (job->targets->len != 1)
+    return ctl_usage (ctl, "--reply-to takes one PEER, not %u", job->targets->len);
+  job->reply_to = message_ref_find (ctl, g_ptr_array_index (job->targets, 0), option_reply_to, MESSAGE_THEIRS, &error);
+  return job->reply_to != NULL ? EXIT_DONE : ctl_fail (ctl, error);
+}
+
 /* --- sending ---------------------------------------------------------------------- */
 
 static GVariant *
@@ -160,6 +180,12 @@ message_options (Job *job)
     g_variant_builder_add (builder, "{sv}", "require", g_variant_new_string (option_require));
   if (job->expires > 0)
     g_variant_builder_add (builder, "{sv}", "expires", g_variant_new_int64 (job->expires));
+  if (job->reply_to != NULL)
+    g_variant_builder_add (builder, "{sv}", "reply_to", g_variant_new_string (job->reply_to));
+  if (option_url != NULL)
+    g_variant_builder_add (builder, "{sv}", "url", g_variant_new_string (option_url));
+  if (option_plain)
+    g_variant_builder_add (builder, "{sv}", "unstyled", g_variant_new_boolean (TRUE));
   return g_variant_builder_end (builder);
 }
 
@@ -435,7 +461,7 @@ run_job (Ctl *ctl, Job *job, GPtrArray *names)
 
   if (!loaded)
     return ctl_fail (ctl, error);
-  if ((code = find_targets (ctl, job, names)) != EXIT_DONE)
+  if ((code = find_targets (ctl, job, names)) != EXIT_DONE || (code = find_answered (ctl, job)) != EXIT_DONE)
     return code;
   warn_of_clear (ctl, job);
   gboolean complete = send_all (ctl, job);

@@ -15,7 +15,7 @@ static char *option_kinds;
 
 static const GOptionEntry options[] = {
   { "since", 0, 0, G_OPTION_ARG_INT64, &option_since, "Begin behind that entry of the log; 0 = the oldest", "SEQ" },
-  { "kinds", 0, 0, G_OPTION_ARG_STRING, &option_kinds, "Only these: message,state,read,trust,request,reach", "K,..." },
+  { "kinds", 0, 0, G_OPTION_ARG_STRING, &option_kinds, "Only these: message,edit,retract,reaction,state,read,trust,request,reach", "K,..." },
   G_OPTION_ENTRY_NULL
 };
 
@@ -199,7 +199,7 @@ print_opening (Ctl *ctl)
 static gboolean
 check_kinds (Ctl *ctl, Watcher *watcher)
 {
-  static const char *const known[] = { "message", "state",   "read",     "edit",  "retract",
+  static const char *const known[] = { "message", "edit",  "retract", "reaction", "state", "read",
                                        "trust",   "request", "transfer", "reach", NULL };
 
   if (option_kinds == NULL)
@@ -209,7 +209,7 @@ check_kinds (Ctl *ctl, Watcher *watcher)
     if (!g_strv_contains (known, watcher->kinds[i]))
       {
         ctl_usage (ctl,
-                   "--kinds knows message, state, read, edit, retract, trust, request, transfer and reach, not '%s'",
+                   "--kinds knows message, edit, retract, reaction, state, read, trust, request, transfer and reach, not '%s'",
                    watcher->kinds[i]);
         return FALSE;
       }

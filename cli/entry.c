@@ -30,6 +30,11 @@ entry_read (Entry *entry, GVariant *entries, gsize index)
   entry->thread = dict_string (data, "thread");
   entry->reply_to = dict_string (data, "reply_to");
   entry->sent_time = dict_number (data, "sent_time");
+  entry->about = dict_string (data, "about");
+  entry->url = dict_string (data, "url");
+  entry->edited = dict_number (data, "edited");
+  entry->retracted = dict_number (data, "retracted");
+  entry->unstyled = dict_bool (data, "unstyled");
 }
 
 void
@@ -43,6 +48,21 @@ gboolean
 entry_is_incoming (const Entry *entry)
 {
   return g_str_equal (entry->kind, "message") && !entry->outgoing;
+}
+
+gboolean
+entry_is_amendment (const Entry *entry)
+{
+  return g_str_equal (entry->kind, "edit") || g_str_equal (entry->kind, "retract") || g_str_equal (entry->kind, "reaction");
+}
+
+char *
+entry_dup_amendment (const Entry *entry)
+{
+  g_autoptr (GVariant) emojis = g_variant_lookup_value (entry->data, "emojis", G_VARIANT_TYPE_STRING_ARRAY);
+  g_autofree const char **words = emojis != NULL ? g_variant_get_strv (emojis, NULL) : NULL;
+
+  return words != NULL ? g_strjoinv (" ", (char **) words) : g_strdup (entry->body);
 }
 
 const char *
@@ -73,6 +93,12 @@ dup_text (const Entry *entry)
       g_string_append_printf (text, "%.8s %s%s%s", entry->id, entry->state, *entry->reason != '\0' ? ": " : "",
                               entry->reason);
     }
+  else if (entry_is_amendment (entry))
+    {
+      g_autofree char *said = entry_dup_amendment (entry);
+
+      g_string_append_printf (text, "%.8s%s%s", entry->about, *said != '\0' ? " " : "", said);
+    }
   else
     {
       g_variant_iter_init (&iter, entry->data);
@@ -91,11 +117,71 @@ GVariant *
 entry_filter (EntryKinds kinds)
 {
   static const char *const messages[] = { "message", NULL };
+  static const char *const spoken[] = { "message", "edit", "retract", "reaction", NULL };
   g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
 
   if (kinds == ENTRY_MESSAGES)
     g_variant_builder_add (builder, "{sv}", "kinds", g_variant_new_strv (messages, -1));
+  else if (kinds == ENTRY_SPOKEN)
+    g_variant_builder_add (builder, "{sv}", "kinds", g_variant_new_strv (spoken, -1));
   return g_variant_builder_end (builder);
+}
+
+EntryKinds
+entry_spoken (Ctl *ctl)
+{
+  g_autofree const char **features = model_strv (ctl->model, EARSHOT_ROOT, "Manager", "Features");
+
+  return g_strv_contains (features, "reactions") ? ENTRY_SPOKEN : ENTRY_MESSAGES;
+}
+
+/* Who reacted how: "👍 by juliet". */
+static void
+append_reactions (Ctl *ctl, const Entry *entry, GString *marks)
+{
+  g_autoptr (GVariant) list = g_variant_lookup_value (entry->data, "reactions", G_VARIANT_TYPE ("a(oas)"));
+
+  for (gsize i = 0; list != NULL && i < g_variant_n_children (list); i++)
+    {
+      const char *who;
+      g_autofree const char **emojis = NULL;
+      g_autoptr (GVariant) item = g_variant_get_child_value (list, i);
+
+      g_variant_get (item, "(&o^a&s)", &who, &emojis);
+      g_autofree char *joined = g_strjoinv (" ", (char **) emojis);
+      g_autofree char *label = g_str_equal (who, "/") ? g_strdup ("me") : peer_dup_label (ctl, who);
+
+      g_string_append_printf (marks, "%s%s by %s", marks->len > 0 ? "; " : "", joined, label);
+    }
+}
+
+/* What stands in brackets before the text: how far it got, and what became of it. Escaped; caller frees. */
+static char *
+dup_marks (Ctl *ctl, const Entry *entry)
+{
+  g_autoptr (GString) marks = g_string_new (NULL);
+
+  if (entry->outgoing && *entry->state != '\0')
+    g_string_append_printf (marks, "%s%s%s", entry->state, *entry->reason != '\0' ? ", " : "", entry->reason);
+  if (entry->retracted > 0)
+    g_string_append_printf (marks, "%sretracted", marks->len > 0 ? "; " : "");
+  else if (entry->edited > 0)
+    g_string_append_printf (marks, "%sedited", marks->len > 0 ? "; " : "");
+  append_reactions (ctl, entry, marks);
+  if (*entry->url != '\0' && strstr (entry->body, entry->url) == NULL)
+    g_string_append_printf (marks, "%slink: %s", marks->len > 0 ? "; " : "", entry->url);
+  return escape_text (marks->str);
+}
+
+/* "6f1c8a20  ", escaped; empty without show_id. Caller frees. */
+static char *
+dup_id_column (const Entry *entry)
+{
+  g_autofree char *safe = entry->show_id ? escape_cut (entry->id, 11) : NULL;
+
+  if (safe == NULL)
+    return g_strdup ("");
+  return strlen (entry->id) > 8 && strcspn (entry->id, "-") == 8 ? g_strdup_printf ("%.8s  ", entry->id) : g_strdup_printf ("%s  ", safe);
 }
 
 void
@@ -106,22 +192,29 @@ entry_print (Ctl *ctl, const Entry *entry)
   g_autofree char *label = peer_dup_label (ctl, entry->conversation);
   g_autofree char *text = dup_text (entry);
   guint terminal = out_columns (ctl);
-  guint indent = OUT_TRUST_WIDTH + 2, before = indent + (guint) strlen (when) + 5;
+  g_autofree char *id = dup_id_column (entry);
+  gboolean spoken = message || entry_is_amendment (entry);
+  g_autofree char *marks = spoken ? dup_marks (ctl, entry) : g_strdup ("");
+  guint indent = OUT_TRUST_WIDTH + 2, before = indent + (guint) strlen (when) + 5 + escape_columns (id);
   /* On a terminal it must not reach the end of the line: what wraps begins in column 0. */
   g_autofree char *safe = terminal > 0 ? escape_cut (label, terminal > before + 5 ? terminal - before - 1 : 4) : escape_text (label);
   g_auto (GStrv) lines = NULL;
 
   out_trust (ctl, message ? entry_get_trust (entry) : entry->kind);
-  printf ("  %s  %s%s", when, message && entry->outgoing ? "-> " : "", safe);
-  if (message && entry->outgoing && *entry->state != '\0')
+  printf ("  %s  %s%s%s", when, id, spoken && entry->outgoing ? "-> " : "", safe);
+  /* They are as long as the emojis and the link of others make them: what might wrap goes to a line of its own. */
+  gboolean marks_fit = terminal == 0 || before + escape_columns (safe) + escape_columns (marks) + 3 < terminal;
+  if (*marks != '\0' && marks_fit)
+    printf (" [%s]", marks);
+  else if (*marks != '\0')
     {
-      g_autofree char *words = g_strconcat (entry->state, *entry->reason != '\0' ? ", " : "", entry->reason, NULL);
-      g_autofree char *safe_state = escape_text (words);
+      g_auto (GStrv) folded = escape_lines (marks, terminal - indent - 5);
 
-      printf (" [%s]", safe_state);
+      for (guint i = 0; folded[i] != NULL; i++)
+        printf ("\n%*s%s%s%s", (int) indent, "", i == 0 ? "[" : " ", folded[i], folded[i + 1] == NULL ? "]" : "");
     }
   /* A body that needs more than the rest of this line starts on its own, so that no wrapped line begins in column 0. */
-  guint used = indent + (guint) strlen (when) + 2 + escape_columns (safe) + 4 + (*entry->state != '\0' ? 5 + strlen (entry->state) + strlen (entry->reason) : 0);
+  guint used = before + escape_columns (safe) + 4 + (*marks != '\0' ? 3 + escape_columns (marks) : 0);
   g_autofree char *first = escape_text (text);
   gboolean fits = strpbrk (text, "\n\t") == NULL && (terminal == 0 || used + escape_columns (first) < terminal);
 
@@ -134,6 +227,62 @@ entry_print (Ctl *ctl, const Entry *entry)
   lines = escape_lines (text, terminal > 0 ? terminal - indent - 3 : 0);
   for (guint i = 0; lines[i] != NULL; i++)
     printf ("%*s| %s\n", (int) indent, "", lines[i]);
+}
+
+/* What became of a message; nothing where nothing did. */
+static void
+add_amended (Ctl *ctl, const Entry *entry, JsonObject *object)
+{
+  g_autoptr (GVariant) list = g_variant_lookup_value (entry->data, "reactions", G_VARIANT_TYPE ("a(oas)"));
+
+  if (entry->edited > 0)
+    json_set_time (object, "edited", entry->edited);
+  if (entry->retracted > 0)
+    json_set_time (object, "retracted", entry->retracted);
+  if (*entry->url != '\0')
+    json_object_set_string_member (object, "url", entry->url);
+  if (entry->unstyled)
+    json_object_set_boolean_member (object, "unstyled", TRUE);
+  if (list == NULL)
+    return;
+  JsonArray *reactions = json_array_new ();
+
+  for (gsize i = 0; i < g_variant_n_children (list); i++)
+    {
+      const char *who;
+      g_autofree const char **emojis = NULL;
+      g_autoptr (GVariant) item = g_variant_get_child_value (list, i);
+      JsonObject *one = json_object_new ();
+
+      g_variant_get (item, "(&o^a&s)", &who, &emojis);
+      json_object_set_string_member (one, "direction", g_str_equal (who, "/") ? "out" : "in");
+      json_set_strv (one, "emojis", emojis);
+      json_array_add_object_element (reactions, one);
+    }
+  json_object_set_array_member (object, "reactions", reactions);
+}
+
+static void
+add_amendment (Ctl *ctl, const Entry *entry, JsonObject *object)
+{
+  g_autofree char *said = entry_dup_amendment (entry);
+
+  json_object_set_string_member (object, "direction", entry->outgoing ? "out" : "in");
+  json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, entry->conversation, *entry->trust != '\0' ? entry->trust : NULL));
+  json_object_set_string_member (object, "about", entry->about);
+  if (g_str_equal (entry->kind, "edit"))
+    json_object_set_string_member (object, "body", said);
+  if (g_str_equal (entry->kind, "reaction"))
+    {
+      g_auto (GStrv) emojis = *said != '\0' ? g_strsplit (said, " ", -1) : g_new0 (char *, 1);
+
+      json_set_strv (object, "emojis", (const char *const *) emojis);
+    }
+  if (*entry->state != '\0')
+    {
+      json_object_set_string_member (object, "state", entry->state);
+      json_object_set_string_member (object, "reason", entry->reason);
+    }
 }
 
 void
@@ -158,11 +307,16 @@ entry_print_json (Ctl *ctl, const Entry *entry)
       json_set_time (object, "sent_time", entry->sent_time);
       json_object_set_string_member (object, "thread", entry->thread);
       json_object_set_string_member (object, "reply_to", entry->reply_to);
+      add_amended (ctl, entry, object);
       if (*entry->state != '\0')
         {
           json_object_set_string_member (object, "state", entry->state);
           json_object_set_string_member (object, "reason", entry->reason);
         }
+    }
+  else if (entry_is_amendment (entry))
+    {
+      add_amendment (ctl, entry, object);
     }
   else
     {

@@ -92,8 +92,9 @@ history_print (Ctl *ctl, const History *history)
 {
   for (guint i = history->entries->len; i > 0; i--)
     {
-      const Entry *entry = &g_array_index (history->entries, Entry, i - 1);
+      Entry *entry = &g_array_index (history->entries, Entry, i - 1);
 
+      entry->show_id = history->show_ids;
       if (ctl->json)
         entry_print_json (ctl, entry);
       else

@@ -12,6 +12,7 @@ typedef struct {
   gint64 since;            /* not older than this time; 0 = any */
   guint64 after;           /* only entries above this seq */
   gboolean incoming_only;
+  gboolean show_ids;       /* history_print(): as in Entry */
   const char *words;       /* only messages with all of these; NULL = any */
   /* what there is, after history_read() */
   GArray *entries;         /* Entry, newest first */

@@ -26,10 +26,11 @@ _xmppctl_options() {
     case $1 in
         '') _xmppctl_words "--version $global" ;;
         peers) _xmppctl_words "--all -a $global" ;;
-        send) _xmppctl_words "--wait --require --expires --token --lines --to $global" ;;
+        send) _xmppctl_words "--reply-to --url --plain --wait --require --expires --token --lines --to $global" ;;
         inbox) _xmppctl_words "--mark-read $global" ;;
-        log) _xmppctl_words "--number --since --grep -n -g $global" ;;
-        receive) _xmppctl_words "--consumer --follow --from --exec --from-start -f $global" ;;
+        log) _xmppctl_words "--ids -i --number --since --grep -n -g $global" ;;
+        receive) _xmppctl_words "--all --consumer --follow --from --exec --from-start -f $global" ;;
+        react) _xmppctl_words "--remove $global" ;;
         wait) _xmppctl_words "--for $global" ;;
         watch) _xmppctl_words "--since --kinds $global" ;;
         chat) _xmppctl_words "--number -n $global" ;;
@@ -59,18 +60,18 @@ _xmppctl_value() {
         --wait) _xmppctl_words 'queued sent delivered displayed' ;;
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
-        --kinds) _xmppctl_words 'message state read trust request reach' ;;
+        --kinds) _xmppctl_words 'message edit retract reaction state read trust request reach' ;;
         --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access' ;;
         --passphrase-file) compopt -o default 2>/dev/null ;;
         --from|--to|--contact) _xmppctl_peers ;;
-        --timeout|--expires|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
+        --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
         *) return 1 ;;
     esac
 }
 
 _xmppctl_arguments() {
     case $1 in
-        '') _xmppctl_words 'status peers show send inbox log receive wait watch chat trust verify agent block unblock name id audit access net config completion' ;;
+        '') _xmppctl_words 'status peers show send edit retract react inbox log receive wait watch chat trust verify agent block unblock name id audit access net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
         id) _xmppctl_words 'show qr csr certificate rotate export import ignore' ;;
         'id certificate'|'id export'|'id import')
@@ -81,9 +82,9 @@ _xmppctl_arguments() {
         'access grant'|'access revoke') _xmppctl_words 'read send trust admin' ;;
         config) _xmppctl_words 'ls get set' ;;
         'config get'|'config set')
-            _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email' ;;
+            _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email send-markers share-idle' ;;
         completion) _xmppctl_words 'bash peers' ;;
-        show|send|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget')
+        show|send|edit|retract|react|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget')
             _xmppctl_peers ;;
     esac
 }

@@ -194,7 +194,7 @@ class Mock:
     # --- the log
 
     def append(self, kind, conversation, message_id, time=0, announce=True, **data):
-        types = {"from": "o", "sent_time": "x", "insecure": "b"}
+        types = {"from": "o", "sent_time": "x", "insecure": "b", "edited": "x", "retracted": "x", "reactions": "a(oas)", "emojis": "as"}
         seq = len(self.log) + 1
         values = {key.rstrip("_"): variant(types.get(key.rstrip("_"), "s"), value) for key, value in data.items()}
         self.log.append([seq, time or 1767607331512034 + seq * 1000000, kind, conversation, message_id, values])
@@ -258,10 +258,19 @@ class Mock:
 
     def do_Send(self, _path, conversation, body, options):
         message_id = options.get("token", "id-%d" % (len(self.log) + 1))
+        if "edit_of" in options:
+            seq = self.append("edit", conversation, message_id, direction="out", about=options["edit_of"], body=body, state="queued", reason="")
+            return variant("(st)", (message_id, seq))
         seq = self.append("message", conversation, message_id, direction="out", body=body, state="queued", reason="")
         if self.after_send:
             self.after_send(self.log[-1])
         return variant("(st)", (message_id, seq))
+
+    def do_Retract(self, _path, message_id):
+        return variant("(st)", ("retraction", 99))
+
+    def do_React(self, _path, _conversation, message_id, emojis):
+        return variant("(st)", ("reaction", 99))
 
     def do_Get(self, path, message_id, name=None):
         if name is not None:  # of org.freedesktop.DBus.Properties

@@ -136,6 +136,12 @@ def friends_amend(lan):
     wait_state(juliet, last, "delivered")
     assert get(romeo, reply)["reply_to"] == first
     assert get(romeo, first)["reactions"] == [("/", ["👍", "❤️"])]
+    # The same by hand.
+    by_hand = romeo.ctl("edit", "juliet@pronto", "hello, by hand", "--json", check=True)
+    wait_state(romeo, by_hand["id"], "delivered")
+    juliet.ctl("react", "romeo@forza", "last", "🎉", check=True)
+    romeo.wait_for(lambda: "hello, by hand" in romeo.ctl("log", "juliet@pronto", check=True), 15, "the log to show it")
+    assert get(juliet, first)["body"] == "hello, by hand"
     # Who does not want to tell, does not.
     romeo.set_prop("", "Manager", "SendMarkers", GLib.Variant("b", False))
     mark_all_read(romeo, at_romeo)
