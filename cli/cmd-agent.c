@@ -85,6 +85,15 @@ is_harmless (const char *choice)
   return g_strv_contains (words, choice);
 }
 
+/* Whose answer is about one key, which is named: to the daemon in full, and to us by who has compared it. */
+static gboolean
+names_key (const char *choice)
+{
+  static const char *const words[] = { "accept", "replace", "separate", "verify", "verify-replace", NULL };
+
+  return g_strv_contains (words, choice);
+}
+
 static gboolean
 knows (const char *kind)
 {
@@ -196,7 +205,7 @@ resolve (Agent *agent, const char *path, const char *choice)
   g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
   const char *fingerprint = request_get_fingerprint (ctl, path), *name = "";
 
-  if (!is_harmless (choice) && *fingerprint != '\0')
+  if (names_key (choice) && *fingerprint != '\0')
     g_variant_builder_add (builder, "{sv}", "fingerprint", g_variant_new_string (fingerprint));
   if (request != NULL && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, &error))
     {
@@ -298,7 +307,7 @@ choose (Agent *agent, const char *path, const char *line)
     {
       agent->choice = g_strdup (line);
       agent->step = CONFIRMING;
-      if (*fingerprint != '\0')
+      if (names_key (line) && *fingerprint != '\0')
         fprintf (stderr, "To %s, type the first group of the key, as the other side's screen shows it: ", line);
       else
         fprintf (stderr, "%s? [y/N] ", line);
@@ -311,7 +320,8 @@ confirm (Agent *agent, const char *path, const char *line)
 {
   const char *fingerprint = request_get_fingerprint (agent->ctl, path);
   g_autofree char *choice = g_steal_pointer (&agent->choice);
-  gboolean yes = *fingerprint != '\0' ? strlen (line) == GROUP_DIGITS && g_ascii_strncasecmp (line, fingerprint, GROUP_DIGITS) == 0
+  gboolean group = names_key (choice) && *fingerprint != '\0';
+  gboolean yes = group ? strlen (line) == GROUP_DIGITS && g_ascii_strncasecmp (line, fingerprint, GROUP_DIGITS) == 0
                                       : *line == 'y' || *line == 'Y';
 
   agent->step = CHOOSING;
@@ -320,7 +330,7 @@ confirm (Agent *agent, const char *path, const char *line)
       resolve (agent, path, choice);
       return;
     }
-  ctl_note (agent->ctl, "%snothing was changed", *fingerprint != '\0' && *line != '\0' ? "that is not the first group; " : "");
+  ctl_note (agent->ctl, "%snothing was changed", group && *line != '\0' ? "that is not the first group; " : "");
   prompt (agent);
 }
 

@@ -60,6 +60,12 @@ request_is_app (Ctl *ctl, const char *path)
   return g_str_equal (model_string (ctl->model, path, "Request", "Kind"), "app-access");
 }
 
+gboolean
+request_is_own (Ctl *ctl, const char *path)
+{
+  return g_str_equal (model_string (ctl->model, path, "Request", "Kind"), "duplicate-identity");
+}
+
 /* --- showing --------------------------------------------------------------------------- */
 
 static void
@@ -165,6 +171,8 @@ request_show (Ctl *ctl, const char *path)
             *link != '\0' ? " on " : "", link, age);
   if (*fingerprint != '\0')
     request_print_key (ctl, "key", fingerprint);
+  if (request_is_own (ctl, path))
+    print_indented (ctl, "YOUR OWN KEY is in use on another machine: a copy you forgot, or somebody took it");
   if (*old != '\0')
     {
       request_print_key (ctl, "old", old);
@@ -197,6 +205,10 @@ request_print (Ctl *ctl, const char *path)
   if (request_is_app (ctl, path))
     {
       print_indented (ctl, "xmppctl access grant %s %s, or revoke", request_detail (ctl, path, "app"), request_detail (ctl, path, "wants"));
+    }
+  else if (request_is_own (ctl, path))
+    {
+      print_indented (ctl, "xmppctl id rotate, or xmppctl id ignore");
     }
   else if (*request_get_fingerprint (ctl, path) != '\0' || request_is_legacy (ctl, path))
     {

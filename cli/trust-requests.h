@@ -15,6 +15,8 @@ const char *request_detail (Ctl *ctl, const char *path, const char *key);
 const char *request_get_fingerprint (Ctl *ctl, const char *path);
 /* About a program in a sandbox: neither contact nor key. */
 gboolean request_is_app (Ctl *ctl, const char *path);
+/* Our own key is live on another machine. */
+gboolean request_is_own (Ctl *ctl, const char *path);
 /* About a peer without a key. */
 gboolean request_is_legacy (Ctl *ctl, const char *path);
 gboolean request_offers (Ctl *ctl, const char *path, const char *choice);

@@ -140,6 +140,30 @@ def keyless():
     expect(terminal.finish()[0] == 0)
 
 
+@test("agent: our own key on another machine is rotated after a yes, and no fingerprint is asked for")
+def own_key():
+    F.mock.do(lambda: F.mock.add(APPS, "Request", Id=4, Kind="duplicate-identity", Contact="/", Key="/", Choices=["rotate", "ignore"],
+                                 Details={"fingerprint": mock_variant("s", KEY_JULIET), "name": mock_variant("s", HOSTILE)}))
+    terminal = start()
+    present(APPS)
+    shown = terminal.read_until(MORE)
+    expect("YOUR OWN KEY" in shown and not any(secret in shown.replace("\r\n", "\n") for secret in SECRETS), repr(shown))
+    terminal.type("rotate\n")
+    terminal.read_until("rotate? [y/N] ")
+    terminal.type(KEY_JULIET[:8] + "\n")
+    terminal.read_until("nothing was changed")
+    terminal.read_until(MORE)
+    terminal.type("rotate\n")
+    terminal.read_until("rotate? [y/N] ")
+    terminal.type("y\n")
+    terminal.read_until("rotate: done")
+    expect(resolved() == [(APPS, "rotate", {})], resolved())
+    terminal.type("quit\n")
+    expect(terminal.finish()[0] == 0)
+    r = F.run("trust", "pending")
+    expect("xmppctl id rotate, or xmppctl id ignore" in r.out, r)
+
+
 @test("agent: a question that is gone, of an unknown kind, refused by the daemon or answered elsewhere ends nothing")
 def odd():
     terminal = start()
