@@ -16,6 +16,9 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/caps.c daemon/proto/caps.h \
 	daemon/proto/emoji.c daemon/proto/emoji.h \
 	daemon/proto/message-parts.c daemon/proto/message-parts.h \
+	daemon/proto/endpoint.c daemon/proto/endpoint.h \
+	daemon/proto/invite-id.c daemon/proto/invite-id.h \
+	daemon/proto/invite-proof.c daemon/proto/invite-proof.h \
 	daemon/proto/presence-txt.c daemon/proto/presence-txt.h \
 	daemon/proto/sas.c daemon/proto/sas.h \
 	daemon/proto/sm.c daemon/proto/sm.h \

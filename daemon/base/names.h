@@ -47,3 +47,4 @@
 #define NS_LL_TRUST "im.earshot:trust:0"
 #define NS_LL_OUTBOX "im.earshot:outbox:0"
 #define NS_LL_SAS "im.earshot:sas:0"
+#define NS_LL_INVITE "im.earshot:invite:0"

@@ -88,6 +88,11 @@ tests_fuzz_replay_trust_uri_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-trust-
 tests_fuzz_replay_trust_uri_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"trust-uri"'
 tests_fuzz_replay_trust_uri_LDADD = $(proto_libs)
 
+fuzz_replays += tests/fuzz/replay-invite
+tests_fuzz_replay_invite_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-invite.c $(fuzz_headers)
+tests_fuzz_replay_invite_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"invite"'
+tests_fuzz_replay_invite_LDADD = $(proto_libs)
+
 fuzz_replays += tests/fuzz/replay-sas
 tests_fuzz_replay_sas_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-sas.c $(fuzz_headers)
 tests_fuzz_replay_sas_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"sas"'
@@ -124,6 +129,12 @@ tests_fuzz_fuzz_manage_SOURCES = tests/fuzz/fuzz-manage.c $(fuzz_headers)
 tests_fuzz_fuzz_manage_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_manage_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_manage_LDADD = $(proto_libs)
+
+fuzz_targets += tests/fuzz/fuzz-invite
+tests_fuzz_fuzz_invite_SOURCES = tests/fuzz/fuzz-invite.c $(fuzz_headers)
+tests_fuzz_fuzz_invite_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_invite_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_invite_LDADD = $(proto_libs)
 
 fuzz_targets += tests/fuzz/fuzz-sas
 tests_fuzz_fuzz_sas_SOURCES = tests/fuzz/fuzz-sas.c $(fuzz_headers)

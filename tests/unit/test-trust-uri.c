@@ -12,6 +12,8 @@
 #define HEX "00010203f4f5f6f708090a0bfcfdfeff101112131415161718191a1b1c1d1e1f"
 #define OTHER "10010203f4f5f6f708090a0bfcfdfeff101112131415161718191a1b1c1d1e1f"
 #define ENCRYPTION "encryption=im.earshot%3Atls%3A0"
+#define SECRET "AAECAwQFBgcICQoLDA0ODw"
+#define ONCE ";s=" SECRET ";x=1800000000"
 #define TAIL "?trust-message;" ENCRYPTION ";trust=" HEX
 
 static void
@@ -41,6 +43,67 @@ test_good (void)
       g_assert_cmpstr (uri.addr, ==, good[i].addr);
       g_assert_true (fingerprint_equal (&uri.fp, &fp));
     }
+}
+
+/* Where to find her, the secret, or both; nothing is lost on the way. */
+static void
+test_good_invites (void)
+{
+  static const struct {
+    const char *endpoints, *text;
+    gboolean one_time;
+  } good[] = {
+    { "192.0.2.7:5298", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3A5298", FALSE },
+    { NULL, "xmpp:juliet@pronto" TAIL ONCE, TRUE },
+    { "192.0.2.7:5298 [2001:db8::7]:1 [fe80::1]:65535 pronto.local:5298",
+      "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3A5298,%5B2001%3Adb8%3A%3A7%5D%3A1,%5Bfe80%3A%3A1%5D%3A65535,pronto.local%3A5298" ONCE, TRUE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_auto (GStrv) endpoints = good[i].endpoints != NULL ? g_strsplit (good[i].endpoints, " ", -1) : NULL;
+      g_auto (TrustUri) uri = { 0 };
+      g_autoptr (GError) error = NULL;
+      g_autofree char *again = NULL, *joined = NULL;
+
+      g_assert_true (trust_uri_parse (good[i].text, strlen (good[i].text), &uri, &error));
+      g_assert_no_error (error);
+      g_assert_true (uri.one_time == good[i].one_time);
+      joined = uri.endpoints != NULL ? g_strjoinv (" ", uri.endpoints) : NULL;
+      g_assert_cmpstr (joined, ==, good[i].endpoints);
+      for (guint8 byte = 0; byte < TRUST_URI_SECRET_BYTES; byte++)
+        g_assert_cmpuint (uri.secret[byte], ==, uri.one_time ? byte : 0);
+      g_assert_cmpint (uri.expires, ==, uri.one_time ? 1800000000 : 0);
+      again = trust_uri_write (&uri);
+      g_assert_cmpstr (again, ==, good[i].text);
+    }
+}
+
+/* What has no spelling is not written either. */
+static void
+test_bad_invites (void)
+{
+  static const char *const endpoints[] = { "127.0.0.1:5298", "[FE80::1]:5298", "host", "host:0", "a:1 a:1",
+                                           "a:1 a:2 a:3 a:4 a:5 a:6 a:7 a:8 a:9" };
+  TrustUri uri = { .addr = (char *) "juliet@pronto", .one_time = TRUE };
+  g_autofree char *good = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (endpoints); i++)
+    {
+      g_auto (GStrv) list = g_strsplit (endpoints[i], " ", -1);
+
+      uri.endpoints = list;
+      uri.expires = 1;
+      g_assert_null (trust_uri_write (&uri));
+    }
+  uri.endpoints = NULL;
+  uri.expires = 0;
+  g_assert_null (trust_uri_write (&uri));
+  uri.expires = TRUST_URI_EXPIRES_MAX + 1;
+  g_assert_null (trust_uri_write (&uri));
+  uri.expires = TRUST_URI_EXPIRES_MAX;
+  good = trust_uri_write (&uri);
+  g_assert_nonnull (good);
 }
 
 static const struct {
@@ -79,7 +142,44 @@ static const struct {
   { "trust-and-distrust", "xmpp:juliet@pronto" TAIL ";distrust=" OTHER },
   { "unknown-parameter", "xmpp:juliet@pronto" TAIL ";petname=nurse" },
   { "unknown-before", "xmpp:juliet@pronto?trust-message;v=1;" ENCRYPTION ";trust=" HEX },
-  { "endpoints-of-an-invite", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3A5298" },
+  { "endpoint-behind-the-secret", "xmpp:juliet@pronto" TAIL ONCE ";e=192.0.2.7%3A5298" },
+  { "endpoint-before-the-key", "xmpp:juliet@pronto?trust-message;" ENCRYPTION ";e=192.0.2.7%3A5298;trust=" HEX },
+  { "endpoints-twice", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3A5298;e=192.0.2.8%3A5298" },
+  { "endpoint-empty", "xmpp:juliet@pronto" TAIL ";e=" },
+  { "endpoint-and-nothing", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3A5298," },
+  { "endpoint-named-twice", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3A5298,192.0.2.7%3A5298" },
+  { "endpoint-not-escaped", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7:5298" },
+  { "endpoint-escaped-in-small", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3a5298" },
+  { "endpoint-comma-escaped", "xmpp:juliet@pronto" TAIL ";e=192.0.2.7%3A5298%2C192.0.2.8%3A5298" },
+  { "endpoint-this-host", "xmpp:juliet@pronto" TAIL ";e=127.0.0.1%3A5298" },
+  { "endpoint-this-host-in-short", "xmpp:juliet@pronto" TAIL ";e=127.1%3A5298" },
+  { "endpoint-this-host-in-another-coat", "xmpp:juliet@pronto" TAIL ";e=%5B%3A%3Affff%3A127.0.0.1%5D%3A5298" },
+  { "endpoint-nobody", "xmpp:juliet@pronto" TAIL ";e=%5B%3A%3A%5D%3A5298" },
+  { "endpoint-everybody", "xmpp:juliet@pronto" TAIL ";e=%5Bff02%3A%3A1%5D%3A5298" },
+  { "endpoint-with-a-link", "xmpp:juliet@pronto" TAIL ";e=%5Bfe80%3A%3A1%25eth0%5D%3A5298" },
+  { "endpoint-in-capitals", "xmpp:juliet@pronto" TAIL ";e=%5BFE80%3A%3A1%5D%3A5298" },
+  { "endpoint-with-newline", "xmpp:juliet@pronto" TAIL ";e=host%0A%3A5298" },
+  { "endpoint-with-nul", "xmpp:juliet@pronto" TAIL ";e=host%00%3A5298" },
+  { "nine-endpoints", "xmpp:juliet@pronto" TAIL ";e=a%3A1,a%3A2,a%3A3,a%3A4,a%3A5,a%3A6,a%3A7,a%3A8,a%3A9" },
+  { "secret-without-expiry", "xmpp:juliet@pronto" TAIL ";s=" SECRET },
+  { "expiry-without-secret", "xmpp:juliet@pronto" TAIL ";x=1800000000" },
+  { "expiry-before-the-secret", "xmpp:juliet@pronto" TAIL ";x=1800000000;s=" SECRET },
+  { "secret-twice", "xmpp:juliet@pronto" TAIL ";s=" SECRET ONCE },
+  { "secret-short", "xmpp:juliet@pronto" TAIL ";s=AAECAwQFBgcICQoLDA0OD;x=1800000000" },
+  { "secret-long", "xmpp:juliet@pronto" TAIL ";s=" SECRET "A;x=1800000000" },
+  { "secret-padded", "xmpp:juliet@pronto" TAIL ";s=" SECRET "==;x=1800000000" },
+  { "secret-other-last-bits", "xmpp:juliet@pronto" TAIL ";s=AAECAwQFBgcICQoLDA0ODx;x=1800000000" },
+  { "secret-other-alphabet", "xmpp:juliet@pronto" TAIL ";s=++++++++++++++++++++++;x=1800000000" },
+  { "secret-no-base64", "xmpp:juliet@pronto" TAIL ";s=!!!!!!!!!!!!!!!!!!!!!!;x=1800000000" },
+  { "secret-empty", "xmpp:juliet@pronto" TAIL ";s=;x=1800000000" },
+  { "expiry-empty", "xmpp:juliet@pronto" TAIL ";s=" SECRET ";x=" },
+  { "expiry-zero", "xmpp:juliet@pronto" TAIL ";s=" SECRET ";x=0" },
+  { "expiry-negative", "xmpp:juliet@pronto" TAIL ";s=" SECRET ";x=-1" },
+  { "expiry-with-zeros", "xmpp:juliet@pronto" TAIL ";s=" SECRET ";x=01800000000" },
+  { "expiry-with-sign", "xmpp:juliet@pronto" TAIL ";s=" SECRET ";x=+1800000000" },
+  { "expiry-beyond-the-years", "xmpp:juliet@pronto" TAIL ";s=" SECRET ";x=253402300800" },
+  { "expiry-beyond-64-bits", "xmpp:juliet@pronto" TAIL ";s=" SECRET ";x=18446744073709551617" },
+  { "something-behind-an-invite", "xmpp:juliet@pronto" TAIL ONCE ";y=1" },
   { "many-parameters", "xmpp:juliet@pronto" TAIL ";a=1;b=2;c=3;d=4;e=5" },
   { "parameter-without-value", "xmpp:juliet@pronto" TAIL ";trust" },
   { "empty-parameter", "xmpp:juliet@pronto" TAIL ";" },
@@ -208,6 +308,25 @@ test_bounds (void)
   longest = trust_uri_format (addr->str, &fp);
   g_assert_nonnull (longest);
   g_assert_cmpuint (strlen (longest), <=, TRUST_URI_MAX);
+  {
+    g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+    g_auto (GStrv) endpoints = NULL;
+    g_autofree char *invite = NULL;
+    TrustUri whole = { .addr = addr->str, .fp = fp, .one_time = TRUE, .expires = TRUST_URI_EXPIRES_MAX };
+
+    for (guint i = 0; i < TRUST_URI_ENDPOINTS_MAX; i++)
+      {
+        g_autofree char *host = g_strnfill (31, 'a'), *endpoint = g_strdup_printf ("%s.%s%d:65535", host, host, (int) i);
+
+        g_strv_builder_add (builder, endpoint);
+      }
+    whole.endpoints = endpoints = g_strv_builder_end (builder);
+    invite = trust_uri_write (&whole);
+    g_assert_nonnull (invite);
+    g_assert_cmpuint (strlen (invite), <=, TRUST_URI_MAX);
+    g_assert_true (trust_uri_parse (invite, strlen (invite), &uri, &error));
+    trust_uri_clear (&uri);
+  }
   g_assert_true (trust_uri_parse (longest, strlen (longest), &uri, &error));
   g_assert_cmpstr (uri.addr, ==, addr->str);
   /* No link for what is no address. */
@@ -223,6 +342,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/trust-uri/round-trip", test_good);
+  g_test_add_func ("/trust-uri/invites", test_good_invites);
+  g_test_add_func ("/trust-uri/T-17-no-invite-is-written-that-is-not-read", test_bad_invites);
   g_test_add_func ("/trust-uri/T-17-strict", test_bad);
   g_test_add_func ("/trust-uri/T-17-every-byte-counts", test_every_byte);
   g_test_add_func ("/trust-uri/T-17-bounds", test_bounds);

@@ -85,6 +85,16 @@ tests_unit_test_trust_policy_SOURCES = tests/unit/test-trust-policy.c
 tests_unit_test_trust_policy_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_policy_LDADD = $(proto_libs)
 
+unit_tests += tests/unit/test-endpoint
+tests_unit_test_endpoint_SOURCES = tests/unit/test-endpoint.c
+tests_unit_test_endpoint_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_endpoint_LDADD = $(proto_libs)
+
+unit_tests += tests/unit/test-invite-proof
+tests_unit_test_invite_proof_SOURCES = tests/unit/test-invite-proof.c
+tests_unit_test_invite_proof_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_invite_proof_LDADD = $(proto_libs)
+
 unit_tests += tests/unit/test-trust-uri
 tests_unit_test_trust_uri_SOURCES = tests/unit/test-trust-uri.c
 tests_unit_test_trust_uri_CPPFLAGS = $(unit_cppflags)
