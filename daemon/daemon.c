@@ -34,6 +34,7 @@ struct _Daemon {
   Router *router;
   Verifications *verifications;
   Successions *successions;
+  Invites *invites;
   Delivery *delivery;
   Discovery *discovery;
   Sessions *sessions;
@@ -112,6 +113,7 @@ on_opened (gpointer user, Session *session)
   /* Who we are comes before what we say. */
   successions_on_opened (daemon->successions, session);
   delivery_on_opened (daemon->delivery, session);
+  invites_on_opened (daemon->invites, session);
 }
 
 static void
@@ -122,6 +124,7 @@ on_closed (gpointer user, Session *session)
   router_on_closed (daemon->router, session);
   verifications_on_closed (daemon->verifications, session);
   successions_on_closed (daemon->successions, session);
+  invites_on_closed (daemon->invites, session);
   delivery_on_closed (daemon->delivery, session);
 }
 
@@ -189,12 +192,19 @@ on_sas (gpointer user, Session *session, const Stanza *iq, const Stanza *payload
 }
 
 static void
+on_invite (gpointer user, Session *session, const Stanza *iq, const Stanza *payload)
+{
+  invites_on_iq (((Daemon *) user)->invites, session, iq, payload);
+}
+
+static void
 on_succession (gpointer user, Session *session, const Stanza *iq, const Stanza *payload)
 {
   successions_on_iq (((Daemon *) user)->successions, session, iq, payload);
 }
 
-static const RouterCallbacks router_callbacks = { on_message, on_granted, on_sas, on_succession, on_idle_asked };
+static const RouterCallbacks router_callbacks = { .message = on_message, .granted = on_granted, .sas = on_sas,
+                                                  .succession = on_succession, .idle = on_idle_asked, .invite = on_invite };
 
 /* While there are some, people should know whom not to change the key on again. */
 static void
@@ -385,6 +395,19 @@ restore_settings (Daemon *daemon)
 }
 
 static gboolean
+build_invites (Daemon *daemon, GError **error)
+{
+  InvitesConfig config = { .identity = daemon->identity, .contacts = daemon->contacts, .trust = daemon->trust,
+                           .store = daemon->trust_store, .router = daemon->router };
+  GArray *made = NULL, *owed = NULL;
+
+  if (!trust_store_load_invites (daemon->trust_store, &made, &owed, error))
+    return FALSE;
+  daemon->invites = invites_new (&config, made, owed);
+  return TRUE;
+}
+
+static gboolean
 build_people (Daemon *daemon, GError **error)
 {
   GArray *contact_rows = NULL, *key_rows = NULL, *request_rows = NULL, *app_rows;
@@ -415,6 +438,8 @@ build_people (Daemon *daemon, GError **error)
   verifications_config = (VerificationsConfig) { .identity = daemon->identity, .contacts = daemon->contacts,
                                                  .trust = daemon->trust, .router = daemon->router };
   daemon->verifications = verifications_new (&verifications_config);
+  if (!build_invites (daemon, error))
+    return FALSE;
   delivery_config = (DeliveryConfig) { .history = daemon->history, .outbox = daemon->outbox,
                                        .contacts = daemon->contacts, .trust = daemon->trust };
   daemon->delivery = delivery_new (&delivery_config, error);
@@ -457,6 +482,7 @@ build_doors (Daemon *daemon, GError **error)
   delivery_start (daemon->delivery, daemon->sessions, daemon->router);
   successions_start (daemon->successions);
   trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity));
+  invites_start (daemon->invites, daemon->sessions);
   return TRUE;
 }
 
@@ -515,7 +541,7 @@ open_front (Daemon *daemon)
                   .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
                   .self = daemon->self, .router = daemon->router,
-                  .verifications = daemon->verifications, .successions = daemon->successions, .roots = daemon->roots, .app_access = daemon->app_access };
+                  .verifications = daemon->verifications, .invites = daemon->invites, .successions = daemon->successions, .roots = daemon->roots, .app_access = daemon->app_access };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
@@ -626,6 +652,7 @@ daemon_free (Daemon *daemon)
   if (daemon->contacts != NULL && daemon->sessions != NULL)
     contacts_unwatch (daemon->contacts, daemon);
   /* Goodbyes first, then whatever they still write to the store, then the store. */
+  invites_stop (daemon->invites);
   delivery_stop (daemon->delivery);
   sessions_free (daemon->sessions);
   roots_free (daemon->roots);
@@ -643,6 +670,7 @@ daemon_free (Daemon *daemon)
   if (daemon->trust != NULL && daemon->sessions != NULL)
     trust_unwatch (daemon->trust, daemon);
   delivery_free (daemon->delivery);
+  invites_free (daemon->invites);
   verifications_free (daemon->verifications);
   successions_free (daemon->successions);
   router_free (daemon->router);

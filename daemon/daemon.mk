@@ -37,6 +37,7 @@ daemon_libproto_a_SOURCES = \
 daemon_libproto_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(EXPAT_CFLAGS)
 
 daemon_libio_a_SOURCES = \
+	daemon/io/addresses.c daemon/io/addresses.h \
 	daemon/io/certificate.c daemon/io/certificate.h \
 	daemon/io/confusable.c daemon/io/confusable.h \
 	daemon/io/config.c daemon/io/config.h \
@@ -77,6 +78,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/token.c daemon/io/token.h \
 	daemon/io/trust-apps.c daemon/io/trust-apps.h \
 	daemon/io/trust-audit.c daemon/io/trust-audit.h \
+	daemon/io/trust-invites.c daemon/io/trust-invites.h \
 	daemon/io/trust-store.c daemon/io/trust-store.h daemon/io/trust-store-load.c daemon/io/trust-store-private.h
 daemon_libio_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS) $(SQLITE_CFLAGS) $(AVAHI_CFLAGS) $(ICU_CFLAGS)
 
@@ -96,6 +98,8 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/delivery-hold.c \
 	daemon/model/delivery-ask.c \
 	daemon/model/delivery-clear.c \
+	daemon/model/invites.c daemon/model/invites.h daemon/model/invites-private.h \
+	daemon/model/invites-accept.c \
 	daemon/model/probe.c \
 	daemon/model/lookalikes.c daemon/model/lookalikes.h \
 	daemon/model/router.c daemon/model/router.h \
@@ -114,6 +118,8 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/trust-decide.c \
 	daemon/model/trust-duplicate.c daemon/model/trust-record.c \
 	daemon/model/trust-succession.c \
+	daemon/model/trust-invite.c \
+	daemon/model/trust-record.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
 	daemon/model/verification.c daemon/model/verification.h \
 	daemon/model/watchers.h
@@ -130,6 +136,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-contact.c \
 	daemon/bus/bus-conversation.c \
 	daemon/bus/bus-identity.c \
+	daemon/bus/bus-invite.c \
 	daemon/bus/bus-key.c \
 	daemon/bus/bus-link.c \
 	daemon/bus/bus-manager.c \

@@ -35,7 +35,7 @@ bus_link_parse (BusCall *call, GVariant *args)
       return;
     }
   hex = fingerprint_to_hex (&uri.fp);
-  bus_call_return (call, g_variant_new ("(ss@a{sv})", uri.addr, hex, g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0)));
+  bus_call_return (call, g_variant_new ("(ss@a{sv})", uri.addr, hex, bus_link_describe (&uri)));
 }
 
 gboolean

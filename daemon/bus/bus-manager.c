@@ -26,6 +26,7 @@ static const char *const features[] = {
   "name-warnings",
   "app-access",
   "rotation",
+  "invites",
   NULL,
 };
 
@@ -64,6 +65,7 @@ manager_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *skel
   earshot_manager_set_display_id (manager, display);
   earshot_manager_set_address (manager, window->front->instance != NULL ? window->front->instance : "");
   earshot_manager_set_trust_link (manager, link);
+  earshot_manager_set_invites (manager, bus_invites_describe (window));
   earshot_manager_set_start_time (manager, window->front->start_time);
   earshot_manager_set_pending_requests (manager, bus_objects_count (window->objects, BUS_REQUEST));
   earshot_manager_set_warnings (manager, g_variant_builder_end (&warnings));
@@ -493,6 +495,9 @@ static const BusVerb methods[] = {
   { "FindContact", find_contact },
   { "AddContact", add_contact },
   { "ParseLink", bus_link_parse },
+  { "CreateInvite", bus_invite_create },
+  { "RevokeInvite", bus_invite_revoke },
+  { "AcceptInvite", bus_invite_accept },
   { "ListAudit", bus_audit_list },
   { "CheckAudit", bus_audit_check },
   { "CreateCertificateRequest", bus_identity_create_request },

@@ -49,6 +49,10 @@ take_option (const BusOption *option, GVariant *value, GError **error)
     {
       *(gboolean *) option->out = g_variant_get_boolean (value);
     }
+  else if (g_str_equal (option->type, "u"))
+    {
+      *(guint32 *) option->out = g_variant_get_uint32 (value);
+    }
   else if (g_str_equal (option->type, "x"))
     {
       *(gint64 *) option->out = g_variant_get_int64 (value);

@@ -9,7 +9,7 @@
 
 #include "daemon/base/fingerprint.h"
 
-/* `type` is "s" or "o" (out: char **, new), "b" (gboolean *), "x" (gint64 *), "as" (char ***, new; at most 64 words).
+/* `type` is "s" or "o" (out: char **, new), "b" (gboolean *), "u" (guint32 *), "x" (gint64 *), "as" (char ***, new; at most 64 words).
  * Keys that are not given leave `out` alone. A table ends with a NULL key. */
 typedef struct {
   const char *key;

@@ -19,10 +19,11 @@ static const struct {
 
   { "Manager", BUS_CALL, APP_MAY_READ, " FindContact ParseLink " },
   { "Manager", BUS_CALL, APP_MAY_TRUST, " AddContact RegisterAgent UnregisterAgent " },
+  { "Manager", BUS_CALL, APP_MAY_TRUST, " CreateInvite RevokeInvite AcceptInvite " },
   { "Manager", BUS_CALL, APP_MAY_ADMIN, " SetProfile CreateCertificateRequest SetCertificate " },
   { "Manager", BUS_CALL, APP_MAY_ADMIN, " ListAudit CheckAudit ListAppAccess " },
   { "Manager", BUS_CALL, BUS_ONLY_UNCONFINED, " SetAppAccess ForgetApp RotateIdentity ExportIdentity ImportIdentity " },
-  { "Manager", BUS_READ, APP_MAY_READ, " Version ApiMinor Features Fingerprint DisplayId Address TrustLink StartTime " },
+  { "Manager", BUS_READ, APP_MAY_READ, " Version ApiMinor Features Fingerprint DisplayId Address TrustLink StartTime Invites " },
   { "Manager", BUS_READ, APP_MAY_READ, " PendingRequests Warnings Nick Show StatusText Visibility EagerConnect " },
   { "Manager", BUS_READ, APP_MAY_READ, " MaxStrangers TrustMode LegacyPolicy TrustRoots Certificate " },
   { "Manager", BUS_READ, APP_MAY_READ, " ShareName ShareJid ShareEmail ShareIdle SendMarkers " },

@@ -234,6 +234,17 @@ char *bus_own_link (Window *window);
 /* Options `source` and `in_person` of what raises trust; `otherwise` is the source of who gives none. */
 gboolean bus_evidence_parse (GVariant *options, const char *otherwise, TrustEvidence *out, GError **error);
 
+/* --- bus-invite.c ---------------------------------------------------------------------------------------------- */
+
+/* Methods of the Manager. */
+void bus_invite_create (BusCall *call, GVariant *args);
+void bus_invite_revoke (BusCall *call, GVariant *args);
+void bus_invite_accept (BusCall *call, GVariant *args);
+/* Manager.Invites, floating. */
+GVariant *bus_invites_describe (Window *window);
+/* What a link says besides name and key: the third value of ParseLink, floating. */
+GVariant *bus_link_describe (const TrustUri *uri);
+
 /* --- bus-agents.c ---------------------------------------------------------------------------------------------- */
 
 BusAgents *bus_agents_new (void);

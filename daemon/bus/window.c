@@ -367,6 +367,14 @@ on_verification_removed (gpointer user, Verification *run)
   bus_objects_remove (window->objects, &id);
 }
 
+static void
+on_invites_changed (gpointer user)
+{
+  window_touch_root (user);
+}
+
+static const InvitesWatch invites_callbacks = { .changed = on_invites_changed };
+
 static const VerificationWatch verification_callbacks = {
   .added = on_verification_added,
   .changed = on_verification_changed,
@@ -565,6 +573,7 @@ window_open (Front *front, GDBusConnection *connection, GError **error)
   delivery_watch (rooms->delivery, &delivery_callbacks, window);
   verifications_watch (rooms->verifications, &verification_callbacks, window);
   app_access_watch (rooms->app_access, &app_callbacks, window);
+  invites_watch (rooms->invites, &invites_callbacks, window);
   window->watching = TRUE;
   g_ptr_array_add (front->windows, window);
   return window;
@@ -581,6 +590,7 @@ window_close (Window *window)
   if (window->watching)
     {
       app_access_unwatch (window->rooms.app_access, window);
+      invites_unwatch (window->rooms.invites, window);
       verifications_unwatch (window->rooms.verifications, window);
       delivery_unwatch (window->rooms.delivery, window);
       trust_unwatch (window->rooms.trust, window);

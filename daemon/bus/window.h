@@ -13,6 +13,7 @@
 #include "daemon/model/app-access.h"
 #include "daemon/model/contacts.h"
 #include "daemon/model/delivery.h"
+#include "daemon/model/invites.h"
 #include "daemon/model/router.h"
 #include "daemon/model/self.h"
 #include "daemon/model/session.h"
@@ -37,6 +38,7 @@ typedef struct {
   Self *self;
   Verifications *verifications;
   Successions *successions;
+  Invites *invites;
   Roots *roots;
   AppAccess *app_access;
 } Rooms;

@@ -4,7 +4,8 @@
  * who is trusted. What is out of range is left out or read as the least trusted value, and logged.
  *
  * contact, addr, key, request: what the rows in the header say; levels and kinds are words. tombstone: keys once forgotten.
- * audit and audit_chain: daemon/io/trust-audit.h. app: daemon/io/trust-apps.h. A request about a peer without a key has an empty fp.
+ * audit and audit_chain: daemon/io/trust-audit.h. app: daemon/io/trust-apps.h. invite, invite_use, invite_owed:
+ * daemon/io/trust-invites.h. A request about a peer without a key has an empty fp.
  */
 #include "earshot-config.h"
 
@@ -61,7 +62,15 @@ static const char step_succession[] =
   "ALTER TABLE contact ADD COLUMN succession_owed INTEGER NOT NULL DEFAULT 0;"
   "ALTER TABLE request ADD COLUMN predecessor BLOB NOT NULL DEFAULT x'';";
 
-static const char *const steps[] = { step_1, step_2, step_3, step_apps, step_succession };
+/* Invites: made here, used by whom, and proofs owed to others (daemon/io/trust-invites.h). */
+static const char step_invites[] =
+  "CREATE TABLE invite (id TEXT PRIMARY KEY NOT NULL, secret BLOB NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL,"
+  " uses INTEGER NOT NULL, remaining INTEGER NOT NULL, in_person INTEGER NOT NULL, caller TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+  "CREATE TABLE invite_use (invite TEXT NOT NULL, fp BLOB NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (invite, fp)) STRICT,"
+  " WITHOUT ROWID;"
+  "CREATE TABLE invite_owed (fp BLOB PRIMARY KEY NOT NULL, secret BLOB NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_apps, step_succession, step_invites };
 
 const DbSchema trust_schema = {
   .steps = steps,

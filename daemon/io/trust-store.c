@@ -11,6 +11,7 @@
 
 #include "daemon/io/db-values.h"
 #include "daemon/io/trust-audit.h"
+#include "daemon/io/trust-invites.h"
 #include "daemon/io/trust-store-private.h"
 
 #define TOMBSTONES_MAX 65536 /* decisions of a person; the oldest go */
@@ -27,6 +28,11 @@ typedef enum
   PUT_SETTING,
   PUT_APP,
   DELETE_APP,
+  PUT_INVITE,
+  USE_INVITE,
+  DELETE_INVITE,
+  PUT_OWED,
+  DELETE_OWED,
   AUDIT
 } StepKind;
 
@@ -39,6 +45,8 @@ typedef struct
   AppRow app;
   guint64 id;
   AuditEntry audit; /* points into texts */
+  InviteRow invite;
+  InviteOwedRow owed;
   char *texts[5];   /* setting: name, value; audit: all of its own */
 } Step;
 
@@ -60,6 +68,8 @@ step_free (gpointer data)
   key_row_clear (&step->key);
   request_row_clear (&step->request);
   app_row_clear (&step->app);
+  invite_row_clear (&step->invite);
+  invite_owed_row_clear (&step->owed);
   for (guint i = 0; i < G_N_ELEMENTS (step->texts); i++)
     g_free (step->texts[i]);
   g_free (step);
@@ -188,6 +198,45 @@ void
 trust_change_delete_app (TrustChange *change, const char *app)
 {
   add_step (change, DELETE_APP)->app.app = g_strdup (app);
+}
+
+void
+trust_change_put_invite (TrustChange *change, const InviteRow *row)
+{
+  Step *step = add_step (change, PUT_INVITE);
+
+  step->invite = *row;
+  step->invite.caller = dup_or_empty (row->caller);
+  step->invite.used = NULL;
+}
+
+void
+trust_change_use_invite (TrustChange *change, const char *id, const Fingerprint *fp)
+{
+  Step *step = add_step (change, USE_INVITE);
+
+  g_strlcpy (step->invite.id, id, sizeof step->invite.id);
+  step->key.fp = *fp;
+}
+
+void
+trust_change_delete_invite (TrustChange *change, const char *id)
+{
+  Step *step = add_step (change, DELETE_INVITE);
+
+  g_strlcpy (step->invite.id, id, sizeof step->invite.id);
+}
+
+void
+trust_change_put_owed (TrustChange *change, const InviteOwedRow *row)
+{
+  add_step (change, PUT_OWED)->owed = *row;
+}
+
+void
+trust_change_delete_owed (TrustChange *change, const Fingerprint *fp)
+{
+  add_step (change, DELETE_OWED)->owed.fp = *fp;
 }
 
 /* At most so many bytes, and UTF-8. */
@@ -439,6 +488,16 @@ do_step (sqlite3 *handle, TrustChange *change, const Step *step, GError **error)
       return trust_apps_put (handle, &step->app, error);
     case DELETE_APP:
       return trust_apps_delete (handle, step->app.app, error);
+    case PUT_INVITE:
+      return invites_put (handle, &step->invite, error);
+    case USE_INVITE:
+      return invites_use (handle, step->invite.id, &step->key.fp, error);
+    case DELETE_INVITE:
+      return invites_delete (handle, step->invite.id, error);
+    case PUT_OWED:
+      return invites_put_owed (handle, &step->owed, error);
+    case DELETE_OWED:
+      return invites_delete_owed (handle, &step->owed.fp, error);
     case AUDIT:
       return audit_append (handle, &step->audit, change->store->audit_max, error);
     }

@@ -266,8 +266,8 @@ contacts_add_static (Contacts *contacts, const char *endpoint, GError **error)
   return add_static (contacts, NULL, endpoint, FALSE, error);
 }
 
-Contact *
-contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoint, GError **error)
+static Contact *
+give_static (Contacts *contacts, Contact *contact, const char *endpoint, gboolean from_anybody, GError **error)
 {
   g_autofree char *host = NULL;
   guint16 port;
@@ -279,13 +279,25 @@ contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoi
     return NULL;
   owner = owner_of_static (contacts, host, port, &index, &total);
   /* Nobody has answered there yet, so it was nobody's; that of a known key stays with the key. */
-  if (owner != NULL && owner != contact && !owner->row.stored && owner->keys->len == 0)
+  if (owner != NULL && owner != contact && ((!owner->row.stored && owner->keys->len == 0) || (from_anybody && !owner->connected)))
     {
       id = contact->row.id;
       contacts_remove_static (contacts, endpoint);
       contact = contacts_get (contacts, id);
     }
   return add_static (contacts, contact, endpoint, FALSE, error);
+}
+
+Contact *
+contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoint, GError **error)
+{
+  return give_static (contacts, contact, endpoint, FALSE, error);
+}
+
+Contact *
+contacts_take_static (Contacts *contacts, Contact *contact, const char *endpoint, GError **error)
+{
+  return give_static (contacts, contact, endpoint, TRUE, error);
 }
 
 void

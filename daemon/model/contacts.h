@@ -125,6 +125,8 @@ gboolean contacts_check_petname (Contacts *contacts, Contact *contact, const cha
 Contact *contacts_add_static (Contacts *contacts, const char *endpoint, GError **error);
 /* The same for a contact that is known; the one whose it is then: another one's stays where it is. */
 Contact *contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoint, GError **error);
+/* The same for one that was told anew (an invite): also another one's, unless that one is connected right now. */
+Contact *contacts_take_static (Contacts *contacts, Contact *contact, const char *endpoint, GError **error);
 /* "HOST:PORT" apart; brackets removed. INVALID_ARGUMENT says what an endpoint looks like. */
 gboolean contacts_split_endpoint (const char *endpoint, char **host, guint16 *port, GError **error);
 /* Start-up: the settings that begin with this, endpoint -> contact id, are handed back one by one. */

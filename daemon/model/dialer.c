@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/io/addresses.h"
 #include "daemon/model/session-private.h"
 
 #define DELAY_FIRST_MS 1000
@@ -16,6 +17,7 @@
 #define DELAY_REFUSED_MS 300000
 #define AGAIN_MS 2000        /* least time between two attempts that an announcement causes */
 #define CANDIDATES_MAX 16
+#define LINKS_MAX 8          /* on which a link-local address without scope is looked for */
 
 typedef struct {
   char *instance, *domain; /* announced; or */
@@ -32,7 +34,7 @@ typedef struct {
 struct _Dial {
   Sessions *sessions;
   guint32 contact_id;
-  gboolean wanted;
+  guint wanted;            /* SessionsReason */
   GArray *waiters;         /* of one attempt */
   GPtrArray *candidates;   /* of the attempt under way; NULL = none is */
   guint next;
@@ -44,6 +46,7 @@ struct _Dial {
   guint delay_ms;
   gint64 last_attempt;
   const char *word;        /* why the last candidate failed */
+  gboolean conflict;       /* at one of them another key answered: of all words that is what people must know */
 };
 
 static void dial_attempt (Dial *dial);
@@ -199,9 +202,10 @@ is_known_insecure (Dial *dial, Contact *contact)
 }
 
 static void
-attempt_failed (Dial *dial, const char *word)
+attempt_failed (Dial *dial)
 {
   Sessions *sessions = dial->sessions;
+  const char *last = dial->word, *word = dial->conflict ? "NameConflict" : last;
   guint32 id = dial->contact_id;
   Contact *contact = contacts_get (sessions->config.contacts, id);
 
@@ -213,10 +217,10 @@ attempt_failed (Dial *dial, const char *word)
     }
   if (dial->wanted && contact != NULL && contact_get_reach (contact) != REACH_OFFLINE)
     {
-      gboolean refused = strcmp (word, "Refused") == 0 || strcmp (word, "Blocked") == 0 || is_known_insecure (dial, contact);
+      gboolean refused = strcmp (last, "Refused") == 0 || strcmp (last, "Blocked") == 0 || is_known_insecure (dial, contact);
       /* Whoever answered is not the one who was meant, and may be between us for a moment only: who stands there for a second must
        * not keep friends apart for minutes, who stays is not called for ever. */
-      gboolean another = strcmp (word, "NotTrusted") == 0 || strcmp (word, "NameConflict") == 0;
+      gboolean another = strcmp (last, "NotTrusted") == 0 || strcmp (last, "NameConflict") == 0;
 
       schedule_retry (dial, refused ? DELAY_REFUSED_MS : dial->delay_ms);
       dial->delay_ms = MIN (dial->delay_ms * 2, another ? DELAY_REFUSED_MS : DELAY_MAX_MS);
@@ -272,8 +276,24 @@ add_candidate (GPtrArray *list, const Endpoint *endpoint)
   g_ptr_array_add (list, candidate);
 }
 
+/* An invite can not know what our links are called (docs/protocol.md 3.11): the same address on each of them is another host. */
 static void
-add_candidates_of (GPtrArray *list, Contact *contact)
+add_candidate_on_each_link (Sessions *sessions, GPtrArray *list, const Endpoint *endpoint)
+{
+  g_auto (GStrv) links = addresses_list_links ((const char *const *) sessions->config.interfaces, LINKS_MAX);
+
+  for (guint i = 0; links[i] != NULL; i++)
+    {
+      g_autofree char *scoped = g_strconcat (endpoint->address, "%", links[i], NULL);
+      Endpoint on_link = *endpoint;
+
+      on_link.address = scoped;
+      add_candidate (list, &on_link);
+    }
+}
+
+static void
+add_candidates_of (Sessions *sessions, GPtrArray *list, Contact *contact)
 {
   const GPtrArray *endpoints = contact_get_endpoints (contact);
 
@@ -282,7 +302,11 @@ add_candidates_of (GPtrArray *list, Contact *contact)
       {
         const Endpoint *endpoint = g_ptr_array_index (endpoints, i);
 
-        if ((endpoint->instance != NULL || strcmp (endpoint->ifname, "static") == 0) && endpoint->proven == proven)
+        if ((endpoint->instance == NULL && strcmp (endpoint->ifname, "static") != 0) || endpoint->proven != proven)
+          continue;
+        if (endpoint->instance == NULL && addresses_need_link (endpoint->address))
+          add_candidate_on_each_link (sessions, list, endpoint);
+        else
           add_candidate (list, endpoint);
       }
 }
@@ -306,13 +330,13 @@ collect_candidates (Dial *dial, Contact *contact)
   GPtrArray *list = g_ptr_array_new_with_free_func (candidate_free);
   g_autoptr (GPtrArray) all = NULL;
 
-  add_candidates_of (list, contact);
+  add_candidates_of (dial->sessions, list, contact);
   if (!contact_has_trusted_key (contact))
     return list;
   all = contacts_list (dial->sessions->config.contacts);
   for (guint i = 0; i < all->len; i++)
     if (contests (g_ptr_array_index (all, i), dial->contact_id))
-      add_candidates_of (list, g_ptr_array_index (all, i));
+      add_candidates_of (dial->sessions, list, g_ptr_array_index (all, i));
   return list;
 }
 
@@ -381,7 +405,7 @@ try_next (Dial *dial)
 
   if (dial->next >= dial->candidates->len)
     {
-      attempt_failed (dial, dial->word);
+      attempt_failed (dial);
       return;
     }
   candidate = g_ptr_array_index (dial->candidates, dial->next++);
@@ -412,9 +436,11 @@ dial_attempt (Dial *dial)
   dial->candidates = collect_candidates (dial, contact);
   dial->next = 0;
   dial->word = "NotReachable";
+  dial->conflict = FALSE;
   if (contact_is_blocked (contact))
     {
-      attempt_failed (dial, "Blocked");
+      dial->word = "Blocked";
+      attempt_failed (dial);
       return;
     }
   if (dial->candidates->len == 0)
@@ -456,6 +482,7 @@ dial_on_session (Dial *dial, const char *word)
           dial->next--;
         }
       dial->word = word;
+      dial->conflict |= strcmp (word, "NameConflict") == 0;
       try_next (dial);
       return;
     }
@@ -514,31 +541,45 @@ dialer_on_closed (Sessions *sessions, Contact *contact)
 void
 sessions_want (Sessions *sessions, Contact *contact)
 {
+  sessions_want_for (sessions, contact, SESSIONS_FOR_MESSAGES);
+}
+
+void
+sessions_unwant (Sessions *sessions, Contact *contact)
+{
+  sessions_unwant_for (sessions, contact, SESSIONS_FOR_MESSAGES);
+}
+
+void
+sessions_want_for (Sessions *sessions, Contact *contact, SessionsReason reason)
+{
   Dial *dial;
+  gboolean wanted;
 
   if (sessions->stopping)
     return;
   dial = obtain_dial (sessions, contact);
-  if (dial->wanted)
+  wanted = dial->wanted != 0;
+  dial->wanted |= reason;
+  if (wanted)
     return;
-  dial->wanted = TRUE;
   /* From the loop: the caller may be in the middle of something. */
   if (!is_busy (dial) && dial->retry_source == 0)
     dial->retry_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_retry, dial, NULL);
 }
 
 void
-sessions_unwant (Sessions *sessions, Contact *contact)
+sessions_unwant_for (Sessions *sessions, Contact *contact, SessionsReason reason)
 {
   Dial *dial;
 
   if (sessions->stopping)
     return;
   dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
-  if (dial == NULL || !dial->wanted)
+  if (dial == NULL || (dial->wanted & reason) == 0)
     return;
-  dial->wanted = FALSE;
-  if (!is_busy (dial) && dial->waiters->len == 0)
+  dial->wanted &= ~(guint) reason;
+  if (dial->wanted == 0 && !is_busy (dial) && dial->waiters->len == 0)
     clear_source (&dial->retry_source);
   reap_dial (sessions, contact_get_id (contact));
 }

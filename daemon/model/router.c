@@ -181,6 +181,26 @@ answer_about_us (Router *router, Session *session, const Stanza *iq, const Stanz
   return TRUE;
 }
 
+/* --- what strangers may, too ------------------------------------------------------------- */
+
+/* docs/protocol.md 3.4: strangers may, that is what these are for. NULL: nobody here takes it. */
+static RouterSet
+find_set (Router *router, const Stanza *payload)
+{
+  const struct {
+    const char *ns;
+    RouterSet set;
+  } sets[] = {
+    { NS_LL_SAS, router->callbacks.sas },
+    { NS_LL_INVITE, router->callbacks.invite },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sets); i++)
+    if (strcmp (stanza_get_ns (payload), sets[i].ns) == 0)
+      return sets[i].set;
+  return NULL;
+}
+
 static void
 on_request (Router *router, Session *session, const Stanza *iq, const char *type, const char *id)
 {
@@ -198,9 +218,8 @@ on_request (Router *router, Session *session, const Stanza *iq, const char *type
       answer_result (session, id, NULL);
       router->callbacks.granted (router->user, session);
     }
-  else if (!get && router->callbacks.sas != NULL && strcmp (stanza_get_ns (payload), NS_LL_SAS) == 0)
-    router->callbacks.sas (router->user, session, iq,
-                           payload); /* docs/protocol.md 3.4: strangers may, that is what it is for */
+  else if (!get && find_set (router, payload) != NULL)
+    find_set (router, payload) (router->user, session, iq, payload);
   else if (!get && router->callbacks.succession != NULL && stanza_is (payload, "succession", NS_LL_TRUST)
            && !session_is_clear (session))
     router->callbacks.succession (router->user, session, iq, payload); /* 3.5: the new key is unknown where it is presented */

@@ -10,16 +10,21 @@
 
 typedef struct _Router Router;
 
+/* An iq set, also on a restricted stream: to be answered with router_answer() or router_bounce(). */
+typedef void (*RouterSet) (gpointer user, Session *session, const Stanza *iq, const Stanza *payload);
+
 typedef struct {
   /* A <message/> of any type from the session's contact. */
   void (*message) (gpointer user, Session *session, const Stanza *stanza);
   void (*granted) (gpointer user, Session *session);
-  /* An iq set of NS_LL_SAS, also on a restricted stream: to be answered with router_answer() or router_bounce(). May be NULL. */
-  void (*sas) (gpointer user, Session *session, const Stanza *iq, const Stanza *payload);
+  /* By namespace of the payload: NS_LL_SAS. May be NULL. */
+  RouterSet sas;
   /* An iq set <succession/>, likewise. May be NULL. */
-  void (*succession) (gpointer user, Session *session, const Stanza *iq, const Stanza *payload);
+  RouterSet succession;
   /* Seconds that our user has been idle (XEP-0012), -1 = not told. NULL = never told. */
   gint64 (*idle) (gpointer user);
+  /* NS_LL_INVITE. May be NULL. */
+  RouterSet invite;
 } RouterCallbacks;
 
 Router *router_new (const RouterCallbacks *callbacks, gpointer user);

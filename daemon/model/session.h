@@ -51,6 +51,10 @@ guint16 sessions_get_port (Sessions *sessions);
 /* There is something to send: dial when it can be reached, retry with backoff until sessions_unwant(). Idempotent. */
 void sessions_want (Sessions *sessions, Contact *contact);
 void sessions_unwant (Sessions *sessions, Contact *contact);
+/* The same for whoever else has something to send: each reason is taken back by itself. */
+typedef enum { SESSIONS_FOR_MESSAGES = 1, SESSIONS_FOR_INVITE = 2 } SessionsReason;
+void sessions_want_for (Sessions *sessions, Contact *contact, SessionsReason reason);
+void sessions_unwant_for (Sessions *sessions, Contact *contact, SessionsReason reason);
 /* D-Bus Connect: one attempt at once. NOT_REACHABLE, TIMEOUT, REFUSED, NOT_TRUSTED, PEER_INSECURE, BLOCKED. */
 void sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer user);
 void sessions_disconnect (Sessions *sessions, Contact *contact);

@@ -42,8 +42,7 @@ accepted_level (const Key *key, const TrustEvidence *evidence)
   return MAX (evidence_get_level (evidence), level == TRUST_CA ? TRUST_UNKNOWN : level);
 }
 
-/* The key becomes `level`, or stays what is more (a chain is not), in its own contact, which is kept from now on. */
-static void
+void
 decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname)
 {
   Contact *contact = key_get_contact (key);
@@ -368,8 +367,7 @@ trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer us
   trust_store_apply (trust->store, change, on_snoozed, snoozing);
 }
 
-/* NULL after having reported why not. */
-static Decision *
+Decision *
 decide_about_key (Trust *trust, Key *key, const Fingerprint *fp, const char *event, const char *caller, DoneFunc done, gpointer user)
 {
   Decision *decision;
@@ -557,29 +555,55 @@ on_late_added (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* What stands against it, or NULL. */
+static GError *
+check_addition (Trust *trust, const char *petname, const Key *key, gboolean invited)
+{
+  GError *error = NULL;
+
+  if (!contacts_check_petname (trust->contacts, key != NULL ? key_get_contact (key) : NULL, petname, &error))
+    return error;
+  if (key != NULL && contact_is_blocked (key_get_contact (key)))
+    return blocked_error ();
+  /* A link is no word against one that was given on purpose (T-17). */
+  if (invited && key != NULL && (key_get_level (key) == TRUST_REVOKED || key_is_refused (key)))
+    return g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_TRUSTED,
+                                "This key was revoked or rejected here: accept it first if that was a mistake");
+  return NULL;
+}
+
 void
 trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,
                    const char *caller, TrustAdded done, gpointer user)
 {
+  trust_add (trust, "add-contact", petname, fp, evidence, NULL, caller, done, user);
+}
+
+void
+trust_add (Trust *trust, const char *event, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,
+           const TrustInvited *invited, const char *caller, TrustAdded done, gpointer user)
+{
   Key *key = contacts_get_key (trust->contacts, fp);
   TrustLevel level = accepted_level (key, evidence);
+  GError *error = check_addition (trust, petname, key, invited != NULL);
   Decision *decision;
-  GError *error = NULL;
 
-  if (!contacts_check_petname (trust->contacts, key != NULL ? key_get_contact (key) : NULL, petname, &error)
-      || (key != NULL && contact_is_blocked (key_get_contact (key))))
+  if (error != NULL)
     {
       LateAdded *late = g_new0 (LateAdded, 1);
 
       late->done = done;
       late->user = user;
-      late->error = error != NULL ? error : blocked_error ();
-      deny (trust, "add-contact", fp, key != NULL ? key_get_contact (key) : NULL, caller, g_error_copy (late->error));
+      late->error = error;
+      deny (trust, event, fp, key != NULL ? key_get_contact (key) : NULL, caller, g_error_copy (late->error));
       g_idle_add_full (G_PRIORITY_DEFAULT, on_late_added, late, NULL);
       return;
     }
   decision = decision_new (trust, NULL, user);
   decision->added = done;
+  decision->unless_revoked = invited != NULL;
+  if (invited != NULL && invited->owed != NULL)
+    trust_change_put_owed (decision->change, invited->owed);
   decide_subject (decision, fp);
   if (key != NULL)
     {
@@ -602,7 +626,7 @@ trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, con
       g_array_append_val (decision->keys, key_row);
       g_array_append_val (decision->keys_before, no_key);
     }
-  decide (decision, "add-contact", trust_level_to_string (level), caller);
+  decide (decision, event, trust_level_to_string (level), caller);
 }
 
 void

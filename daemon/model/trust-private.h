@@ -6,6 +6,7 @@
 
 #include "daemon/model/trust.h"
 #include "daemon/io/pace.h"
+#include "daemon/io/trust-invites.h"
 #include "daemon/model/watchers.h"
 
 struct _Request {
@@ -97,6 +98,21 @@ void trust_drop_request (Trust *trust, Request *request);
 void trust_withdraw_request (Trust *trust, Request *request);
 /* Reports from the loop, never from inside the verb; a negative `code` is success. */
 void trust_report (DoneFunc done, gpointer user, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
+
+/* --- trust-decide.c ---- */
+
+/* The key becomes `level`, or stays what is more (a chain is not), in its own contact, which is kept from now on. */
+void decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname);
+/* NULL after having reported why not: NOT_FOUND (`key` is NULL), BLOCKED, ALREADY_RESOLVED. */
+Decision *decide_about_key (Trust *trust, Key *key, const Fingerprint *fp, const char *event, const char *caller, DoneFunc done,
+                            gpointer user);
+/* Of an addition by a link: never lifts a word against the key. */
+typedef struct {
+  const InviteOwedRow *owed; /* a proof that is owed from then on; or NULL */
+} TrustInvited;
+/* trust_add_contact(), as `event`. `invited` may be NULL. */
+void trust_add (Trust *trust, const char *event, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,
+                const TrustInvited *invited, const char *caller, TrustAdded done, gpointer user);
 
 /* --- trust-record.c ---- */
 

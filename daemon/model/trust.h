@@ -9,6 +9,7 @@
 #pragma once
 
 #include "daemon/io/roots.h"
+#include "daemon/io/trust-invites.h"
 #include "daemon/model/contacts.h"
 
 typedef struct _Trust Trust;
@@ -144,6 +145,16 @@ void trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc 
 typedef void (*TrustAdded) (gpointer user, guint32 contact_id, const GError *error);
 void trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,
                         const char *caller, TrustAdded done, gpointer user);
+/* Invites (docs/protocol.md 3.11); trust-invite.c. Neither lifts a block, nor a word against a key: BLOCKED, NOT_TRUSTED.
+ * A peer has proved that it knows the secret of invite `id`, made by `caller`: its key becomes pinned, or verified with `in_person`, source
+ * "invite", and one use is spent, in one change. FALSE: its name is somebody else's, so that only the use is spent and the question
+ * about that name stays open; `done` is called all the same. Also ALREADY_RESOLVED: people decide about it right now. */
+gboolean trust_admit_invited (Trust *trust, const Fingerprint *fp, const char *id, gboolean in_person, const char *caller,
+                              DoneFunc done, gpointer user);
+/* The user accepts an invite: a contact with that key, pinned, or verified with `in_person`. `owed`: the proof that is owed from then on,
+ * written with it; NULL = the link had no secret. */
+void trust_accept_invite (Trust *trust, const char *petname, const Fingerprint *fp, gboolean in_person, const InviteOwedRow *owed,
+                          const char *caller, TrustAdded done, gpointer user);
 /* Keeps a contact (somebody wrote to it, named it): gives it a row. */
 void trust_keep (Trust *trust, Contact *contact, DoneFunc done, gpointer user);
 /* Into the audit: a change of trust that is about no key (a setting). */

@@ -3,6 +3,7 @@
 
 #include "tests/unit/fake-rooms.h"
 
+#include "daemon/io/addresses.h"
 #include "daemon/io/trust-audit.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@
 Fake fake;
 
 typedef struct {
-  enum { DONE, SENT, ADDED, ENTRIES, GOT, CURSOR, CONSUMERS, PROBED, PONG, LISTED, CHECKED } kind;
+  enum { DONE, SENT, ADDED, ENTRIES, GOT, CURSOR, CONSUMERS, PROBED, PONG, LISTED, CHECKED, INVITED } kind;
   gpointer func, user;
   GPtrArray *entries;
   int error;
@@ -107,6 +108,9 @@ answer_now (gpointer data)
     ((SessionsProbed) answer->func) (answer->user, error == NULL ? result : NULL, error);
     break;
   }
+  case INVITED:
+    ((InviteMade) answer->func) (answer->user, error == NULL ? "xmpp:me@pronto?the-link" : NULL, "00112233445566aa", 99, error);
+    break;
   case PONG:
     ((RouterReply) answer->func) (answer->user, NULL, error);
     break;
@@ -187,7 +191,7 @@ void
 fake_setup (Rooms *rooms)
 {
   static Config config;
-  static char place[13];   /* the window hands these back and never looks inside */
+  static char place[14];   /* the window hands these back and never looks inside */
 
   memset (&fake, 0, sizeof fake);
   fake.calls = g_string_new (NULL);
@@ -210,7 +214,7 @@ fake_setup (Rooms *rooms)
     .sessions = (gpointer) &place[3], .router = (gpointer) &place[4], .delivery = (gpointer) &place[5],
     .discovery = (gpointer) &place[6], .history = (gpointer) &place[7], .settings = (gpointer) &place[8],
     .self = (gpointer) &place[9], .verifications = (gpointer) &place[10], .roots = (gpointer) &place[11],
-    .app_access = (gpointer) &place[12],
+    .app_access = (gpointer) &place[12], .invites = (gpointer) &place[13],
   };
 }
 
@@ -972,6 +976,59 @@ self_set_profile (Self *self, const char *key, const char *value, DoneFunc done,
 {
   note ("profile %s %s", key, value);
   answer (DONE, done, user);
+}
+
+/* --- invites --------------------------------------------------------------------------------------------------- */
+
+char **
+addresses_list (const char *const *interfaces, guint max)
+{
+  return g_strsplit ("192.0.2.7 fe80::7 127.0.0.1", " ", -1);
+}
+
+void invites_watch (Invites *invites, const InvitesWatch *watch, gpointer user) { fake.invites_watch = watch; }
+void invites_unwatch (Invites *invites, gpointer user) { fake.invites_watch = NULL; }
+
+void
+invites_create (Invites *invites, const InviteWish *wish, InviteMade done, gpointer user)
+{
+  g_autofree char *endpoints = g_strjoinv (",", wish->endpoints);
+
+  note ("create-invite %s %s %u %u%s", wish->addr, endpoints, wish->ttl_s, wish->uses, wish->in_person ? " in-person" : "");
+  answer (INVITED, done, user);
+}
+
+void
+invites_revoke (Invites *invites, const char *id, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("revoke-invite %s", id);
+  answer (DONE, done, user);
+}
+
+void
+invites_accept (Invites *invites, const TrustUri *uri, const char *petname, gboolean in_person, const char *caller, TrustAdded done,
+                gpointer user)
+{
+  note ("accept-invite %s %02x %s%s%s", uri->addr, uri->fp.bytes[0], petname, in_person ? " in-person" : "",
+        uri->one_time ? " once" : "");
+  answer (ADDED, done, user);
+}
+
+GArray *
+invites_list (Invites *invites)
+{
+  GArray *list = g_array_new (FALSE, TRUE, sizeof (InviteInfo));
+  static const Fingerprint fp = { { 1 } };
+  static GArray used = { .data = (gpointer) &fp, .len = 1 };
+  InviteInfo made = { .id = "00112233445566aa", .made = TRUE, .state = "used-up", .expires = 99, .uses = 1, .used = &used };
+  InviteInfo accepted = { .id = "ff112233445566aa", .state = "waiting", .expires = 100, .fp = fp };
+
+  if (fake.has_invites)
+    {
+      g_array_append_val (list, made);
+      g_array_append_val (list, accepted);
+    }
+  return list;
 }
 
 /* --- verifications --------------------------------------------------------------------------------------------- */

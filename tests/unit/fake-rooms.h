@@ -60,6 +60,7 @@ typedef struct {
   } trust_watches[80];     /* of every window and what is above them */
   const DeliveryWatch *delivery_watch;
   const VerificationWatch *verification_watch;
+  const InvitesWatch *invites_watch;
   gpointer user;
   guint64 head;
   guint queued, max_strangers;
@@ -72,7 +73,7 @@ typedef struct {
   GPtrArray *preview;      /* LogEntry* */
   char *selector_matches;  /* "0", "1", "2": how many contacts a selector finds */
   gboolean session_open, session_clear;
-  gboolean has_roots;
+  gboolean has_roots, has_invites;
 } Fake;
 
 extern Fake fake;

@@ -9,6 +9,7 @@
 
 #include "daemon/base/names.h"
 #include "daemon/model/delivery.h"
+#include "daemon/model/invites.h"
 #include "daemon/model/verification.h"
 #include "tests/unit/fake-discovery.h"
 #include "tests/unit/people-helper.h"
@@ -28,9 +29,11 @@ typedef struct
   Router *router;
   Delivery *delivery;
   Verifications *verifications;
+  Invites *invites;
   /* settings before host_start() */
   guint idle_close_s;
   const VerificationLimits *limits;
+  const InviteLimits *invite_limits;
   /* what was reported */
   guint opened, closed, changed, failed, writable;
   GPtrArray *heard; /* Stanza* */
@@ -46,8 +49,10 @@ host_on_opened (gpointer user, Session *session)
   g_assert_true (sessions_find (host->sessions, session_get_contact (session)) == session);
   if (host->hold_on_open)
     session_hold_reading (session, TRUE);
-  if (host->delivers)
-    delivery_on_opened (host->delivery, session);
+  if (!host->delivers)
+    return;
+  delivery_on_opened (host->delivery, session);
+  invites_on_opened (host->invites, session);
 }
 
 static inline void
@@ -60,6 +65,7 @@ host_on_closed (gpointer user, Session *session)
     return;
   router_on_closed (host->router, session);
   verifications_on_closed (host->verifications, session);
+  invites_on_closed (host->invites, session);
   delivery_on_closed (host->delivery, session);
 }
 
@@ -125,6 +131,25 @@ host_on_sas (gpointer user, Session *session, const Stanza *iq, const Stanza *pa
 }
 
 static inline void
+host_on_invite (gpointer user, Session *session, const Stanza *iq, const Stanza *payload)
+{
+  invites_on_iq (((Host *) user)->invites, session, iq, payload);
+}
+
+static inline Invites *
+host_make_invites (Host *host)
+{
+  InvitesConfig config = { .identity = host->identity, .contacts = host->people.contacts, .trust = host->people.trust,
+                           .store = host->people.trust_store, .router = host->router, .limits = host->invite_limits };
+  g_autoptr (GError) error = NULL;
+  GArray *made = NULL, *owed = NULL;
+
+  trust_store_load_invites (host->people.trust_store, &made, &owed, &error);
+  g_assert_no_error (error);
+  return invites_new (&config, made, owed);
+}
+
+static inline void
 host_on_level (gpointer user, Contact *contact, Key *key, gboolean release)
 {
   delivery_on_level (((Host *) user)->delivery, contact, key, release);
@@ -150,7 +175,8 @@ host_start (Host *host)
 {
   static const SessionCallbacks callbacks = { host_on_opened, host_on_closed, host_on_stanza,
                                               host_on_changed, host_on_failed, host_on_writable };
-  static const RouterCallbacks router_callbacks = { host_on_message, host_on_granted, host_on_sas };
+  static const RouterCallbacks router_callbacks = { .message = host_on_message, .granted = host_on_granted, .sas = host_on_sas,
+                                                    .invite = host_on_invite };
   DiscoveryCallbacks discovery_callbacks = { .sighted = host_on_sighted };
   g_autofree char *messages = g_build_filename (host->people.store.dir, "messages.db", NULL);
   g_autoptr (GError) error = NULL;
@@ -174,6 +200,7 @@ host_start (Host *host)
       host->router = router_new (&router_callbacks, host);
       verifications_config.router = host->router;
       host->verifications = verifications_new (&verifications_config);
+      host->invites = host_make_invites (host);
       delivery_config.history = host->history;
       delivery_config.outbox = host->outbox;
       host->delivery = delivery_new (&delivery_config, &error);
@@ -190,6 +217,7 @@ host_start (Host *host)
     {
       trust_watch (host->people.trust, &host_trust_watch, host);
       delivery_start (host->delivery, host->sessions, host->router);
+      invites_start (host->invites, host->sessions);
     }
   sessions_set_addr (host->sessions, host->addr);
 }
@@ -199,7 +227,10 @@ static inline void
 host_stop (Host *host)
 {
   if (host->delivers)
-    delivery_stop (host->delivery);
+    {
+      invites_stop (host->invites);
+      delivery_stop (host->delivery);
+    }
   sessions_free (host->sessions);
   host->sessions = NULL;
   discovery_free (host->discovery);
@@ -213,6 +244,7 @@ host_stop (Host *host)
   if (host->delivers)
     {
       delivery_free (host->delivery);
+      invites_free (host->invites);
       verifications_free (host->verifications);
       router_free (host->router);
     }

@@ -106,7 +106,8 @@ test_lines (void)
   } never_by_send[] = {
     { "Request", "Resolve", BUS_CALL }, { "Key", "Accept", BUS_CALL }, { "Key", "Revoke", BUS_CALL },
     { "Contact", "Petname", BUS_WRITE }, { "Contact", "Blocked", BUS_WRITE }, { "Contact", "LegacyAllowed", BUS_WRITE },
-    { "Contact", "Forget", BUS_CALL }, { "Manager", "AddContact", BUS_CALL }, { "Manager", "RegisterAgent", BUS_CALL },
+    { "Contact", "Forget", BUS_CALL }, { "Manager", "AddContact", BUS_CALL }, { "Manager", "CreateInvite", BUS_CALL },
+    { "Manager", "AcceptInvite", BUS_CALL }, { "Manager", "RegisterAgent", BUS_CALL },
     { "Manager", "TrustMode", BUS_WRITE }, { "Verification", "EnterCode", BUS_CALL }, { "Verification", "Confirm", BUS_CALL },
     { "Verification", "Code", BUS_READ }, { "Messages", "Delete", BUS_CALL }, { "Network", "Probe", BUS_CALL },
   };

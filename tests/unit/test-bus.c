@@ -73,6 +73,17 @@ static const Case good[] = {
   { ROOT, I ("Manager"), "AddContact", "('ann', '" HEX2 "', @as [], {'source': <'qr'>, 'in_person': <true>})",
     "add-contact ann 02 qr in-person" },
   { ROOT, I ("Manager"), "ParseLink", "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 "',)", "" },
+  { ROOT, I ("Manager"), "CreateInvite", "(@a{sv} {},)", "create-invite me@pronto 192.0.2.7:5298,[fe80::7]:5298 600 1" },
+  { ROOT, I ("Manager"), "CreateInvite",
+    "({'ttl': <uint32 60>, 'uses': <uint32 3>, 'endpoints': <['[FE80::1%eth0]:5298', 'Host.local:1', 'host.LOCAL:1']>},)",
+    "create-invite me@pronto [fe80::1]:5298,host.local:1 60 3" },
+  { ROOT, I ("Manager"), "CreateInvite", "({'in_person': <true>, 'endpoints': <@as []>},)", "create-invite me@pronto  600 1 in-person" },
+  { ROOT, I ("Manager"), "RevokeInvite", "('00112233445566aa',)", "revoke-invite 00112233445566aa" },
+  { ROOT, I ("Manager"), "AcceptInvite",
+    "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 ";s=AAECAwQFBgcICQoLDA0ODw;x=1800000000', "
+    "{'petname': <'ann'>, 'in_person': <true>})", "accept-invite ann@host 02 ann in-person once" },
+  { ROOT, I ("Manager"), "AcceptInvite", "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 "', @a{sv} {})",
+    "accept-invite ann@host 02 " },
   { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 10, @a{sv} {})", "audit 0 10 0 - - - 0" },
   { ROOT, I ("Manager"), "ListAudit",
     "(uint64 9, uint32 0, {'contact': <objectpath '" C7 "'>, 'fingerprint': <'ABCDEF01'>, 'event': <'pin'>, 'since': <int64 5>})",
@@ -178,6 +189,17 @@ static const Case bad[] = {
   { ROOT, I ("Manager"), "AddContact", "('ann', '" HEX2 "', @as [], {'source': <'code'>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "ParseLink", "('',)", "InvalidArgument" },
   { ROOT, I ("Manager"), "ParseLink", "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 ";trust=" HEX1 "',)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CreateInvite", "({'ttl': <60>},)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CreateInvite", "({'in-person': <true>},)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CreateInvite", "({'endpoints': <['127.0.0.1:5298']>},)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "CreateInvite",
+    "({'endpoints': <['a:1', 'a:2', 'a:3', 'a:4', 'a:5', 'a:6', 'a:7', 'a:8', 'a:9']>},)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "RevokeInvite", "('00112233445566AA',)", "InvalidArgument" },
+  { ROOT, I ("Manager"), "AcceptInvite", "('', @a{sv} {})", "InvalidArgument" },
+  { ROOT, I ("Manager"), "AcceptInvite", "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 "', {'yes': <true>})",
+    "InvalidArgument" },
+  { ROOT, I ("Manager"), "AcceptInvite",
+    "('xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2 "', {'petname': <'a\\u0007'>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'contact': <objectpath '" ROOT "/contact/9'>})", "NotFound" },
   { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'contact': <'" C7 "'>})", "InvalidArgument" },
   { ROOT, I ("Manager"), "ListAudit", "(uint64 0, uint32 0, {'fingerprint': <'0101'>})", "InvalidArgument" },
@@ -398,6 +420,33 @@ test_link_answer (Fixture *f, gconstpointer data)
 
   g_assert_cmpstr (text, ==, "('ann\\\\20b@host', '" HEX2 "', {})");
   g_assert_cmpstr (fake.calls->str, ==, "");
+}
+
+/* Of an invite it tells all but the secret; the link made here is in the reply, and nowhere else. */
+static void
+test_invites (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GVariant) parsed = call_ok (f, ROOT, I ("Manager"), "ParseLink",
+                                         g_variant_new ("(s)", "xmpp:ann@host?trust-message;encryption=im.earshot%3Atls%3A0;trust=" HEX2
+                                                               ";e=192.0.2.7%3A1;s=AAECAwQFBgcICQoLDA0ODw;x=1800000000"));
+  g_autoptr (GVariant) made = call_ok (f, ROOT, I ("Manager"), "CreateInvite",
+                                       g_variant_new ("(@a{sv})", g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0)));
+  g_autofree char *parsed_text = g_variant_print (parsed, FALSE), *made_text = g_variant_print (made, FALSE);
+  g_autoptr (GVariant) listed = NULL;
+  g_autofree char *listed_text = NULL;
+
+  g_assert_cmpstr (parsed_text, ==, "('ann@host', '" HEX2 "', {'endpoints': <['192.0.2.7:1']>, 'invite': <'cdbf6839d14320c5'>, "
+                                    "'expires': <int64 1800000000000000>})");
+  g_assert_cmpstr (made_text, ==, "('xmpp:me@pronto?the-link', '00112233445566aa', 99)");
+  fake.has_invites = TRUE;
+  fake.invites_watch->changed (fake.user);
+  listed = call_ok (f, ROOT, PROPS, "Get", g_variant_new ("(ss)", I ("Manager"), "Invites"));
+  listed_text = g_variant_print (listed, FALSE);
+  g_assert_cmpstr (listed_text, ==,
+                   "(<[('00112233445566aa', 'used-up', int64 99, {'uses': <uint32 1>, 'left': <uint32 0>, 'in_person': <false>, "
+                   "'used': <['0100000000000000000000000000000000000000000000000000000000000000']>}), "
+                   "('ff112233445566aa', 'waiting', 100, {'contact': <objectpath '/'>, "
+                   "'fingerprint': <'0100000000000000000000000000000000000000000000000000000000000000'>})]>,)");
 }
 
 static void
@@ -630,6 +679,7 @@ main (int argc, char **argv)
   ADD ("/bus/audit-names-caller", test_audit_names_caller);
   ADD ("/bus/audit-answers", test_audit_answers);
   ADD ("/bus/T-17-link-is-only-read", test_link_answer);
+  ADD ("/bus/invites", test_invites);
   ADD ("/bus/own-link", test_own_link);
   ADD ("/bus/reply-limit", test_reply_limit);
   ADD ("/bus/set", test_set);

@@ -296,6 +296,11 @@ EXTRA_DIST += $(fake_discovery)
 bus_fixture = tests/unit/bus-fixture.c tests/unit/bus-fixture.h tests/unit/fake-rooms.c tests/unit/fake-rooms.h
 bus_fixture_libs = daemon/libbus.a dbus/libearshot-dbus.a $(proto_libs)
 
+unit_tests += tests/unit/test-invites
+tests_unit_test_invites_SOURCES = tests/unit/test-invites.c tests/unit/invite-helper.h $(talk_helpers)
+tests_unit_test_invites_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_invites_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-verification
 tests_unit_test_verification_SOURCES = tests/unit/test-verification.c tests/unit/verify-helper.h $(talk_helpers)
 tests_unit_test_verification_CPPFLAGS = $(unit_cppflags)
