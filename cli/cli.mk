@@ -26,6 +26,7 @@ xmppctl_SOURCES = \
 	cli/cmd-id.c cli/cmd-id-key.c \
 	cli/cmd-log.c \
 	cli/cmd-net.c \
+	cli/cmd-pair.c \
 	cli/cmd-peers.c \
 	cli/cmd-receive.c \
 	cli/cmd-send.c \

@@ -11,9 +11,6 @@
 #include "cli/qr-draw.h"
 #include "cli/time-text.h"
 
-/* White on black whatever the terminal's own colours are. */
-#define QR_COLORS "38;5;231;48;5;16"
-
 #define PEM_MAX (64 * 1024)
 
 /* What our certificate says, where the daemon tells it. */
@@ -86,22 +83,12 @@ run_show (Ctl *ctl, int argc, char **argv)
   return EXIT_DONE;
 }
 
-static void
-print_qr (Ctl *ctl, const char *drawing)
-{
-  g_auto (GStrv) lines = g_strsplit (drawing, "\n", -1);
-
-  for (guint i = 0; lines[i] != NULL && *lines[i] != '\0'; i++)
-    printf ("%s%s%s\n", out_color (ctl->color_out, QR_COLORS), lines[i], out_color (ctl->color_out, ""));
-}
-
 static int
 run_qr (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *drawing = NULL, *groups = NULL;
+  g_autofree char *groups = NULL;
   const char *link;
-  guint columns = 0, terminal = out_columns (ctl);
 
   if (ctl->json)
     return run_show (ctl, argc, argv);
@@ -114,16 +101,11 @@ run_qr (Ctl *ctl, int argc, char **argv)
       error = g_error_new_literal (CLI_ERROR, CLI_ERROR_NOT_FOUND, "there is no link to our key yet");
       return ctl_fail (ctl, error);
     }
-  drawing = qr_draw (link, g_get_charset (NULL), &columns);
-  if (drawing == NULL || (terminal > 0 && terminal < columns))
+  if (!qr_print (link, out_columns (ctl), ctl->color_out, &error))
     {
       ctl_hint (ctl, "the link as text: xmppctl id show");
-      error = drawing == NULL
-                ? g_error_new_literal (CLI_ERROR, CLI_ERROR_FAILED, "this xmppctl was built without libqrencode")
-                : g_error_new (CLI_ERROR, CLI_ERROR_FAILED, "the code is %u columns wide, the terminal %u", columns, terminal);
       return ctl_fail (ctl, error);
     }
-  print_qr (ctl, drawing);
   groups = fingerprint_dup_groups (model_string (ctl->model, EARSHOT_ROOT, "Manager", "Fingerprint"));
   ctl_note (ctl, "%s", groups);
   return EXIT_DONE;

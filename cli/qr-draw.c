@@ -3,7 +3,13 @@
 
 #include "cli/qr-draw.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "cli/exit-code.h"
+#include "cli/out.h"
+
+#define QR_COLORS "38;5;231;48;5;16"
 
 #ifdef HAVE_QRENCODE
 #include <qrencode.h>
@@ -54,3 +60,24 @@ qr_draw (const char *text, gboolean blocks, guint *columns)
 }
 
 #endif
+
+gboolean
+qr_print (const char *text, guint width, gboolean color, GError **error)
+{
+  guint columns = 0;
+  g_autofree char *drawing = qr_draw (text, g_get_charset (NULL), &columns);
+  g_auto (GStrv) lines = NULL;
+
+  if (drawing == NULL)
+    g_set_error_literal (error, CLI_ERROR, CLI_ERROR_FAILED, "this xmppctl was built without libqrencode");
+  else if (width > 0 && width < columns)
+    g_set_error (error, CLI_ERROR, CLI_ERROR_FAILED, "the code is %u columns wide, the terminal %u", columns, width);
+  else
+    {
+      lines = g_strsplit (drawing, "\n", -1);
+      for (guint i = 0; lines[i] != NULL && *lines[i] != '\0'; i++)
+        printf ("%s%s%s\n", out_color (color, QR_COLORS), lines[i], out_color (color, ""));
+      return TRUE;
+    }
+  return FALSE;
+}

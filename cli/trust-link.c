@@ -8,12 +8,15 @@
 #include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/time-text.h"
 
 void
 trust_link_clear (TrustLink *link)
 {
   g_clear_pointer (&link->address, g_free);
   g_clear_pointer (&link->fingerprint, g_free);
+  g_clear_pointer (&link->endpoints, g_strfreev);
+  g_clear_pointer (&link->invite, g_free);
 }
 
 gboolean
@@ -28,8 +31,13 @@ trust_link_read (Ctl *ctl, const char *text, TrustLink *link, GError **error)
   g_autoptr (EarshotManager) manager = ctl_manager (ctl, error);
   g_autoptr (GVariant) more = NULL;
 
-  return manager != NULL
-         && earshot_manager_call_parse_link_sync (manager, text, &link->address, &link->fingerprint, &more, NULL, error);
+  if (manager == NULL
+      || !earshot_manager_call_parse_link_sync (manager, text, &link->address, &link->fingerprint, &more, NULL, error))
+    return FALSE;
+  g_variant_lookup (more, "endpoints", "^as", &link->endpoints);
+  g_variant_lookup (more, "invite", "s", &link->invite);
+  g_variant_lookup (more, "expires", "x", &link->expires);
+  return TRUE;
 }
 
 gboolean
@@ -75,6 +83,14 @@ trust_link_confirm (Ctl *ctl, const TrustLink *link, const char *contact, const 
   out_field (ctl, "link says", link->address);
   if (*claimed != '\0' && !g_str_equal (claimed, link->address))
     out_field (ctl, "it says", claimed);
+  if (link->endpoints != NULL)
+    {
+      g_autofree char *endpoints = g_strjoinv (", ", link->endpoints);
+      g_autofree char *until = link->invite != NULL ? time_format_local (link->expires) : g_strdup ("");
+
+      out_field (ctl, "dials", endpoints);
+      out_field (ctl, "good until", until);
+    }
   out_field (ctl, "trust", change);
   ctl_note (ctl, "%s", link->in_person ? "you say that you compared it face to face, or scanned it from their screen"
                                        : "only if the link came from them by a way you trust");
@@ -84,9 +100,8 @@ trust_link_confirm (Ctl *ctl, const TrustLink *link, const char *contact, const 
   return EXIT_FAILED;
 }
 
-/* As asked for, else as the link says unless somebody has that petname. */
-static char *
-choose_petname (Ctl *ctl, const TrustLink *link, const char *name)
+char *
+trust_link_dup_petname (Ctl *ctl, const TrustLink *link, const char *name)
 {
   g_autoptr (GPtrArray) contacts = model_list (ctl->model, "Contact");
   g_autofree char *user = g_strndup (link->address, strcspn (link->address, "@"));
@@ -106,7 +121,7 @@ trust_link_add (Ctl *ctl, const TrustLink *link, const char *name)
   static const char *const no_endpoints[] = { NULL };
   g_autoptr (GError) error = NULL;
   g_autoptr (EarshotManager) manager = ctl_manager (ctl, &error);
-  g_autofree char *petname = choose_petname (ctl, link, name);
+  g_autofree char *petname = trust_link_dup_petname (ctl, link, name);
   g_autofree char *path = NULL;
   int code = trust_link_confirm (ctl, link, NULL, *petname != '\0' ? petname : NULL);
 

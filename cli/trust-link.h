@@ -9,6 +9,9 @@
 
 typedef struct {
   char *address, *fingerprint; /* NULL: there is no link */
+  char **endpoints;            /* of an invite; or NULL */
+  char *invite;                /* id of its one-time secret; or NULL */
+  gint64 expires;
   gboolean in_person;          /* the person says so */
   gboolean yes;                /* ask nothing */
 } TrustLink;
@@ -23,6 +26,8 @@ gboolean trust_link_read (Ctl *ctl, const char *text, TrustLink *link, GError **
 gboolean trust_link_is_evidence (const TrustLink *link);
 /* The a{sv} of Accept() and AddContact(), floating. */
 GVariant *trust_link_options (const TrustLink *link);
+/* As asked for, else as the link says unless somebody has that petname. Caller frees. */
+char *trust_link_dup_petname (Ctl *ctl, const TrustLink *link, const char *name);
 /* An exit code. `contact` NULL: nobody has the key yet; `petname` NULL: that stays. */
 int trust_link_confirm (Ctl *ctl, const TrustLink *link, const char *contact, const char *petname);
 /* A key that nobody was seen with: asks, adds, reports. `name` NULL: what the link says. */

@@ -36,6 +36,7 @@ _xmppctl_options() {
         chat) _xmppctl_words "--number -n $global" ;;
         agent) _xmppctl_words "--exec $global" ;;
         verify) _xmppctl_words "--enter --cancel $global" ;;
+        pair) _xmppctl_words "--ttl --uses --endpoint --qr --in-person --name --yes --wait --no-wait $global" ;;
         'trust accept') _xmppctl_words "--fingerprint --link --in-person --yes --name --separate $global" ;;
         'trust reject') _xmppctl_words "--fingerprint $global" ;;
         'trust replace') _xmppctl_words "--fingerprint --release $global" ;;
@@ -61,17 +62,17 @@ _xmppctl_value() {
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message edit retract reaction state read trust request reach' ;;
-        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access' ;;
+        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access invite invited accept-invite' ;;
         --passphrase-file) compopt -o default 2>/dev/null ;;
         --from|--to|--contact) _xmppctl_peers ;;
-        --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter) ;;
+        --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter|--ttl|--uses|--endpoint) ;;
         *) return 1 ;;
     esac
 }
 
 _xmppctl_arguments() {
     case $1 in
-        '') _xmppctl_words 'status peers show send edit retract react inbox log receive wait watch chat trust verify agent block unblock name id audit access net config completion' ;;
+        '') _xmppctl_words 'status peers show send edit retract react inbox log receive wait watch chat trust verify pair agent block unblock name id audit access net config completion' ;;
         trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
         id) _xmppctl_words 'show qr csr certificate rotate export import ignore' ;;
         'id certificate'|'id export'|'id import')
@@ -83,6 +84,7 @@ _xmppctl_arguments() {
         config) _xmppctl_words 'ls get set' ;;
         'config get'|'config set')
             _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email send-markers share-idle' ;;
+        pair) _xmppctl_words 'revoke' ;;
         completion) _xmppctl_words 'bash peers' ;;
         show|send|edit|retract|react|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget')
             _xmppctl_peers ;;

@@ -14,6 +14,7 @@ lan_tests = \
 	tests/lan/test-discovery.py \
 	tests/lan/test-foreign.py \
 	tests/lan/test-headless.py \
+	tests/lan/test-invite.py \
 	tests/lan/test-legacy.py \
 	tests/lan/test-names.py \
 	tests/lan/test-middle.py \
