@@ -437,6 +437,14 @@ link_shutdown_write (Link *link)
 }
 
 void
+link_discard (Link *link)
+{
+  g_byte_array_set_size (link->out, 0);
+  link->out_at = 0;
+  link_shutdown_write (link);
+}
+
+void
 link_enable_keepalive (Link *link)
 {
   static const struct {

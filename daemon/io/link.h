@@ -68,6 +68,8 @@ void link_set_pending_max (Link *link, gsize max);
 void link_set_reading (Link *link, gboolean reading);
 /* Writes what is queued, then shuts down writing; reading goes on. Used to drain after an error. */
 void link_shutdown_write (Link *link);
+/* What is queued and has not left never leaves; then as link_shutdown_write(). */
+void link_discard (Link *link);
 /* Kernel keepalive (60 s + 3 x 10 s) and TCP_USER_TIMEOUT 30 s: a dead peer is found without waking us
  * when nobody talks (docs/protocol.md 2.9). */
 void link_enable_keepalive (Link *link);

@@ -62,7 +62,6 @@ sessions_review_chains (Sessions *sessions)
     {
       Session *session = g_ptr_array_index (affected, i);
 
-      if (session->stream != NULL)
-        stream_fail (session->stream, "reset", NULL);
+      session_fail_fallen (session);
     }
 }

@@ -145,6 +145,7 @@ session_on_opened (gpointer user)
 
   session->opened_at = session->last_rx = session->last_tx = g_get_monotonic_time ();
   session->opened_time = g_get_real_time ();
+  session->level = session_get_key (session) != NULL ? key_get_level (session_get_key (session)) : TRUST_UNKNOWN;
   if (stream_is_clear (session->stream))
     {
       session_open_clear (session);

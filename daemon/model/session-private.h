@@ -71,6 +71,8 @@ struct _Session {
   gboolean connected, heard, tls_up;
   gboolean open, ended, granted, congested, awaiting, pinged, mismatch;
   gboolean other_name;     /* it calls itself what its chain does not */
+  TrustLevel level;        /* what its key is worth, as of the last change */
+  gboolean fallen;         /* and it became less: what was under way is not to go on elsewhere */
   gboolean resumed;        /* it goes on where another one ended */
   gboolean suspended;      /* another one may go on, or does, where it ended */
 };
@@ -84,6 +86,8 @@ Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, G
                                  gboolean direct);
 /* How much may wait for a peer that does not read: after opening, and when its trust changed. */
 void session_limit_output (Session *session);
+/* Ends it because its key is worth less now. */
+void session_fail_fallen (Session *session);
 /* Closes at once without a word; no callback follows. */
 void session_drop (Session *session);
 

@@ -18,6 +18,7 @@ typedef struct {
   Sessions *sessions;
   Fingerprint fp;
   Sm *sm;
+  TrustLevel level;        /* what the key was worth when this was sent to it */
   gint64 since;
   guint source;
 } Kept;
@@ -110,7 +111,7 @@ session_keep (Session *session)
   Sm *sm;
   Kept *kept;
 
-  if (sessions->stopping || !session_is_trusted (session) || session_is_restricted (session))
+  if (sessions->stopping || session->fallen || !session_is_trusted (session) || session_is_restricted (session))
     return;
   sm = stream_take_sm (session->stream);
   if (sm == NULL)
@@ -121,6 +122,7 @@ session_keep (Session *session)
   kept->sessions = sessions;
   kept->fp = session->fp;
   kept->sm = sm;
+  kept->level = session->level;
   kept->since = g_get_monotonic_time ();
   kept->source = g_timeout_add_seconds (KEPT_S, on_kept_time, kept);
   g_hash_table_insert (sessions->kept, &kept->fp, kept);
@@ -154,7 +156,7 @@ session_kept_review (Sessions *sessions)
     {
       Key *key = contacts_get_key (sessions->config.contacts, &((Kept *) value)->fp);
 
-      if (key == NULL || key_is_refused (key) || key_get_level (key) < TRUST_PINNED || contact_is_blocked (key_get_contact (key)))
+      if (key == NULL || key_is_refused (key) || key_get_level (key) < ((Kept *) value)->level || contact_is_blocked (key_get_contact (key)))
         g_ptr_array_add (gone, value);
     }
   for (guint i = 0; i < gone->len; i++)

@@ -11,6 +11,20 @@
 
 /* --- the table -------------------------------------------------------------- */
 
+/* The key is worth less than it was: what was written for what it was, and has not left, does not leave. A record that went out in part
+ * is followed by none; whoever reads so slowly is cut off without a word. */
+void
+session_fail_fallen (Session *session)
+{
+  if (session->stream == NULL)
+    return;
+  session->fallen = TRUE;
+  g_string_truncate (session->out, 0);
+  if (session->link != NULL && link_get_pending (session->link) > 0)
+    link_discard (session->link);
+  stream_fail (session->stream, "reset", NULL);
+}
+
 /* Trust was lowered, or raised: streams follow at once (T-20). */
 static void
 on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
@@ -32,10 +46,11 @@ on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
 
       if (!session->open || session->stream == NULL || session->clear)
         continue;
-      if (contact_is_blocked (contact) || own == NULL || key_is_refused (own) || key_get_level (own) == TRUST_REVOKED)
-        stream_fail (session->stream, "reset", NULL);
+      if (contact_is_blocked (contact) || own == NULL || key_is_refused (own) || key_get_level (own) < session->level)
+        session_fail_fallen (session);
       else
         {
+          session->level = key_get_level (own);
           session_limit_output (session);
           sessions->callbacks.changed (sessions->user, session);
         }
@@ -63,8 +78,7 @@ on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
     {
       Session *session = g_ptr_array_index (affected, i);
 
-      if (session->stream != NULL)
-        stream_fail (session->stream, "reset", NULL);
+      session_fail_fallen (session);
     }
   sessions_review_clear (sessions);
   session_kept_review (sessions);

@@ -20,6 +20,7 @@ lan_tests = \
 	tests/lan/test-middle.py \
 	tests/lan/test-operation.py \
 	tests/lan/test-presence.py \
+	tests/lan/test-require.py \
 	tests/lan/test-resume.py \
 	tests/lan/test-roots.py \
 	tests/lan/test-siege.py \
@@ -51,6 +52,7 @@ CLEANFILES += $(lan_shim)
 EXTRA_DIST += tests/lan/shim.c tests/lan/shim.py
 tests/lan/shim.so: tests/lan/shim.c
 	$(AM_V_CC)$(MKDIR_P) tests/lan && $(CC) -shared -fPIC -O1 -Wall -Wextra -o $@ $(top_srcdir)/tests/lan/shim.c
+
 
 # Not part of `make check`: half an hour of cuts.
 campaign: all tests/lan/tool-link$(EXEEXT)
