@@ -49,8 +49,9 @@ struct _Daemon {
 
 /* --- wires: each floor speaks upward by the callbacks it got at birth ------------------- */
 
+/* For a window that opens later; one that is open hears of what strangers can count up by itself, and tells it when it may. */
 static void
-warn (gpointer user, const char *key, const char *text)
+note_warning (gpointer user, const char *key, const char *text)
 {
   Daemon *daemon = user;
 
@@ -58,6 +59,14 @@ warn (gpointer user, const char *key, const char *text)
     g_hash_table_replace (daemon->warnings, g_strdup (key), g_strdup (text));
   else
     g_hash_table_remove (daemon->warnings, key);
+}
+
+static void
+warn (gpointer user, const char *key, const char *text)
+{
+  Daemon *daemon = user;
+
+  note_warning (daemon, key, text);
   if (daemon->front != NULL)
     front_set_warning (daemon->front, key, text);
 }
@@ -236,7 +245,7 @@ on_forgotten (gpointer user, guint32 contact_id, const Fingerprint *fp)
 static void review_trust_mode (gpointer user);
 
 static const TrustWatch trust_table = { .level_changed = on_level_changed, .forgotten = on_forgotten,
-                                        .mode_changed = review_trust_mode, .warning = warn };
+                                        .mode_changed = review_trust_mode, .warning = note_warning };
 
 /* EagerConnect = always: whom we trust is dialled as soon as they appear. */
 static void

@@ -2,9 +2,10 @@
  *
  * The table of objects, what is told about them, and when. Reading is always current; only signals wait.
  *
- * Threat: anybody on the link can appear, change and go as fast as it likes. Each stranger's first InterfacesAdded
- * costs a token of ten a minute; further news about strangers (their keys, their requests, property changes) costs
- * one of sixty a minute. What finds no token waits here, once per object, and is told in the state it has then.
+ * Threat: anybody on the link can appear, change and go as fast as it likes. All that is told about strangers costs a token of ten
+ * a minute: that they, their keys and their questions appeared, changed or went, and what Manager says because of them. What
+ * finds no token waits here, once per object, and is told in the state it has then. Questions come first, and a part of the
+ * tokens is for them alone: who appears or flaps by the thousand must not keep one from being heard.
  *
  * Skeletons stay frozen (g_object_freeze_notify): properties can be written at any time, and PropertiesChanged goes
  * out only when we thaw, with the difference to what was told last.
@@ -20,12 +21,15 @@
 
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
 #define STRANGERS_A_MINUTE 10
-#define STRANGER_NEWS_A_MINUTE 60
+#define GONE_MAX 1024 /* each was told of, ten a minute */
 
-typedef struct {
-  double tokens, max; /* refilled to `max` within a minute */
-  gint64 at;
-} Bucket;
+/* How many tokens of the minute each kind of news may leave behind it as used, the most urgent first. */
+typedef enum { NEWS_QUESTION, NEWS_APPEARED, NEWS_CHANGED, N_NEWS } News;
+static const guint news_max[N_NEWS] = { STRANGERS_A_MINUTE, 7, 4 };
+/* Codes to compare can not wait for others' news: so many runs a minute are told of beside it, each to its end (it appears, has a code,
+ * ended, is gone). Who begins one holds one of the few streams for strangers, three times in ten minutes (model/verification.h). */
+#define RUNS_A_MINUTE 12
+#define RUN_SIGNALS 4
 
 struct _BusObjects {
   Window *window;            /* borrowed */
@@ -35,8 +39,13 @@ struct _BusObjects {
   GHashTable *verifications; /* guint32 -> BusObject, owns */
   BusObject *root;
   GQueue waiting; /* objects with news, in order of arrival; borrowed */
+  GQueue gone;    /* (oas), floating no more: strangers' objects of which it is to be told that they went */
   guint waiting_source;
-  Bucket strangers, news;
+  gboolean root_waiting; /* Manager has news because of a stranger */
+  gint64 told[STRANGERS_A_MINUTE]; /* monotonic times, a ring */
+  guint n_told;
+  gint64 runs[RUNS_A_MINUTE]; /* the same of verifications */
+  guint n_runs;
 };
 
 char *
@@ -231,10 +240,8 @@ objects_init (Window *window)
   objects->keys = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, NULL, object_free);
   objects->requests = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, object_free);
   objects->verifications = g_hash_table_new_full (g_direct_hash, g_direct_equal, NULL, object_free);
-  objects->strangers.tokens = objects->strangers.max = STRANGERS_A_MINUTE;
-  objects->news.tokens = objects->news.max = STRANGER_NEWS_A_MINUTE;
-  objects->strangers.at = objects->news.at = g_get_monotonic_time ();
   g_queue_init (&objects->waiting);
+  g_queue_init (&objects->gone);
   return objects;
 }
 
@@ -249,6 +256,7 @@ bus_objects_free (BusObjects *objects)
 {
   g_clear_handle_id (&objects->waiting_source, g_source_remove);
   g_queue_clear (&objects->waiting);
+  g_queue_clear_full (&objects->gone, (GDestroyNotify) g_variant_unref);
   g_hash_table_unref (objects->verifications);
   g_hash_table_unref (objects->requests);
   g_hash_table_unref (objects->keys);
@@ -311,6 +319,184 @@ bus_objects_foreach (BusObjects *objects, BusKind kind, void (*func) (BusObject 
     func (value, user);
 }
 
+/* --- the ration ------------------------------------------------------------------------------------------------ */
+
+static guint
+count_told (BusObjects *objects, gint64 now)
+{
+  guint count = 0;
+
+  for (guint i = 0; i < STRANGERS_A_MINUTE; i++)
+    count += objects->told[i] != 0 && now - objects->told[i] < G_TIME_SPAN_MINUTE;
+  return count;
+}
+
+static gboolean
+take_tokens (BusObjects *objects, News news, guint n)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (count_told (objects, now) + n > news_max[news])
+    return FALSE;
+  while (n-- > 0)
+    objects->told[objects->n_told++ % STRANGERS_A_MINUTE] = now;
+  return TRUE;
+}
+
+/* Whom the object is about; NULL for ourselves. */
+static Contact *
+object_get_contact (Window *window, BusObject *object)
+{
+  Request *request;
+  Verification *run;
+  Key *key;
+
+  switch (object->id.kind)
+    {
+    case BUS_CONTACT: return contacts_get (window->rooms.contacts, object->id.contact);
+    case BUS_KEY:
+      key = contacts_get_key (window->rooms.contacts, &object->id.key);
+      return key != NULL ? key_get_contact (key) : NULL;
+    case BUS_REQUEST:
+      request = trust_get_request (window->rooms.trust, object->id.request);
+      return request != NULL ? request_get_contact (request) : NULL;
+    case BUS_VERIFICATION:
+      run = verifications_get (window->rooms.verifications, object->id.verification);
+      /* What our own user began is no stranger's news. */
+      return run != NULL && !verification_is_ours (run) ? verification_get_contact (run) : NULL;
+    case BUS_ROOT:
+    case BUS_N_KINDS: break;
+    }
+  return NULL;
+}
+
+static void object_speak (BusObjects *objects, BusObject *object);
+
+static void
+speak_out_of_turn (BusObjects *objects, BusObject *object)
+{
+  if (object->waiting)
+    g_queue_remove (&objects->waiting, object);
+  object->waiting = FALSE;
+  object_speak (objects, object);
+}
+
+static gboolean
+run_may_speak (BusObjects *objects, BusObject *object, BusObject *person)
+{
+  gint64 now = g_get_monotonic_time (), *oldest = &objects->runs[objects->n_runs % RUNS_A_MINUTE];
+
+  if (*oldest != 0 && now - *oldest < G_TIME_SPAN_MINUTE)
+    return FALSE;
+  *oldest = now;
+  objects->n_runs++;
+  object->prepaid = RUN_SIGNALS - 1;
+  if (person != NULL && !person->announced)
+    speak_out_of_turn (objects, person);
+  return TRUE;
+}
+
+/* A question brings with it whom it is about: all of it or, for now, nothing. */
+static gboolean
+question_may_speak (BusObjects *objects, BusObject *object, BusObject *person)
+{
+  Request *request = trust_get_request (objects->window->rooms.trust, object->id.request);
+  const Fingerprint *fp = request != NULL ? request_get_fingerprint (request) : NULL;
+  BusObject *key = fp != NULL ? g_hash_table_lookup (objects->keys, fp) : NULL;
+  gboolean tells_person = person != NULL && !person->announced, tells_key = key != NULL && !key->announced;
+
+  if (!take_tokens (objects, NEWS_QUESTION, 1u + tells_person + tells_key))
+    return FALSE;
+  if (tells_person)
+    speak_out_of_turn (objects, person);
+  if (tells_key)
+    speak_out_of_turn (objects, key);
+  return TRUE;
+}
+
+/* Whether the news about the object may go out now; takes the tokens. `most`: only what is so urgent or more. */
+static gboolean
+object_may_speak (BusObjects *objects, BusObject *object, News most)
+{
+  Contact *contact = object_get_contact (objects->window, object);
+  BusObject *person;
+
+  if (contact == NULL || contact_is_stored (contact))
+    return TRUE;
+  person = bus_objects_get_contact (objects, contact_get_id (contact));
+  if (object->id.kind == BUS_REQUEST && !object->announced)
+    return question_may_speak (objects, object, person);
+  if (object->id.kind == BUS_VERIFICATION && !object->announced)
+    return run_may_speak (objects, object, person);
+  if (object->prepaid > 0)
+    {
+      object->prepaid--;
+      return TRUE;
+    }
+  if (object->announced)
+    return most >= NEWS_CHANGED && take_tokens (objects, NEWS_CHANGED, 1);
+  if (person != NULL && person != object && !person->announced)
+    return FALSE; /* whose key it is comes first */
+  return most >= NEWS_APPEARED && take_tokens (objects, NEWS_APPEARED, 1);
+}
+
+static gboolean on_waiting (gpointer user);
+
+static void
+wait_for_tokens (BusObjects *objects)
+{
+  if (objects->waiting_source == 0)
+    objects->waiting_source = g_timeout_add_seconds (1, on_waiting, objects);
+}
+
+static void
+emit_gone (BusObjects *objects, GVariant *gone)
+{
+  g_dbus_connection_emit_signal (objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesRemoved", gone, NULL);
+}
+
+/* A stranger's object that comes back before it was told that it went: at once, or the two would be told in the wrong order. */
+static void
+hurry_gone (BusObjects *objects, const char *path)
+{
+  for (GList *l = objects->gone.head; l != NULL; l = l->next)
+    {
+      g_autoptr (GVariant) gone = l->data;
+      const char *other;
+
+      g_variant_get_child (gone, 0, "&o", &other);
+      if (g_str_equal (other, path))
+        {
+          g_queue_delete_link (&objects->gone, l);
+          emit_gone (objects, gone);
+          return;
+        }
+      g_steal_pointer (&gone);
+    }
+}
+
+static void
+tell_gone (BusObjects *objects, BusObject *object)
+{
+  Contact *contact = object_get_contact (objects->window, object);
+  GVariantBuilder builder;
+  GVariant *gone;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
+  for (guint i = 0; i < object->n; i++)
+    g_variant_builder_add (&builder, "s", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name);
+  gone = g_variant_new ("(oas)", object->path, &builder);
+  if (contact == NULL || contact_is_stored (contact) || object->prepaid > 0
+      || (g_queue_is_empty (&objects->gone) && take_tokens (objects, NEWS_CHANGED, 1))
+      || g_queue_get_length (&objects->gone) >= GONE_MAX)
+    {
+      emit_gone (objects, gone);
+      return;
+    }
+  g_queue_push_tail (&objects->gone, g_variant_ref_sink (gone));
+  wait_for_tokens (objects);
+}
+
 BusObject *
 bus_objects_add (BusObjects *objects, const BusId *id)
 {
@@ -320,6 +506,7 @@ bus_objects_add (BusObjects *objects, const BusId *id)
   if (object != NULL)
     return object;
   object = object_new (id);
+  hurry_gone (objects, object->path);
   /* In the table first: a refresh may ask for the object's neighbours. */
   if (id->kind == BUS_ROOT)
     objects->root = object;
@@ -350,15 +537,7 @@ bus_objects_remove (BusObjects *objects, const BusId *id)
   if (object->waiting)
     g_queue_remove (&objects->waiting, object);
   if (object->announced)
-    {
-      GVariantBuilder builder;
-
-      g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
-      for (guint i = 0; i < object->n; i++)
-        g_variant_builder_add (&builder, "s", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name);
-      g_dbus_connection_emit_signal (objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER,
-                                     "InterfacesRemoved", g_variant_new ("(oas)", object->path, &builder), NULL);
-    }
+    tell_gone (objects, object);
   if (id->kind == BUS_ROOT)
     g_clear_pointer (&objects->root, object_free);
   else if (id->kind == BUS_CONTACT)
@@ -399,62 +578,6 @@ bus_objects_describe (BusObjects *objects, AppScopes scopes)
 
 /* --- telling --------------------------------------------------------------------------------------------------- */
 
-static gboolean
-bucket_take (Bucket *bucket)
-{
-  gint64 now = g_get_monotonic_time ();
-
-  bucket->tokens =
-    MIN (bucket->max, bucket->tokens + (double) (now - bucket->at) * bucket->max / (60 * G_USEC_PER_SEC));
-  bucket->at = now;
-  if (bucket->tokens < 1)
-    return FALSE;
-  bucket->tokens -= 1;
-  return TRUE;
-}
-
-/* Whom the object is about; NULL for ourselves. */
-static Contact *
-object_get_contact (Window *window, BusObject *object)
-{
-  Request *request;
-  Verification *run;
-  Key *key;
-
-  switch (object->id.kind)
-    {
-    case BUS_CONTACT: return contacts_get (window->rooms.contacts, object->id.contact);
-    case BUS_KEY:
-      key = contacts_get_key (window->rooms.contacts, &object->id.key);
-      return key != NULL ? key_get_contact (key) : NULL;
-    case BUS_REQUEST:
-      request = trust_get_request (window->rooms.trust, object->id.request);
-      return request != NULL ? request_get_contact (request) : NULL;
-    case BUS_VERIFICATION:
-      run = verifications_get (window->rooms.verifications, object->id.verification);
-      /* What our own user began is no stranger's news. */
-      return run != NULL && !verification_is_ours (run) ? verification_get_contact (run) : NULL;
-    case BUS_ROOT:
-    case BUS_N_KINDS: break;
-    }
-  return NULL;
-}
-
-/* Whether the news about the object may go out now; takes the token. */
-static gboolean
-object_may_speak (BusObjects *objects, BusObject *object)
-{
-  Contact *contact = object_get_contact (objects->window, object);
-  BusObject *person;
-
-  if (contact == NULL || contact_is_stored (contact))
-    return TRUE;
-  person = bus_objects_get_contact (objects, contact_get_id (contact));
-  if (person != NULL && !person->announced)
-    return person == object && bucket_take (&objects->strangers); /* whose key or request it is comes first */
-  return bucket_take (&objects->news);
-}
-
 static void
 object_speak (BusObjects *objects, BusObject *object)
 {
@@ -462,7 +585,10 @@ object_speak (BusObjects *objects, BusObject *object)
 
   object->announced = TRUE;
   if (announced)
-    bus_object_emit (object, NULL);
+    {
+      bus_object_emit (object, NULL);
+      bus_request_tell_stale (objects->window, object);
+    }
   else
     g_dbus_connection_emit_signal (
       objects->window->connection, NULL, EARSHOT_BUS_ROOT, OBJECT_MANAGER, "InterfacesAdded",
@@ -478,24 +604,51 @@ on_waiting (gpointer user)
 {
   BusObjects *objects = user;
 
-  for (guint n = g_queue_get_length (&objects->waiting); n > 0; n--)
+  if (objects->root_waiting && take_tokens (objects, NEWS_APPEARED, 1))
     {
-      BusObject *object = g_queue_pop_head (&objects->waiting);
+      objects->root_waiting = FALSE;
+      window_touch_root (objects->window);
+    }
+  /* The most urgent first; within one kind, in order of arrival. What went is told last, but told. */
+  for (News most = NEWS_QUESTION; most < N_NEWS && count_told (objects, g_get_monotonic_time ()) < news_max[most]; most++)
+    {
+      for (guint n = g_queue_get_length (&objects->waiting); n > 0; n--)
+        {
+          BusObject *object = g_queue_pop_head (&objects->waiting);
 
-      if (object_may_speak (objects, object))
-        {
-          object->waiting = FALSE;
-          object_speak (objects, object);
-        }
-      else
-        {
-          g_queue_push_tail (&objects->waiting, object);
+          if (object == NULL)
+            break; /* some were told with a question */
+          object->waiting = !object_may_speak (objects, object, most);
+          if (object->waiting)
+            g_queue_push_tail (&objects->waiting, object);
+          else
+            object_speak (objects, object);
         }
     }
-  if (!g_queue_is_empty (&objects->waiting))
+  while (!g_queue_is_empty (&objects->gone) && take_tokens (objects, NEWS_CHANGED, 1))
+    {
+      g_autoptr (GVariant) gone = g_queue_pop_head (&objects->gone);
+
+      emit_gone (objects, gone);
+    }
+  if (objects->root_waiting || !g_queue_is_empty (&objects->waiting) || !g_queue_is_empty (&objects->gone))
     return G_SOURCE_CONTINUE;
   objects->waiting_source = 0;
   return G_SOURCE_REMOVE;
+}
+
+void
+bus_objects_publish_root (BusObjects *objects)
+{
+  if (objects->root_waiting)
+    return;
+  if (take_tokens (objects, NEWS_APPEARED, 1))
+    {
+      window_touch_root (objects->window);
+      return;
+    }
+  objects->root_waiting = TRUE;
+  wait_for_tokens (objects);
 }
 
 void
@@ -511,12 +664,11 @@ bus_objects_publish (BusObjects *objects, BusObject *object)
       g_queue_remove (&objects->waiting, object);
       object->waiting = FALSE;
     }
-  else if (!object_may_speak (objects, object))
+  else if (!object_may_speak (objects, object, NEWS_CHANGED))
     {
       object->waiting = TRUE;
       g_queue_push_tail (&objects->waiting, object);
-      if (objects->waiting_source == 0)
-        objects->waiting_source = g_timeout_add_seconds (1, on_waiting, objects);
+      wait_for_tokens (objects);
       return;
     }
   object_speak (objects, object);

@@ -193,15 +193,16 @@ typedef struct {
   guint64 id;
 } Loading;
 
-static void
-tell_invalidated (Window *window, BusObject *object)
+void
+bus_request_tell_stale (Window *window, BusObject *object)
 {
   static const char *const names[] = { "Details", NULL };
 
-  if (object->announced)
+  if (object->stale)
     g_dbus_connection_emit_signal (window->connection, NULL, object->path, "org.freedesktop.DBus.Properties",
                                    "PropertiesChanged",
                                    g_variant_new ("(sa{sv}^as)", EARSHOT_BUS_NAME ".Request", NULL, names), NULL);
+  object->stale = FALSE;
 }
 
 static void
@@ -228,7 +229,8 @@ on_preview (gpointer user, GPtrArray *entries, gboolean more, guint64 last, cons
         }
       g_clear_pointer (&object->preview, g_variant_unref);
       object->preview = g_variant_ref_sink (g_variant_builder_end (&builder));
-      tell_invalidated (window, object);
+      object->stale = TRUE;
+      window_touch (window, object);
     }
   window_unref (window);
   g_free (loading);

@@ -17,14 +17,22 @@ touch_roots (Front *front)
     window_touch_root (front->windows->pdata[i]);
 }
 
-void
-front_set_warning (Front *front, const char *key, const char *text)
+static void
+keep_warning (Front *front, const char *key, const char *text)
 {
   if (text == NULL)
     g_tree_remove (front->warnings, key);
   else if (g_tree_nnodes (front->warnings) < WARNINGS_MAX || g_tree_lookup (front->warnings, key) != NULL)
     g_tree_replace (front->warnings, g_strdup (key), g_utf8_make_valid (text, -1));
-  touch_roots (front);
+}
+
+void
+front_set_warning (Front *front, const char *key, const char *text)
+{
+  keep_warning (front, key, text);
+  /* Some of them anybody on the link can cause, again and again. */
+  for (guint i = 0; i < front->windows->len; i++)
+    bus_objects_publish_root (((Window *) front->windows->pdata[i])->objects);
 }
 
 void
@@ -35,6 +43,7 @@ front_set_network (Front *front, const char *backend, const char *state, const c
   front->backend = g_strdup (backend);
   front->state = g_strdup (state);
   front_set_warning (front, "discovery", g_strcmp0 (state, "running") != 0 ? reason : NULL);
+  touch_roots (front);
 }
 
 void
@@ -51,10 +60,11 @@ front_set_address (Front *front, const char *instance)
   touch_roots (front);
 }
 
+/* The windows hear of it, too, and tell it when they may. */
 static void
 on_warning (gpointer user, const char *key, const char *text)
 {
-  front_set_warning (user, key, text);
+  keep_warning (user, key, text);
 }
 
 /* Before the windows hear of it: who asks for it from now on was too late. */

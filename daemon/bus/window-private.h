@@ -62,8 +62,10 @@ struct _BusObject {
   gboolean has_session;    /* contact: as last told */
   gboolean late;           /* look again in a second */
   gboolean waiting;        /* news about a stranger waits for its turn */
+  guint prepaid;           /* verification: signals that have their token already */
   gint64 last_seen_told;   /* contact: monotonic time when LastSeen was last written for a signal */
   GVariant *preview;       /* request: aa{sv} or NULL */
+  gboolean stale;          /* request: what was read of Details is not all of it any more */
 };
 
 /* What every window shows alike. */
@@ -163,6 +165,8 @@ void bus_objects_foreach (BusObjects *objects, BusKind kind, void (*func) (BusOb
 void bus_object_refresh (Window *window, BusObject *object, gboolean full);
 /* Sends what changed, or the object itself, as far as strangers' news may. */
 void bus_objects_publish (BusObjects *objects, BusObject *object);
+/* Manager has something new because of a stranger: told when the ration allows. */
+void bus_objects_publish_root (BusObjects *objects);
 /* Only counters changed: one interface, no ration. */
 void bus_object_emit (BusObject *object, const BusInterface *interface);
 /* a{sv} of one interface, as Get and GetManagedObjects tell it to whom `scopes` were granted. */
@@ -179,6 +183,8 @@ char *bus_path_verification (guint32 id);
 
 /* Looks at the messages aside again. */
 void bus_request_load_preview (Window *window, guint64 id);
+/* PropertiesChanged that says so, if it is so. */
+void bus_request_tell_stale (Window *window, BusObject *object);
 GVariant *bus_request_get_details (Window *window, BusObject *object);
 
 /* What agents are to know of an open question, of a peer or an application. FALSE: there is none of that number. */

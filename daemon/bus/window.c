@@ -246,6 +246,16 @@ static const ContactsWatch contacts_callbacks = {
 
 /* --- questions ------------------------------------------------------------------------------------------------- */
 
+/* PendingRequests, because of somebody. */
+static void
+touch_root_about (Window *window, const Contact *contact)
+{
+  if (contact != NULL && !contact_is_stored (contact))
+    bus_objects_publish_root (window->objects);
+  else
+    window_touch_root (window);
+}
+
 static void
 on_request_added (gpointer user, Request *request)
 {
@@ -254,7 +264,7 @@ on_request_added (gpointer user, Request *request)
 
   window_touch (window, bus_objects_add (window->objects, &id));
   bus_request_load_preview (window, id.request);
-  window_touch_root (window);
+  touch_root_about (window, request_get_contact (request));
 }
 
 static void
@@ -277,13 +287,29 @@ request_gone (Window *window, guint64 request)
 
   bus_agents_request_gone (window->front->agents, id.request);
   bus_objects_remove (window->objects, &id);
-  window_touch_root (window);
+}
+
+/* Somebody decided, and looks at what is left to decide. */
+static void
+on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
+{
+  window_touch_root (user);
+}
+
+/* Who knocks can count them up as fast as it likes. */
+static void
+on_warning (gpointer user, const char *key, const char *text)
+{
+  Window *window = user;
+
+  bus_objects_publish_root (window->objects);
 }
 
 static void
 on_request_removed (gpointer user, Request *request)
 {
   request_gone (user, request_get_id (request));
+  touch_root_about (user, request_get_contact (request));
 }
 
 static void
@@ -310,6 +336,7 @@ static void
 on_app_question_removed (gpointer user, guint64 request)
 {
   request_gone (user, request);
+  window_touch_root (user);
 }
 
 static const AppWatch app_callbacks = {
@@ -328,6 +355,8 @@ static const TrustWatch trust_callbacks = {
   .request_added = on_request_added,
   .request_changed = on_request_changed,
   .request_removed = on_request_removed,
+  .level_changed = on_level_changed,
+  .warning = on_warning,
   .mode_changed = on_mode_changed,
 };
 

@@ -37,7 +37,7 @@ EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign
 EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
 	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py tests/lan/sandbox.py
 
-check_PROGRAMS += tests/lan/tool-discovery tests/lan/tool-link
+check_PROGRAMS += tests/lan/tool-discovery tests/lan/tool-link tests/lan/tool-knock
 tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c
 tests_lan_tool_discovery_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 tests_lan_tool_discovery_LDADD = $(io_libs)
@@ -53,6 +53,9 @@ EXTRA_DIST += tests/lan/shim.c tests/lan/shim.py
 tests/lan/shim.so: tests/lan/shim.c
 	$(AM_V_CC)$(MKDIR_P) tests/lan && $(CC) -shared -fPIC -O1 -Wall -Wextra -o $@ $(top_srcdir)/tests/lan/shim.c
 
+tests_lan_tool_knock_SOURCES = tests/lan/tool-knock.c
+tests_lan_tool_knock_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(GNUTLS_CFLAGS)
+tests_lan_tool_knock_LDADD = $(GLIB_LIBS) $(GNUTLS_LIBS)
 
 # Not part of `make check`: half an hour of cuts.
 campaign: all tests/lan/tool-link$(EXEEXT)

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A friend talks while four hosts lay siege: connections as fast as they come, bytes that drip, stanzas without end, trees without
-bottom. EARSHOT_SIEGE sets the seconds (60 by hand, fewer in `make check`)."""
+bottom; and while strangers by the thousand announce themselves and knock. EARSHOT_SIEGE sets the seconds of the first (60 by hand, fewer in
+`make check`), EARSHOT_LONG lets 10 000 knock."""
 import os
 import statistics
 import time
 
 import rig
-from foe import anonymous, sanitized
-from people import befriend, fingerprint, received, send, wait_sight, wait_state, with_key
+from foe import Announcer, anonymous, sanitized
+from people import befriend, contacts, fingerprint, received, requests, send, wait_sight, wait_state, with_key
 
 SECONDS = float(os.environ.get("EARSHOT_SIEGE", "12"))
 PORT = 5298
@@ -94,6 +95,114 @@ def siege(lan):
     assert sanitized(juliet) or peak - before < 8, "memory grew by %.1f MiB" % (peak - before)
     # A claim about time is only made by hand, where no other test runs beside this one.
     assert "EARSHOT_SIEGE" not in os.environ or ratio < 2, "a friend waits %.2f times as long" % ratio
+
+
+# --- ten thousand strangers ------------------------------------------------------------------------
+
+LONG = "EARSHOT_LONG" in os.environ
+KNOCKS = int(os.environ.get("EARSHOT_KNOCKS", "10000" if LONG else "150"))
+
+
+def database(user):
+    """Bytes of trust.db, its log included."""
+    return sum(os.path.getsize(os.path.join(user.data_dir, name)) for name in os.listdir(user.data_dir) if name.startswith("trust.db"))
+
+
+def news_about_strangers(user, friends):
+    """A list that grows with (time, what) of every signal of the daemon that strangers can cause: all but what is about `friends`."""
+    class News(list):
+        connection = None
+    told = News()
+
+    def on_signal(connection, sender, path, iface, member, args, *_):
+        args = args.unpack()
+        about = args[0] if member in ("InterfacesAdded", "InterfacesRemoved") else path
+        if member == "Appended" or about in friends or (about == rig.ROOT and args[0] != rig.NAME + ".Manager"):
+            return
+        told.append((time.monotonic(), "%s %s" % (member, about)))
+    told.connection = user._bus_daemon.connect()
+    told.connection.signal_subscribe(rig.NAME, None, None, None, None, rig.Gio.DBusSignalFlags.NONE, on_signal)
+    return told
+
+
+def most_in_a_minute(told):
+    return max((sum(1 for later, _ in told[i:] if later - at < 60) for i, (at, _) in enumerate(told)), default=0)
+
+
+def crowd(lan, mode, announced, room):
+    """So many announce themselves and KNOCKS knock, each with a key, a name and an address of its own, while a friend talks."""
+    juliet, romeo = (lan.host(name, avahi="embedded").start_daemon(name=who, port=PORT, verbose=False)
+                     for name, who in (("pronto", "juliet"), ("forza", "romeo")))
+    befriend(juliet, romeo)
+    wait_sight(juliet, "romeo")
+    juliet.set_prop("", "Manager", "TrustMode", rig.GLib.Variant("s", mode))
+    juliet.set_prop("", "Manager", "MaxStrangers", rig.GLib.Variant("u", room))
+    contact = with_key(juliet, fingerprint(romeo))
+    wait_state(juliet, send(juliet, contact, "peace")[0], "delivered")
+    latencies(juliet, romeo, contact, "warm", 10, 0.01)
+    calm = latencies(juliet, romeo, contact, "calm", 20, 0.02)
+    before, disk, audits = anonymous(juliet), database(juliet), refusals(juliet)
+    told = news_about_strangers(juliet, (contact, rig.ROOT + "/key/" + fingerprint(romeo)))
+    foe_host = lan.host("crowd", avahi="none")
+    foe_host.run("ip", "-6", "route", "add", "local", "fd77::/64", "dev", "lo")
+    juliet.host.run("ip", "-6", "route", "add", "fd77::/64", "via", foe_host.link_local(), "dev", "eth0")
+    knocking = foe_host.spawn([os.path.join(rig.TOP_BUILD, "tests/lan/tool-knock"), juliet.host.link_local(),
+                               foe_host.run("ip", "-o", "link", "show", "eth0").split(":")[0], str(PORT), "1", str(KNOCKS), "fd77::"], "knock", lines=True)
+    knocking.wait_line("ready")
+    announcer, peak, busy, start = Announcer(foe_host), before, [], time.monotonic()
+    said = 0
+    while said < announced or not any(line.startswith("did") for line in knocking.lines):
+        if said < announced:
+            announcer.say([(b"crowd%05d@crowd" % n, [b"txtvers=1", b"tls.spki=" + b"%043d" % n]) for n in range(said, said + 200)])
+            said += 200
+        busy += latencies(juliet, romeo, contact, "busy %d" % len(busy), 2, 0.02)
+        peak = max(peak, anonymous(juliet))
+    took = time.monotonic() - start
+    let_in = knocking.wait_line("did")
+    # Everybody is still served, and nothing is without bound.
+    objects = juliet.objects()
+    people, questions = contacts(juliet), requests(juliet)
+    strangers = [props for props in people.values() if not props["Stored"]]
+    rig.note("%s: %d announced, %d knocked in %.0f s (no connection, no handshake, refused, let in, heard: %s)" % (mode, said, KNOCKS, took, let_in[4:]))
+    rig.note("memory %.1f MiB, %+.1f at its peak, %+.1f afterwards; trust.db %d kB, was %d; objects %d, strangers %d, questions %d; signals %d, in a minute %d; "
+             "audit %+d; latency calm %.2f ms, busy %.2f ms, median of %d"
+             % (before, peak - before, anonymous(juliet) - before, database(juliet) / 1000, disk / 1000, len(objects), len(strangers), len(questions), len(told),
+                most_in_a_minute(told), refusals(juliet) - audits, statistics.median(calm) * 1e3, statistics.median(busy) * 1e3, len(busy)))
+    assert mode == "tofu" or most_in_a_minute(told) <= 10, [what for _, what in told]  # whom first use pins is no stranger
+    assert mode != "tofu" or "first-use-full" in dict(juliet.get_prop("", "Manager", "Warnings"))
+    assert mode == "tofu" or any("/request/" in what for _, what in told), "no question was told"
+    assert len(strangers) <= room and len(questions) <= room
+    assert refusals(juliet) - audits <= 16 * (1 + took / 3600)
+    assert sanitized(juliet) or peak - before < 32, "memory grew by %.1f MiB" % (peak - before)
+    # The log of the database is written back from 4 MB on; what it holds for 256 strangers and as many first uses is less than one.
+    assert database(juliet) - disk < 6000000, database(juliet)
+    assert len(received(romeo)) == 31 + len(busy)
+    assert juliet.ctl("peers", "-a", "--json") and juliet.ctl("trust", "pending", "--json") is not None
+    assert people[contact]["Connected"] and people[contact]["Trust"] == "pinned"
+    start = time.monotonic()
+    juliet.restart()
+    rig.note("restart in %.2f s" % (time.monotonic() - start))
+    wait_sight(juliet, "romeo")
+    wait_state(juliet, send(juliet, contact, "and on")[0], "delivered", 60)
+    return juliet
+
+
+def refusals(user):
+    return sum(record[2] == "refused" for record in user.manager("ListAudit", rig.GLib.Variant("(tua{sv})", (0, 200, {})))[0])
+
+
+@rig.test
+def ten_thousand_strangers(lan):
+    """X-02 T-07 T-08: 10 000 announce themselves and hundreds knock (EARSHOT_LONG: 10 000): memory, disk, questions and signals stay bounded, a friend talks on"""
+    crowd(lan, "ask", 10000, 256)
+
+
+@rig.test
+def strangers_under_tofu(lan):
+    """X-02 T-10: the same where first use pins: no more than MaxStrangers are kept, and it is told"""
+    juliet = crowd(lan, "tofu", 1000, 64)
+    kept = [props for props in contacts(juliet).values() if props["Trust"] == "pinned"]
+    assert len(kept) == 65, len(kept)
 
 
 rig.main()
