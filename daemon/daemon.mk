@@ -61,6 +61,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/history-upkeep.c daemon/io/history-clock.c daemon/io/history-private.h \
 	daemon/io/history-amend.c daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-search.c \
 	daemon/io/history-schema.c daemon/io/history-private.h \
+	daemon/io/history-upkeep.c daemon/io/history-clock.c daemon/io/history-numbers.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h daemon/io/identity-private.h \

@@ -104,6 +104,10 @@ gboolean history_run_numbers (sqlite3 *handle, const char *static_sql, const gin
 /* The first column of the only row; `otherwise` without a row or for NULL. */
 gboolean history_ask_number (sqlite3 *handle, const char *static_sql, const gint64 *numbers, int n, gint64 otherwise, gint64 *value,
                              GError **error);
+/* Before the entry with that new number is committed: it is given once (history-numbers.c). */
+gboolean history_number_in_job (sqlite3 *handle, guint64 seq, GError **error);
+/* A DbWork for the start. */
+gboolean history_begin_numbers (sqlite3 *handle, gpointer unused, GError **error);
 /* The time that ages are told by: `now`, unless the clock leapt (history-clock.c). `look`: remembers what the clock says. */
 gboolean history_clock_in_job (sqlite3 *handle, gint64 now, gboolean look, gint64 *age, GError **error);
 /* An entry that retention must leave. */

@@ -180,6 +180,11 @@ history_open (DbWorker *worker, const char *path, char **set_aside, GError **err
 
   if (db == NULL)
     return NULL;
+  if (!db_run_now (db, history_begin_numbers, NULL, error))
+    {
+      db_close (db);
+      return NULL;
+    }
   history = g_new0 (History, 1);
   history->db = db;
   return history;
@@ -284,6 +289,8 @@ history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
   if (!db_step_done (handle, stmt, error))
     return FALSE;
   entry->seq = (guint64) sqlite3_last_insert_rowid (handle);
+  if (!history_number_in_job (handle, entry->seq, error))
+    return FALSE;
   return touch_conversation (handle, entry->contact, entry->seq,
                              kind == KIND_MESSAGE && entry->direction == DIRECTION_IN, error);
 }

@@ -29,6 +29,7 @@ lan_tests = \
 	tests/lan/test-stream-life.py \
 	tests/lan/test-stream-use.py \
 	tests/lan/test-succession.py \
+	tests/lan/test-store.py \
 	tests/lan/test-token.py \
 	tests/lan/test-verify.py
 TESTS += $(lan_tests)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Preloaded into a daemon under test: a wall clock that is wrong, and death in the middle of a write to the disk. EARSHOT_SHIM names a
- * file of two 64-bit numbers that the test changes while the daemon runs: seconds to add to the clock, and how many writes and syncs of
- * files it has left to live (0 = for ever). It dies before the one that counts it down, as a power cut would have it. */
+ * Preloaded into a daemon under test: a wall clock that is wrong, death in the middle of a write to the disk, and a disk that takes no
+ * writes any more. EARSHOT_SHIM names a file of three 64-bit numbers that the test changes while the daemon runs: seconds to add to the
+ * clock; how many writes and syncs of files it has left to live (0 = for ever), dying before the one that counts it down, as a power cut
+ * would have it; and the errno that these get (0 = none). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -26,21 +28,24 @@ shim_begin (void)
 
   if (fd < 0)
     return;
-  map = mmap (NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  map = mmap (NULL, 24, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close (fd);
   if (map != MAP_FAILED)
     control = map;
 }
 
-static void
+/* 0: the write is refused. */
+static int
 live_or_die (int fd)
 {
   struct stat st;
 
-  if (control == NULL || control[1] <= 0 || fstat (fd, &st) < 0 || !S_ISREG (st.st_mode))
-    return;
-  if (__atomic_sub_fetch (&control[1], 1, __ATOMIC_SEQ_CST) == 0)
+  if (control == NULL || (control[1] <= 0 && control[2] == 0) || fstat (fd, &st) < 0 || !S_ISREG (st.st_mode))
+    return 1;
+  if (control[1] > 0 && __atomic_sub_fetch (&control[1], 1, __ATOMIC_SEQ_CST) == 0)
     kill (getpid (), SIGKILL);
+  errno = (int) control[2];
+  return control[2] == 0;
 }
 
 #define REAL(type, name, ...)                                   \
@@ -86,30 +91,26 @@ ssize_t
 pwrite64 (int fd, const void *bytes, size_t n, off64_t at)
 {
   REAL (ssize_t, "pwrite64", int, const void *, size_t, off64_t);
-  live_or_die (fd);
-  return real (fd, bytes, n, at);
+  return live_or_die (fd) ? real (fd, bytes, n, at) : -1;
 }
 
 ssize_t
 pwrite (int fd, const void *bytes, size_t n, off_t at)
 {
   REAL (ssize_t, "pwrite", int, const void *, size_t, off_t);
-  live_or_die (fd);
-  return real (fd, bytes, n, at);
+  return live_or_die (fd) ? real (fd, bytes, n, at) : -1;
 }
 
 int
 fdatasync (int fd)
 {
   REAL (int, "fdatasync", int);
-  live_or_die (fd);
-  return real (fd);
+  return live_or_die (fd) ? real (fd) : -1;
 }
 
 int
 fsync (int fd)
 {
   REAL (int, "fsync", int);
-  live_or_die (fd);
-  return real (fd);
+  return live_or_die (fd) ? real (fd) : -1;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A daemon whose clock lies, or that dies in the middle of a write (shim.c, preloaded)."""
+"""A daemon whose clock lies, whose disk takes nothing, or that dies in the middle of a write (shim.c, preloaded)."""
 import mmap
 import os
 import struct
@@ -13,9 +13,9 @@ class Shim:
     def __init__(self, lan, name):
         self.path = os.path.join(lan.dir, "shim-" + name)
         with open(self.path, "wb") as file:
-            file.write(bytes(16))
+            file.write(bytes(24))
         with open(self.path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 16)
+            self._map = mmap.mmap(file.fileno(), 24)
 
     def env(self):
         library = os.path.join(rig.TOP_BUILD, "tests/lan/shim.so")
@@ -26,6 +26,10 @@ class Shim:
     def set_clock(self, seconds):
         """So far from the real one."""
         self._map[0:8] = struct.pack("q", seconds)
+
+    def refuse_writes(self, error=0):
+        """Each write and sync of a file gets this errno; 0 = not any more."""
+        self._map[16:24] = struct.pack("q", error)
 
     def die_at(self, writes):
         """At the n-th write or sync of a file from now on; 0 = not any more."""

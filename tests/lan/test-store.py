@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is kept, over the real thing: disks that take nothing, clocks that leap, yesterday's backup, and finding what was said."""
+import errno
+import glob
+import os
+import shutil
+import sqlite3
+
+import rig
+from gi.repository import GLib
+from people import befriend, error_of, fingerprint, log, queued, received, send, state_of, wait_received, wait_sight, wait_state, with_key
+from shim import Shim
+
+HOUR, YEAR = 3600, 365 * 86400
+
+
+def two(lan):
+    """Juliet, who has a shim, and Romeo; the path of each at the other's."""
+    shim = Shim(lan, "juliet")
+    juliet = lan.host("pronto", avahi="embedded").start_daemon(name="juliet", env=shim.env())
+    romeo = lan.host("forza", avahi="embedded").start_daemon(name="romeo")
+    befriend(juliet, romeo)
+    wait_sight(juliet, "romeo")
+    wait_sight(romeo, "juliet")
+    return juliet, romeo, with_key(juliet, fingerprint(romeo)), with_key(romeo, fingerprint(juliet)), shim
+
+
+def sound(user):
+    for name in ("messages.db", "trust.db"):
+        with sqlite3.connect(os.path.join(user.data_dir, name)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        db.close()
+    assert not glob.glob(user.data_dir + "/*.damaged-*")
+
+
+@rig.test
+def disk_takes_nothing(lan):
+    """M-01 M-03: read-only, full or broken under the daemon: Send says StoreFull, what a peer sent is not acknowledged and comes once there is a disk again"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+    wait_state(juliet, send(juliet, at_juliet, "before")[0], "delivered")
+    shim.refuse_writes(errno.ENOSPC)
+    assert error_of(send, juliet, at_juliet, "refused") == "StoreFull"
+    shim.refuse_writes(errno.EROFS)
+    assert error_of(send, juliet, at_juliet, "refused") == "StoreFull"
+    message = send(romeo, at_romeo, "to a disk that takes nothing")[0]
+    # Asked and refused again: by now the message had its chance.
+    assert error_of(send, juliet, at_juliet, "refused") == "StoreFull"
+    assert state_of(romeo, message)[0] in ("queued", "sent", "acked"), state_of(romeo, message)
+    shim.refuse_writes()
+    wait_received(juliet, ["to a disk that takes nothing"], 90)
+    wait_state(romeo, message, "delivered", 90)
+    wait_state(juliet, send(juliet, at_juliet, "after")[0], "delivered", 60)
+    assert received(romeo) == ["before", "after"]
+    assert juliet.stop() == 0
+    sound(juliet)
+
+
+@rig.test
+def clock_leaps(lan):
+    """M-01 M-12: an hour back and a year forward, while it runs and across a restart: nothing expires, tokens count, the order is that of arrival"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+    wait_state(juliet, send(juliet, at_juliet, "0")[0], "delivered")
+    romeo.host.unplug()
+    first = send(juliet, at_juliet, "1", token="one")[0]
+    shim.set_clock(-HOUR)
+    send(juliet, at_juliet, "2")
+    shim.set_clock(YEAR)
+    send(juliet, at_juliet, "3")
+    assert send(juliet, at_juliet, "1", token="one")[0] == first
+    juliet.kill9()
+    juliet.restart()
+    assert queued(juliet) == 4 - 1, queued(juliet)
+    assert send(juliet, at_juliet, "1", token="one")[0] == first
+    send(juliet, at_juliet, "4")
+    shim.set_clock(0)
+    send(juliet, at_juliet, "5")
+    romeo.host.plug()
+    wait_received(romeo, list("012345"), 60)
+    juliet.wait_for(lambda: queued(juliet) == 0, 30, "the outbox to empty")
+    assert [entry[5]["body"] for entry in log(juliet)] == list("012345")
+    assert juliet.stop() == 0
+    sound(juliet)
+
+
+@rig.test
+def yesterdays_backup(lan):
+    """M-02 M-06: messages.db of yesterday: what it owes and the peer has goes out again and is not shown twice, no number is given twice"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+    wait_state(juliet, send(juliet, at_juliet, "kept")[0], "delivered")
+    romeo.host.unplug()
+    owed = send(juliet, at_juliet, "owed yesterday")[0]
+    juliet.call(rig.ROOT, "Messages", "CreateConsumer", GLib.Variant("(sa{sv})", ("bot", {})))
+    assert juliet.stop() == 0
+    backup = os.path.join(lan.dir, "backup.db")
+    shutil.copy(os.path.join(juliet.data_dir, "messages.db"), backup)
+    juliet.restart()
+    romeo.host.plug()
+    wait_received(romeo, ["kept", "owed yesterday"], 60)
+    wait_state(romeo, send(romeo, at_romeo, "today")[0], "delivered", 60)
+    wait_state(juliet, owed, "delivered", 60)
+    head = juliet.get_prop(rig.ROOT, "Messages", "HeadSeq")
+    juliet.call(rig.ROOT, "Messages", "Ack", GLib.Variant("(st)", ("bot", head)))
+    assert juliet.stop() == 0
+    shutil.copy(backup, os.path.join(juliet.data_dir, "messages.db"))
+    juliet.restart()
+    wait_state(juliet, owed, "delivered", 60)
+    again = send(juliet, at_juliet, "again today")
+    assert again[1] > head, (again, head)
+    wait_received(romeo, ["kept", "owed yesterday", "again today"], 60)
+    # A client that kept today's number may go on with it, and gets what is new.
+    juliet.call(rig.ROOT, "Messages", "Ack", GLib.Variant("(st)", ("bot", head)))
+    entries = juliet.call(rig.ROOT, "Messages", "Fetch", GLib.Variant("(sua{sv})", ("bot", 100, {})))[0]
+    assert [entry[0] for entry in entries if entry[2] == "message"] == [again[1]], entries
+    assert juliet.stop() == 0
+    sound(juliet)
+
+
+@rig.test
+def words_are_found(lan):
+    """Search: of both sides, by words, and not what was deleted; across a restart"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+    wait_state(juliet, send(juliet, at_juliet, "Shall we meet in the garden?")[0], "delivered")
+    gone = send(romeo, at_romeo, "The garden is watched")[0]
+    wait_state(romeo, gone, "delivered")
+    wait_state(romeo, send(romeo, at_romeo, "Then at the GARDEN wall; a \"quoted\" word OR two")[0], "delivered")
+    def find(*words):
+        found = juliet.ctl("--json", "log", "--grep", *words)
+        return [line["body"][:8] for line in ([found] if isinstance(found, dict) else found)]
+
+    assert find("garden") == ["Shall we", "The gard", "Then at "], find("garden")
+    assert find("or quoted") == ["Then at "]
+    assert find("gard") == []
+    juliet.call(rig.ROOT, "Messages", "Delete", GLib.Variant("(asa{sv})", ([gone], {})))
+    assert find("garden", "-n", "10") == ["Shall we", "Then at "]
+    juliet.kill9()
+    juliet.restart()
+    assert find("garden") == ["Shall we", "Then at "]
+    assert find("watched") == []
+
+
+rig.main()
