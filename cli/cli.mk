@@ -13,6 +13,7 @@ cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 
 bin_PROGRAMS += xmppctl
 xmppctl_SOURCES = \
+	cli/archive.c cli/archive.h \
 	cli/bus.c cli/bus.h \
 	cli/agent-hook.c cli/agent-hook.h \
 	cli/cmd-access.c \

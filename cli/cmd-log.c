@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "cli/archive.h"
 #include "cli/commands.h"
 #include "cli/history.h"
 #include "cli/out.h"
@@ -16,7 +17,7 @@
 #define INBOX_MAX 1000 /* messages of one conversation that inbox shows */
 
 static int option_number;
-static char *option_since, *option_grep;
+static char *option_since, *option_grep, *option_export, *option_import;
 static gboolean option_mark_read, option_ids;
 
 static const GOptionEntry log_options[] = {
@@ -24,6 +25,8 @@ static const GOptionEntry log_options[] = {
   { "since", 0, 0, G_OPTION_ARG_STRING, &option_since, "From then on: 2h, yesterday, 10:30, 2026-01-05", "TIME" },
   { "ids", 'i', 0, G_OPTION_ARG_NONE, &option_ids, "With the first digits of each id, for edit, retract, react", NULL },
   { "grep", 'g', 0, G_OPTION_ARG_STRING, &option_grep, "Only messages with all of these words", "WORDS" },
+  { "export", 0, 0, G_OPTION_ARG_FILENAME, &option_export, "Write it to a new file as JSON lines; - is standard output", "FILE" },
+  { "import", 0, 0, G_OPTION_ARG_FILENAME, &option_import, "Take such a file back", "FILE" },
   G_OPTION_ENTRY_NULL
 };
 
@@ -44,10 +47,21 @@ run_log (Ctl *ctl, int argc, char **argv)
     return ctl_usage (ctl, "--since takes a time gone by, such as 2h, yesterday, 10:30 or 2026-01-05; not %s",
                       option_since);
   history.limit = option_number > 0 ? (guint) option_number : (history.since > 0 ? G_MAXUINT : LOG_DEFAULT);
+  if (option_import != NULL && (argc > 0 || option_number > 0 || option_since != NULL || option_grep != NULL || option_export != NULL))
+    return ctl_usage (ctl, "--import goes with nothing else");
+  if (option_export != NULL && (option_number > 0 || option_grep != NULL))
+    return ctl_usage (ctl, "--export goes with PEER and --since only");
+  if (option_import != NULL)
+    return ctl_load (ctl, &error) && archive_import (ctl, option_import, &error) ? EXIT_DONE : ctl_fail (ctl, error);
   history.words = option_grep;
   history.show_ids = option_ids;
-  if (argc == 0 && option_grep == NULL)
+  if (argc == 0 && option_grep == NULL && option_export == NULL)
     return ctl_usage (ctl, "log takes a peer, or --grep to look through all conversations");
+  if (option_export != NULL)
+    return ctl_load (ctl, &error) && (path = argc > 0 ? peer_select (ctl, argv[0], SELECTOR_ANY, &error) : g_strdup ("/")) != NULL
+               && archive_export (ctl, option_export, path, history.since, &error)
+             ? EXIT_DONE
+             : ctl_fail (ctl, error);
   if (!ctl_load (ctl, &error)
       || (path = argc > 0 ? peer_select (ctl, argv[0], SELECTOR_ANY, &error) : g_strdup ("/")) == NULL
       || !history_read (ctl, path, &history, &error))
@@ -65,11 +79,15 @@ const Command command_log = {
   .summary = "The history with one peer, or a search through it",
   .detail = "The first column is what the sender's key was worth when the message arrived. What you wrote carries its\n"
             "state in brackets. Nothing is marked as read. --grep takes whole words, all of which must be there, in any\n"
-            "order; case and accents make no difference. Without PEER it looks through all conversations.",
+            "order; case and accents make no difference. Without PEER it looks through all conversations.\n"
+            "--export writes all of it, or of PEER, and never over a file that is there. --import takes the messages of such a\n"
+            "file back whose peer's key is known here: as history, marked \"imported\", never sent and never unread.",
   .examples = "xmppctl log juliet -n 20\n"
               "xmppctl log juliet --since yesterday\n"
               "xmppctl log juliet --since 2026-01-05 --json > juliet.jsonl\n"
-              "xmppctl log --grep 'garden party' -n 5",
+              "xmppctl log --grep 'garden party' -n 5\n"
+              "xmppctl log --export - | gzip > history.jsonl.gz\n"
+              "zcat history.jsonl.gz | xmppctl log --import -",
   .options = log_options,
   .min_args = 0,
   .max_args = 1,

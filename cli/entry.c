@@ -21,6 +21,7 @@ entry_read (Entry *entry, GVariant *entries, gsize index)
   entry->data = data;
   entry->outgoing = g_str_equal (dict_string (data, "direction"), "out");
   entry->insecure = dict_bool (data, "insecure");
+  entry->imported = dict_bool (data, "imported");
   entry->from = dict_string (data, "from");
   entry->key = dict_string (data, "key");
   entry->body = dict_string (data, "body");
@@ -68,6 +69,9 @@ entry_dup_amendment (const Entry *entry)
 const char *
 entry_get_trust (const Entry *entry)
 {
+  /* Whatever a file says about trust. */
+  if (entry->imported)
+    return "imported";
   if (entry->insecure)
     return "insecure";
   if (*entry->trust != '\0')
@@ -304,6 +308,8 @@ entry_print_json (Ctl *ctl, const Entry *entry)
       json_object_set_object_member (object, "peer", peer);
       json_object_set_string_member (object, "body", entry->body);
       json_object_set_boolean_member (object, "insecure", entry->insecure);
+      if (entry->imported)
+        json_object_set_boolean_member (object, "imported", TRUE);
       json_set_time (object, "sent_time", entry->sent_time);
       json_object_set_string_member (object, "thread", entry->thread);
       json_object_set_string_member (object, "reply_to", entry->reply_to);

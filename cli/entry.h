@@ -15,7 +15,7 @@ typedef struct {
   const char *id;            /* message id or "" */
   GVariant *data;            /* a{sv} */
   /* from data, "" where unset */
-  gboolean outgoing, insecure;
+  gboolean outgoing, insecure, imported;
   const char *from, *key, *body, *trust, *state, *reason, *thread, *reply_to;
   const char *about, *url;
   gint64 sent_time, edited, retracted;

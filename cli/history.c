@@ -21,9 +21,11 @@ take_entry (History *history, GVariant *entries, gsize index)
   Entry entry = { 0 };
 
   entry_read (&entry, entries, index);
-  gboolean before = entry.seq <= history->after || (history->since > 0 && entry.time < history->since);
+  /* What was imported stands where it came in, and is older than what is before it. */
+  gboolean old = history->since > 0 && entry.time < history->since;
+  gboolean before = entry.seq <= history->after || (old && !entry.imported);
 
-  if (before || !g_str_equal (entry.kind, "message") || (history->incoming_only && entry.outgoing))
+  if (before || old || !g_str_equal (entry.kind, "message") || (history->incoming_only && entry.outgoing))
     {
       entry_clear (&entry);
       return !before;

@@ -62,6 +62,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/history-amend.c daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-search.c \
 	daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/history-upkeep.c daemon/io/history-clock.c daemon/io/history-numbers.c daemon/io/history-private.h \
+	daemon/io/history-upkeep.c daemon/io/history-clock.c daemon/io/history-numbers.c daemon/io/history-import.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h \
 	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-schema.c daemon/io/history-private.h \
 	daemon/io/identity.c daemon/io/identity.h daemon/io/identity-private.h \
@@ -142,6 +143,8 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-link.c \
 	daemon/bus/bus-manager.c \
 	daemon/bus/bus-messages.c daemon/bus/bus-amend.c \
+	daemon/bus/bus-export.c \
+	daemon/bus/bus-messages.c \
 	daemon/bus/bus-network.c \
 	daemon/bus/bus-objects.c \
 	daemon/bus/bus-options.c daemon/bus/bus-options.h \

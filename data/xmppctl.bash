@@ -28,7 +28,7 @@ _xmppctl_options() {
         peers) _xmppctl_words "--all -a $global" ;;
         send) _xmppctl_words "--reply-to --url --plain --wait --require --expires --token --lines --to $global" ;;
         inbox) _xmppctl_words "--mark-read $global" ;;
-        log) _xmppctl_words "--ids -i --number --since --grep -n -g $global" ;;
+        log) _xmppctl_words "--ids -i --number --since --grep --export --import -n -g $global" ;;
         receive) _xmppctl_words "--all --consumer --follow --from --exec --from-start -f $global" ;;
         react) _xmppctl_words "--remove $global" ;;
         wait) _xmppctl_words "--for $global" ;;
@@ -65,7 +65,7 @@ _xmppctl_value() {
         --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access invite invited accept-invite' ;;
         --passphrase-file) compopt -o default 2>/dev/null ;;
         --from|--to|--contact) _xmppctl_peers ;;
-        --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter|--ttl|--uses|--endpoint) ;;
+        --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--export|--import|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter|--ttl|--uses|--endpoint) ;;
         *) return 1 ;;
     esac
 }

@@ -67,8 +67,8 @@ check_own_consumer (BusCall *call, const char *name, GError **error)
   return FALSE;
 }
 
-static gboolean
-check_id (const char *id, GError **error)
+gboolean
+bus_check_id (const char *id, GError **error)
 {
   if (*id != '\0')
     return bus_check_line ("the id", id, ID_MAX, error);
@@ -77,8 +77,8 @@ check_id (const char *id, GError **error)
 }
 
 /* XML 1.0 section 2.2: tab, line ends, and everything from U+0020 except surrogates, U+FFFE and U+FFFF. */
-static gboolean
-check_body (const char *body, GError **error)
+gboolean
+bus_check_body (const char *body, GError **error)
 {
   gsize len = strlen (body);
 
@@ -102,8 +102,8 @@ check_body (const char *body, GError **error)
   return TRUE;
 }
 
-static gboolean
-check_kinds (char **kinds, GError **error)
+gboolean
+bus_check_kinds (char **kinds, GError **error)
 {
   static const char *const known[] = { "message", "state", "read",    "edit",     "retract",
                                        "reaction", "trust", "request", "transfer", NULL };
@@ -118,8 +118,8 @@ check_kinds (char **kinds, GError **error)
 }
 
 /* 0 for `/`. */
-static gboolean
-check_conversation (Window *window, const char *path, guint32 *id, GError **error)
+gboolean
+bus_check_conversation (Window *window, const char *path, guint32 *id, GError **error)
 {
   Contact *contact;
 
@@ -193,6 +193,8 @@ add_message (Window *window, const LogEntry *entry, GVariantBuilder *builder)
   g_variant_builder_add (builder, "{sv}", "sent_time", g_variant_new_int64 (entry->sent_time));
   add_text (builder, "trust", entry->trust);
   g_variant_builder_add (builder, "{sv}", "insecure", g_variant_new_boolean (entry->insecure));
+  if (entry->imported)
+    g_variant_builder_add (builder, "{sv}", "imported", g_variant_new_boolean (TRUE));
   add_text (builder, "thread", entry->thread);
   add_text (builder, "reply_to", entry->reply_to);
   bus_amend_describe (entry, builder);
@@ -291,7 +293,7 @@ parse_send_options (GVariant *given, SendOptions *options, Require *require, GEr
       || (options->reply_to != NULL && !bus_check_line ("reply_to", options->reply_to, ID_MAX, error))
       || (options->thread != NULL && !bus_check_line ("thread", options->thread, ID_MAX, error)))
     return FALSE;
-  if (options->edit_of != NULL && !check_id (options->edit_of, error))
+  if (options->edit_of != NULL && !bus_check_id (options->edit_of, error))
     return FALSE;
   if (options->token != NULL && *options->token == '\0')
     g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "token is empty");
@@ -320,7 +322,7 @@ send_message (BusCall *call, GVariant *args)
   Contact *contact = NULL;
 
   g_variant_get (args, "(&o&s@a{sv})", &path, &body, &given);
-  if (parse_send_options (given, &options, &send.require, &error) && check_body (body, &error))
+  if (parse_send_options (given, &options, &send.require, &error) && bus_check_body (body, &error))
     contact = bus_contact_at (window, path, &error);
   if (contact == NULL)
     {
@@ -349,7 +351,7 @@ arg_id (BusCall *call, GVariant *args)
   const char *id;
 
   g_variant_get_child (args, 0, "&s", &id);
-  if (check_id (id, &error))
+  if (bus_check_id (id, &error))
     return id;
   bus_call_take_error (call, error);
   return NULL;
@@ -454,7 +456,7 @@ delete_messages (BusCall *call, GVariant *args)
   else
     bus_options_none (options, &error);
   for (guint i = 0; error == NULL && i < n; i++)
-    check_id (ids[i], &error);
+    bus_check_id (ids[i], &error);
   if (error != NULL)
     {
       bus_call_take_error (call, error);
@@ -505,8 +507,8 @@ fetch (BusCall *call, GVariant *args)
   guint limit;
 
   g_variant_get (args, "(&su@a{sv})", &consumer, &limit, &filter);
-  if (!check_own_consumer (call, consumer, &error) || !bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error)
-      || (path != NULL && !check_conversation (call->window, path, &contact, &error)))
+  if (!check_own_consumer (call, consumer, &error) || !bus_options_parse (filter, table, &error) || !bus_check_kinds (kinds, &error)
+      || (path != NULL && !bus_check_conversation (call->window, path, &contact, &error)))
     bus_call_take_error (call, error);
   else
     history_fetch (call->window->rooms.history, consumer, cap_limit (limit), contact, (const char *const *) kinds,
@@ -548,8 +550,8 @@ list_log (BusCall *call, GVariant *args)
   guint limit;
 
   g_variant_get (args, "(&otu@a{sv})", &path, &before, &limit, &filter);
-  if (!bus_options_parse (filter, table, &error) || !check_kinds (kinds, &error)
-      || !check_conversation (call->window, path, &contact, &error))
+  if (!bus_options_parse (filter, table, &error) || !bus_check_kinds (kinds, &error)
+      || !bus_check_conversation (call->window, path, &contact, &error))
     bus_call_take_error (call, error);
   else if (words != NULL && kinds != NULL && !g_strv_contains ((const char *const *) kinds, "message"))
     bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "words are in messages, which kinds leaves out");
@@ -666,6 +668,8 @@ static const BusVerb methods[] = {
   { "React", bus_amend_react },
   { "Retract", bus_amend_retract },
   { "Delete", delete_messages },
+  { "Export", bus_messages_export },
+  { "Import", bus_messages_import },
   { "CreateConsumer", create_consumer },
   { "DeleteConsumer", delete_consumer },
   { "ListConsumers", list_consumers },

@@ -215,6 +215,15 @@ void bus_verification_finish (BusObject *object, const Verification *verificatio
 
 /* --- bus-messages.c -------------------------------------------------------------------------------------------- */
 
+/* INVALID_ARGUMENT, TOO_LARGE, NOT_FOUND. */
+gboolean bus_check_id (const char *id, GError **error);
+gboolean bus_check_body (const char *body, GError **error);
+gboolean bus_check_kinds (char **kinds, GError **error);
+/* 0 for `/`. */
+gboolean bus_check_conversation (Window *window, const char *path, guint32 *id, GError **error);
+/* bus-export.c: of the Messages. */
+void bus_messages_export (BusCall *call, GVariant *args);
+void bus_messages_import (BusCall *call, GVariant *args);
 void bus_messages_emit_appended (Window *window, guint64 seq, const char *kind, guint32 contact);
 
 /* --- bus-amend.c ----------------------------------------------------------------------------------------------- */

@@ -80,9 +80,9 @@ delete_id (sqlite3 *handle, const char *id, GError **error)
 {
   static const char *const sql[] = {
     "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_id"
-    " WHERE id = ?1 AND " SPOKEN " AND direction = 0",
+    " WHERE id = ?1 AND " SPOKEN " AND direction IN (0, 2)",
     ("INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_about"
-     " WHERE about = ?1 AND direction = 0 AND id <> ''"),
+     " WHERE about = ?1 AND direction IN (0, 2) AND id <> ''"),
     "DELETE FROM log INDEXED BY log_id WHERE id = ?1 AND (" SPOKEN " OR kind = 1)",
     "DELETE FROM log INDEXED BY log_about WHERE about = ?1",
   };
@@ -142,7 +142,7 @@ work_delete_contact (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char *const sql[] = {
     ("INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_contact"
-     " WHERE contact = ?1 AND " SPOKEN " AND direction = 0 AND id <> ''"),
+     " WHERE contact = ?1 AND " SPOKEN " AND direction IN (0, 2) AND id <> ''"),
     "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1",
     "DELETE FROM aside WHERE contact = ?1",
     "DELETE FROM conversation WHERE contact = ?1",

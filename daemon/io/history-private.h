@@ -33,6 +33,8 @@ typedef enum {
 } Kind;
 /* What people say to each other: it has an id, a way to the peer and a state there. */
 #define SPOKEN "kind IN (0, 5, 6, 8)"
+/* A bit of the direction on disk. */
+#define DIRECTION_IMPORTED 2
 #define FLAG_UNSTYLED 1
 #define FLAG_MARKABLE 2
 

@@ -141,8 +141,9 @@ static gboolean
 work_fetch (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char of_one[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_contact WHERE contact = ?4 AND seq > ?1"
-                               " AND ((?2 >> kind) & 1) ORDER BY seq LIMIT ?3";
-  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq > ?1 AND ((?2 >> kind) & 1) ORDER BY seq LIMIT ?3";
+                               " AND ((?2 >> kind) & 1) AND direction < 2 ORDER BY seq LIMIT ?3";
+  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq > ?1 AND ((?2 >> kind) & 1) AND direction < 2"
+                               " ORDER BY seq LIMIT ?3";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, "SELECT cursor, last_seen FROM consumer WHERE name = ?1", error);
   guint64 cursor, head, tail;
@@ -196,6 +197,43 @@ history_fetch (History *history, const char *consumer, guint limit, guint32 cont
     job->kinds = 0;
   job->report.entries = done;
   db_submit (history->db, TRUE, work_fetch, job_done_entries, job, job_free);
+}
+
+static gboolean
+work_walk (sqlite3 *handle, gpointer data, GError **error)
+{
+  static const char of_one[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_contact WHERE contact = ?4 AND seq > ?1"
+                               " AND ((?2 >> kind) & 1) ORDER BY seq LIMIT ?3";
+  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq > ?1 AND ((?2 >> kind) & 1) ORDER BY seq LIMIT ?3";
+  Job *job = data;
+  sqlite3_stmt *stmt = db_prepare (handle, job->contact != 0 ? of_one : of_all, error);
+
+  job_reset (job);
+  if (stmt == NULL)
+    return FALSE;
+  if (job->kinds == 0)
+    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "no such kind");
+  db_bind_seq (stmt, 1, job->seq);
+  sqlite3_bind_int64 (stmt, 2, job->kinds);
+  sqlite3_bind_int64 (stmt, 3, (gint64) job->limit + 1);
+  if (job->contact != 0)
+    sqlite3_bind_int64 (stmt, 4, job->contact);
+  return collect (handle, stmt, job, error);
+}
+
+void
+history_walk (History *history, guint32 contact, guint64 after, guint limit, const char *const *kinds, HistoryEntries done,
+              gpointer user)
+{
+  Job *job = job_new (user);
+
+  job->contact = contact;
+  job->seq = after;
+  job->limit = history_clamp_limit (limit);
+  if (!kinds_from_strings (kinds, &job->kinds))
+    job->kinds = 0;
+  job->report.entries = done;
+  db_submit (history->db, FALSE, work_walk, job_done_entries, job, job_free);
 }
 
 static gboolean

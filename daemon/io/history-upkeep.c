@@ -154,7 +154,7 @@ work_drop (sqlite3 *handle, Upkeep *run, GError **error)
 {
   static const char remember[] = "INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log"
                                  " INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2 AND " SPOKEN
-                                 " AND direction = 0 AND id <> ''";
+                                 " AND direction IN (0, 2) AND id <> ''";
   static const char drop[] = "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1 AND seq <= ?2 AND NOT " OWED;
   static const char tail[] = "INSERT INTO meta (name, value) VALUES ('tail', ?1 + 1)"
                              " ON CONFLICT (name) DO UPDATE SET value = max (value, excluded.value)";

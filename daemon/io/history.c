@@ -78,12 +78,13 @@ log_entry_read (sqlite3_stmt *stmt)
   entry->seq = (guint64) db_column_positive (stmt, 0);
   entry->time = db_column_positive (stmt, 1);
   if (!db_column_range (stmt, 2, 0, KIND_N - 1, &kind) || !db_column_range (stmt, 3, 0, CONTACT_ID_MAX, &contact)
-      || !db_column_range (stmt, 5, DIRECTION_IN, DIRECTION_OUT, &direction))
+      || !db_column_range (stmt, 5, DIRECTION_IN, DIRECTION_OUT | DIRECTION_IMPORTED, &direction))
     return NULL;
   entry->kind = g_strdup (kind_words[kind]);
   entry->contact = (guint32) contact;
   entry->id = db_column_dup_or_empty (stmt, 4);
-  entry->direction = (Direction) direction;
+  entry->direction = (Direction) (direction & DIRECTION_OUT);
+  entry->imported = (direction & DIRECTION_IMPORTED) != 0;
   entry->insecure = sqlite3_column_int (stmt, 6) != 0;
   entry->sent_time = db_column_positive (stmt, 7);
   entry->has_key = db_column_fingerprint (stmt, 8, &entry->key);
@@ -272,7 +273,7 @@ history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
   sqlite3_bind_int (stmt, 2, (int) kind);
   sqlite3_bind_int64 (stmt, 3, entry->contact);
   db_bind_text (stmt, 4, entry->id != NULL ? entry->id : "");
-  sqlite3_bind_int (stmt, 5, (int) entry->direction);
+  sqlite3_bind_int (stmt, 5, (int) entry->direction | (entry->imported ? DIRECTION_IMPORTED : 0));
   sqlite3_bind_int (stmt, 6, entry->insecure ? 1 : 0);
   sqlite3_bind_int64 (stmt, 7, entry->sent_time);
   if (entry->has_key)
@@ -292,7 +293,7 @@ history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
   if (!history_number_in_job (handle, entry->seq, error))
     return FALSE;
   return touch_conversation (handle, entry->contact, entry->seq,
-                             kind == KIND_MESSAGE && entry->direction == DIRECTION_IN, error);
+                             kind == KIND_MESSAGE && entry->direction == DIRECTION_IN && !entry->imported, error);
 }
 
 static gboolean
@@ -350,7 +351,7 @@ static gboolean
 find_duplicate (sqlite3 *handle, const LogEntry *entry, ReceivedResult *result, guint64 *seq, GError **error)
 {
   static const char in_log[] = "SELECT seq, coalesce(original, body), kind FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2"
-                               " AND " SPOKEN " AND direction = 0 LIMIT 1";
+                               " AND " SPOKEN " AND direction IN (0, 2) ORDER BY direction LIMIT 1";
   guint32 contact = entry->contact;
   const char *id = entry->id;
   sqlite3_stmt *stmt;

@@ -22,6 +22,7 @@ typedef struct {
   char *id;                /* message id, "" = none */
   /* kind message: */
   Direction direction;
+  gboolean imported;       /* from a file: history, and nothing else (daemon/io/history-import.c) */
   gboolean has_key;
   Fingerprint key;         /* who authenticated it */
   char *body;
@@ -100,6 +101,13 @@ void history_search (History *history, guint32 contact, guint64 before, guint li
                      HistoryEntries done, gpointer user);
 /* Only that: for when nobody waits. */
 void history_index (History *history, DoneFunc done, gpointer user);
+/* For an export: what follows `after`, oldest first, whoever has fetched it. */
+void history_walk (History *history, guint32 contact, guint64 after, guint limit, const char *const *kinds,
+                   HistoryEntries done, gpointer user);
+/* Messages out of an export, all or none; those that are there, or were and were deleted, are skipped. Their numbers are new, their times
+ * are not. The array owns its LogEntry; checked by the caller. `last`: the highest new number, 0 = none. */
+typedef void (*HistoryImported) (gpointer user, guint added, guint skipped, guint64 last, const GError *error);
+void history_import (History *history, GPtrArray *entries_take, HistoryImported done, gpointer user);
 /* The message, edit, retract or reaction with that id; NULL entry and NOT_FOUND. One that we sent goes first. */
 typedef void (*HistoryGot) (gpointer user, const LogEntry *entry, const GError *error);
 void history_get (History *history, const char *id, HistoryGot done, gpointer user);

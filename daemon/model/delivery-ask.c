@@ -178,6 +178,12 @@ delivery_get_tail (Delivery *delivery)
 }
 
 void
+delivery_raise_head (Delivery *delivery, guint64 seq)
+{
+  delivery_appended (delivery, seq, "import", 0);
+}
+
+void
 delivery_set_tail (Delivery *delivery, guint64 tail)
 {
   if (delivery->tail != 0) /* 0: the log has never had an entry */

@@ -89,6 +89,8 @@ guint delivery_get_held (Delivery *delivery, Contact *contact);
 guint delivery_get_unread (Delivery *delivery, Contact *contact);
 guint64 delivery_get_head (Delivery *delivery);
 guint64 delivery_get_tail (Delivery *delivery);
+/* Something else than a message came into the log: the head is at least here. */
+void delivery_raise_head (Delivery *delivery, guint64 seq);
 /* Retention took what is below. */
 void delivery_set_tail (Delivery *delivery, guint64 tail);
 guint64 delivery_get_last_seq (Delivery *delivery, Contact *contact);

@@ -296,6 +296,17 @@ class Mock:
             found = [e for e in found if set(words.lower().split()) <= set(e[5]["body"].unpack().lower().split())]
         return variant("(a(txsosa{sv})b)", ([tuple(e) for e in found[:limit]], len(found) > limit))
 
+    def do_Import(self, _path, entries, options):
+        added = 0
+        for time, conversation, id_, body, data in entries:
+            if any(entry[4] == id_ and entry[3] == conversation for entry in self.log):
+                continue
+            added += 1
+            data["body"], data["imported"] = body, True
+            self.log.append([max([l[0] for l in self.log] + [0]) + 1, time, "message", conversation, id_,
+                             {k: variant({str: "s", bool: "b", int: "x"}[type(v)], v) for k, v in data.items()}])
+        return variant("(uu)", (added, len(entries) - added))
+
     def do_Fetch(self, _path, consumer, limit, options):
         if consumer not in self.consumers:
             raise Failure("NotFound", "no consumer %s" % consumer)

@@ -238,6 +238,34 @@ def _():
     expect("InvalidArgument" in run("log", "juliet", "--grep", " ", "--json", code=2).err, "no words")
 
 
+@test("/log/import-takes-messages-and-nothing-else")
+def _():
+    peer = {"fingerprint": KEY_JULIET, "trust": "verified"}
+    good = {"v": 1, "type": "message", "id": "old", "time": "2024-01-05T10:02:12.512034Z", "direction": "in", "peer": peer, "body": "long ago"}
+    lines = [
+        good, good, dict(good, id="stranger", peer={"fingerprint": "9" * 64}), dict(good, type="state"), dict(good, id=7), dict(good, id="x" * 256),
+        dict(good, id="later", time="yesterday"), dict(good, id="nobody", peer="juliet"), dict(good, id="bell", body="\x07"),
+        dict(good, id="sideways", direction="sideways"), dict(good, id="", body="x"), [], "x", None,
+    ]
+    raw = "\n".join(json.dumps(line) for line in lines).encode()
+    raw += b'\n{"type":"message"\n\xff\xfe\n\0\n\n' + b"[" * 100000 + b"\n" + b'{"a":"' + b"x" * 600000 + b'"}\n' + json.dumps(dict(good, id="last")).encode()
+    result = run("log", "--import", "-", input=raw)
+    expect("2 messages imported, 1 were there already" in result.err and "2 left out" in result.err, result)
+    expect([l["id"] for l in run("log", "juliet", "--json").lines() if l.get("imported")] == ["old", "last"], "imported")
+    rows = run("log", "juliet", "-n", "1").out
+    expect(rows.startswith("imported"), rows)
+    run("log", "juliet", "--import", "-", code=2)
+    run("log", "--import", "/nonexistent/file", code=1)
+
+
+@test("/log/export-writes-over-nothing")
+def _():
+    with tempfile.NamedTemporaryFile() as file:
+        run("log", "--export", file.name, code=1)
+    expect(F.called("Export") == [], "asked the daemon")
+    run("log", "--export", "-", "--grep", "x", code=2)
+
+
 @test("/log/a-body-cannot-pretend-to-be-a-line-of-ours")
 def _():
     rows = run("log", "juliet").out.splitlines()

@@ -3,12 +3,13 @@
 """What is kept, over the real thing: disks that take nothing, clocks that leap, yesterday's backup, and finding what was said."""
 import errno
 import glob
+import json
 import os
 import shutil
 import sqlite3
 
 import rig
-from gi.repository import GLib
+from gi.repository import Gio, GLib
 from people import befriend, error_of, fingerprint, log, queued, received, send, state_of, wait_received, wait_sight, wait_state, with_key
 from shim import Shim
 
@@ -137,6 +138,71 @@ def words_are_found(lan):
     juliet.restart()
     assert find("garden") == ["Shall we", "Then at "]
     assert find("watched") == []
+
+
+@rig.test
+def out_and_back(lan):
+    """Export: JSON lines of all that was said, to a file, a slow pipe and one that is gone; a daemon that lost its history takes them back, once, and sends nothing"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+    bodies = ["line %d \"quoted\" \\ \u202e back\tslash\nsecond" % i for i in range(300)]
+    for body in bodies:
+        message = send(juliet, at_juliet, body)[0]
+    wait_state(juliet, message, "delivered", 60)
+    wait_state(romeo, send(romeo, at_romeo, "answer")[0], "delivered")
+    path = os.path.join(lan.dir, "export.jsonl")
+    juliet.ctl("log", "--export", path)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    with open(path) as file:
+        lines = [json.loads(line) for line in file]
+    said = [line for line in lines if line["type"] == "message"]
+    assert [line["body"] for line in said] == bodies + ["answer"]
+    assert all(line["peer"]["fingerprint"] == fingerprint(romeo) for line in said)
+    assert juliet.ctl("log", fingerprint(romeo)[:16], "--export", "-").count("\n") == len([line for line in lines if "peer" in line])
+    # A reader that is gone ends it, and nobody else notices.
+    reader, writer = os.pipe()
+    os.close(reader)
+    fds = Gio.UnixFDList.new_from_array([writer])
+    try:
+        juliet.bus.call_with_unix_fd_list_sync(rig.NAME, rig.ROOT, rig.NAME + ".Messages", "Export", GLib.Variant("(ha{sv})", (0, {})), None, 0,
+                                               60000, fds, None)
+        raise AssertionError("wrote to nobody")
+    except GLib.Error as error:
+        assert rig.error_name(error).endswith(".Failed"), error
+    # One that takes its time gets all of it, and the daemon answers others meanwhile.
+    reader, writer = os.pipe()
+    fds, answers = Gio.UnixFDList.new_from_array([writer]), []
+    juliet.bus.call_with_unix_fd_list(rig.NAME, rig.ROOT, rig.NAME + ".Messages", "Export", GLib.Variant("(ha{sv})", (0, {})), None, 0, 60000, fds,
+                                      None, lambda bus, result: answers.append(bus.call_with_unix_fd_list_finish(result)[0].unpack()[0]))
+    wait_state(juliet, send(juliet, at_juliet, "meanwhile")[0], "delivered")
+    assert not answers
+    os.set_blocking(reader, False)
+
+    def take():
+        try:
+            os.read(reader, 4096)
+        except BlockingIOError:
+            pass
+        return answers
+
+    GLib.timeout_add(10, lambda: not answers)  # something to ask at
+    rig.wait(take, 60, "the export to end")
+    os.close(reader)
+    assert answers == [len(lines)], answers
+    # Lost, and taken back.
+    assert juliet.stop() == 0
+    for left in glob.glob(juliet.data_dir + "/messages.db*"):
+        os.unlink(left)
+    juliet.restart()
+    status, _, note = juliet.ctl("log", "--import", path, check=False)
+    assert status == 0 and "301 messages imported, 0 were there" in note, note
+    _, _, note = juliet.ctl("log", "--import", path, check=False)
+    assert "0 messages imported, 301 were there" in note, note
+    assert [entry[5]["body"] for entry in log(juliet)] == bodies + ["answer"]
+    assert queued(juliet) == 0 and juliet.get_prop(rig.ROOT, "Messages", "Unread") == 0
+    wait_state(romeo, send(romeo, at_romeo, "news")[0], "delivered", 60)
+    assert received(romeo) == bodies + ["meanwhile"]
+    assert juliet.stop() == 0
+    sound(juliet)
 
 
 rig.main()

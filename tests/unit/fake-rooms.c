@@ -756,6 +756,43 @@ history_search (History *history, guint32 contact, guint64 before, guint limit, 
 }
 
 void
+history_walk (History *history, guint32 contact, guint64 after, guint limit, const char *const *kinds, HistoryEntries done,
+              gpointer user)
+{
+  note ("walk %u %" G_GUINT64_FORMAT " %u %s", contact, after, limit, kinds != NULL ? kinds[0] : "-");
+  answer_with (ENTRIES, done, user, fake.entries);
+}
+
+LogEntry *
+log_entry_new (void)
+{
+  return g_new0 (LogEntry, 1);
+}
+
+void
+log_entry_free (LogEntry *entry)
+{
+  char *const texts[] = { entry->kind, entry->id, entry->body, entry->trust, entry->thread, entry->reply_to, entry->state, entry->reason };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    g_free (texts[i]);
+  g_free (entry);
+}
+
+void
+history_import (History *history, GPtrArray *entries_take, HistoryImported done, gpointer user)
+{
+  const LogEntry *entry = entries_take->len > 0 ? entries_take->pdata[0] : NULL;
+
+  note ("import %u %s %d %s", entries_take->len, entry != NULL ? entry->id : "-", entry != NULL ? (int) entry->direction : -1,
+        entry != NULL ? entry->body : "-");
+  done (user, entries_take->len, 0, 0, NULL);
+  g_ptr_array_unref (entries_take);
+}
+
+void delivery_raise_head (Delivery *delivery, guint64 seq) { }
+
+void
 history_fetch (History *history, const char *consumer, guint limit, guint32 contact, const char *const *kinds,
                HistoryEntries done, gpointer user)
 {

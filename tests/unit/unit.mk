@@ -129,6 +129,11 @@ unit_tests += tests/unit/test-history-amend
 tests_unit_test_history_amend_SOURCES = tests/unit/test-history-amend.c tests/unit/history-helper.h tests/unit/store-helper.h
 tests_unit_test_history_amend_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_history_amend_LDADD = $(io_libs)
+unit_tests += tests/unit/test-history-import
+tests_unit_test_history_import_SOURCES = tests/unit/test-history-import.c tests/unit/history-helper.h tests/unit/store-helper.h
+tests_unit_test_history_import_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_history_import_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-history-numbers
 tests_unit_test_history_numbers_SOURCES = tests/unit/test-history-numbers.c tests/unit/history-helper.h tests/unit/store-helper.h
 tests_unit_test_history_numbers_CPPFLAGS = $(unit_cppflags)
