@@ -62,7 +62,7 @@ _xmppctl_value() {
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message edit retract reaction state read trust request reach' ;;
-        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access invite invited accept-invite' ;;
+        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access invite invited accept-invite succession rotate export-identity import-identity' ;;
         --passphrase-file) compopt -o default 2>/dev/null ;;
         --from|--to|--contact) _xmppctl_peers ;;
         --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--export|--import|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter|--ttl|--uses|--endpoint) ;;
