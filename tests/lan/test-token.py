@@ -116,6 +116,15 @@ def other_keys(lan):
     """T-02: RSA on a token signs as TLS 1.3 wants it; one that others would refuse is refused at once"""
     token = Token(lan, ("rsa", "--bits", "3072"))
     juliet = holder(lan, token)
+    # What earshotd can not write to it neither replaces nor carries away; nothing is left lying about.
+    secret = os.path.join(lan.dir, "secret")
+    with open(secret, "w") as out:
+        out.write("four random words here\n")
+    for words in (("rotate", "--yes"), ("export", os.path.join(lan.dir, "out.p12"), "--passphrase-file", secret),
+                  ("import", secret, "--yes", "--passphrase-file", secret)):
+        status, _, err = juliet.ctl("id", *words, check=False)
+        assert status == 1 and "token" in err, (words, status, err)
+    assert not os.path.exists(os.path.join(lan.dir, "out.p12")) and not any("identity-next" in name for name in os.listdir(juliet.data_dir))
     romeo = Peer(lan.host("forza", avahi="none"), "romeo@forza", juliet)
     assert fingerprint(juliet) == token.fp
     stream = romeo.dial().open()
