@@ -346,7 +346,8 @@ static void
 test_climb (Fixture *f, gconstpointer unused)
 {
   static const char old[] = "ALTER TABLE audit DROP COLUMN contact; ALTER TABLE audit DROP COLUMN inputs;"
-                            "ALTER TABLE audit DROP COLUMN hash; DROP TABLE audit_chain; DROP TABLE app; PRAGMA user_version = 2;"
+                            "ALTER TABLE audit DROP COLUMN hash; DROP TABLE audit_chain; DROP TABLE app; DROP TABLE invite;"
+                            "DROP TABLE invite_use; DROP TABLE invite_owed; PRAGMA user_version = 2;"
                             "ALTER TABLE contact DROP COLUMN succession_owed; ALTER TABLE request DROP COLUMN predecessor;"
                             "INSERT INTO audit (n, time, event, fp, verdict, caller) VALUES (41, 5, 'accept', 'aa', 'pinned', 'c'),"
                             " (42, 6, 'revoke', 'aa', 'revoked', 'c'), (43, 7, 'block', '', 'blocked', 'c')";
