@@ -340,8 +340,9 @@ take_answer (Waiting *waiting, const GError *error)
   if (run == NULL || error == NULL)
     return run;
   /* A stream that closed reports by itself. */
-  if (g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_REFUSED))
+  if (g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_REFUSED) || g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED))
     {
+      /* FAILED: "wait", which is how too many runs are refused (T-16). */
       if (sas_on_refused (run->sas))
         finish (run, VERIFICATION_CANCELLED, "refused", "peer");
     }
