@@ -30,6 +30,7 @@ daemon_libproto_a_SOURCES = \
 	daemon/proto/stream-out.c daemon/proto/stream-out.h \
 	daemon/proto/stream-words.c daemon/proto/stream-words.h \
 	daemon/proto/succession.c daemon/proto/succession.h \
+	daemon/proto/trust-message.c daemon/proto/trust-message.h \
 	daemon/proto/trust-policy.c daemon/proto/trust-policy.h \
 	daemon/proto/trust-uri.c daemon/proto/trust-uri.h \
 	daemon/proto/web-link.c daemon/proto/web-link.h \

@@ -48,3 +48,5 @@
 #define NS_LL_OUTBOX "im.earshot:outbox:0"
 #define NS_LL_SAS "im.earshot:sas:0"
 #define NS_LL_INVITE "im.earshot:invite:0"
+#define NS_LL_INTRO "im.earshot:intro:0"
+#define NS_TRUST_MESSAGE "urn:xmpp:tm:1"

@@ -6,6 +6,8 @@
 #include <expat.h>
 #include <string.h>
 
+#include "daemon/base/names.h"
+
 /* Between the parts of a name as expat hands them over: namespace, local name, prefix. No XML
  * document can hold a form feed, so no namespace can imitate the seam. */
 #define SEAM '\f'
@@ -570,4 +572,48 @@ xml_stream_feed (XmlStream *xs, const char *bytes, gsize len, gsize *consumed, G
   if (xs->doomed)
     xml_stream_free (xs);
   return ok;
+}
+
+/* --- one element ------------------------------------------------------------ */
+
+typedef struct
+{
+  Stanza *first;
+  guint n;
+} One;
+
+static void
+on_one_opened (gpointer user, const Stanza *header, const char *default_ns)
+{
+}
+
+static void
+on_one (gpointer user, Stanza *stanza)
+{
+  One *one = user;
+
+  if (one->n++ == 0)
+    one->first = stanza_ref (stanza);
+}
+
+static void
+on_one_closed (gpointer user)
+{
+  ((One *) user)->n = G_MAXUINT / 2; /* its end tag is ours to write */
+}
+
+Stanza *
+xml_stream_read_one (const char *xml)
+{
+  static const XmlStreamHandlers handlers = { on_one_opened, on_one, on_one_closed };
+  static const char header[] = "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAM "'>";
+  One one = { NULL, 0 };
+  XmlStream *xs = xml_stream_new (&xml_stream_limits_after_auth, &handlers, &one);
+  gboolean good = xml_stream_feed (xs, header, sizeof header - 1, NULL, NULL) && xml_stream_feed (xs, xml, strlen (xml), NULL, NULL)
+                  && xml_stream_pending (xs) == 0;
+
+  xml_stream_free (xs);
+  if (!good || one.n != 1)
+    g_clear_pointer (&one.first, stanza_unref);
+  return one.first;
 }

@@ -73,3 +73,7 @@ void xml_stream_set_limits (XmlStream *xs, const XmlStreamLimits *limits);
 
 /* Bytes held of an element not yet complete. */
 gsize xml_stream_pending (const XmlStream *xs);
+
+/* One element that stands alone, in `jabber:client` where it says nothing else, as we keep some on our own disk: whole, and nothing
+ * beside it, within the limits of after SASL. NULL: it is none. Owned by the caller. */
+Stanza *xml_stream_read_one (const char *xml);

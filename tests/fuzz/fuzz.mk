@@ -82,6 +82,10 @@ fuzz_replays += tests/fuzz/replay-succession
 tests_fuzz_replay_succession_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-succession.c $(fuzz_headers)
 tests_fuzz_replay_succession_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"succession"'
 tests_fuzz_replay_succession_LDADD = $(proto_libs)
+fuzz_replays += tests/fuzz/replay-trust-message
+tests_fuzz_replay_trust_message_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-trust-message.c $(fuzz_headers)
+tests_fuzz_replay_trust_message_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"trust-message"'
+tests_fuzz_replay_trust_message_LDADD = $(proto_libs)
 
 fuzz_replays += tests/fuzz/replay-trust-uri
 tests_fuzz_replay_trust_uri_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-trust-uri.c $(fuzz_headers)
@@ -111,6 +115,11 @@ tests_fuzz_fuzz_succession_SOURCES = tests/fuzz/fuzz-succession.c $(fuzz_headers
 tests_fuzz_fuzz_succession_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_succession_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_succession_LDADD = $(proto_libs)
+fuzz_targets += tests/fuzz/fuzz-trust-message
+tests_fuzz_fuzz_trust_message_SOURCES = tests/fuzz/fuzz-trust-message.c $(fuzz_headers)
+tests_fuzz_fuzz_trust_message_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_trust_message_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_trust_message_LDADD = $(proto_libs)
 
 fuzz_targets += tests/fuzz/fuzz-trust-uri
 tests_fuzz_fuzz_trust_uri_SOURCES = tests/fuzz/fuzz-trust-uri.c $(fuzz_headers)

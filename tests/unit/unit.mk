@@ -79,6 +79,10 @@ unit_tests += tests/unit/test-succession
 tests_unit_test_succession_SOURCES = tests/unit/test-succession.c
 tests_unit_test_succession_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_succession_LDADD = $(proto_libs)
+unit_tests += tests/unit/test-trust-message
+tests_unit_test_trust_message_SOURCES = tests/unit/test-trust-message.c
+tests_unit_test_trust_message_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_message_LDADD = $(proto_libs)
 
 unit_tests += tests/unit/test-trust-policy
 tests_unit_test_trust_policy_SOURCES = tests/unit/test-trust-policy.c
