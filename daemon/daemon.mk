@@ -103,6 +103,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/delivery-clear.c \
 	daemon/model/invites.c daemon/model/invites.h daemon/model/invites-private.h \
 	daemon/model/invites-accept.c \
+	daemon/model/delivery-payload.c \
 	daemon/model/probe.c \
 	daemon/model/lookalikes.c daemon/model/lookalikes.h \
 	daemon/model/router.c daemon/model/router.h \

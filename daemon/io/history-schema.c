@@ -9,7 +9,7 @@
  *           reads the index only. log_id answers everything asked by message id, duplicates included.
  * seen      ids whose log row is gone (deleted, pruned) and that may still be sent again.
  * aside     messages of strangers, until the user decides.
- * outbox    what is owed (outbox.c); text and threading are in its log row. token: what Send was told to do once.
+ * outbox    what is owed (outbox.c); text and threading are in its log row, payload is what goes along besides. token: what Send was told to do once.
  * meta      tail: the seq below which retention may have taken entries. indexed, unmerged: see step_search.
  *
  * Since step_amend: a correction, retraction or reaction is a row of its own, `about` the message whose id it names. The message's
@@ -76,7 +76,10 @@ static const char step_amend[] =
   "ALTER TABLE aside ADD COLUMN url TEXT;"
   "ALTER TABLE aside ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;";
 
-static const char *const steps[] = { step_1, step_search, step_amend };
+/* Messages that say more than words: an introduction (docs/protocol.md 3.7). */
+static const char step_payload[] = "ALTER TABLE outbox ADD COLUMN payload TEXT;";
+
+static const char *const steps[] = { step_1, step_search, step_amend, step_payload };
 
 const DbSchema messages_schema = {
   .steps = steps,

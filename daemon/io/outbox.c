@@ -30,6 +30,7 @@ outbox_item_free (OutboxItem *item)
   g_free (item->reply_to);
   g_free (item->about);
   g_free (item->url);
+  g_free (item->payload);
   g_free (item->reason);
   g_free (item);
 }
@@ -145,8 +146,8 @@ insert_token (sqlite3 *handle, Owing *owing, GError **error)
 static gboolean
 insert_item (sqlite3 *handle, const OutboxItem *item, guint64 seq, GError **error)
 {
-  static const char sql[] = "INSERT INTO outbox (seq, contact, created, first_sent, expires, require, held, reason)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+  static const char sql[] = "INSERT INTO outbox (seq, contact, created, first_sent, expires, require, held, reason, payload)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 
   if (stmt == NULL)
@@ -159,6 +160,7 @@ insert_item (sqlite3 *handle, const OutboxItem *item, guint64 seq, GError **erro
   db_bind_text (stmt, 6, require_to_string (item->require));
   sqlite3_bind_int (stmt, 7, item->held ? 1 : 0);
   db_bind_text (stmt, 8, item->reason != NULL ? item->reason : "");
+  db_bind_text (stmt, 9, item->payload);
   return db_step_done (handle, stmt, error);
 }
 
@@ -302,7 +304,8 @@ outbox_add (Outbox *outbox, OutboxItem *item_take, const char *token, OutboxAdde
 /* --- loading -------------------------------------------------------------- */
 
 #define ITEM_COLUMNS "outbox.seq, log.id, outbox.contact, coalesce(log.original, log.body), log.thread, log.reply_to, outbox.created," \
-                     " outbox.first_sent, outbox.expires, outbox.require, outbox.held, outbox.reason, log.kind, log.about, log.url, log.flags"
+                     " outbox.first_sent, outbox.expires, outbox.require, outbox.held, outbox.reason, log.kind, log.about, log.url, log.flags," \
+                     " outbox.payload"
 
 static gboolean
 read_kind (sqlite3_stmt *stmt, OutboxItem *item)
@@ -341,6 +344,7 @@ read_item (sqlite3_stmt *stmt)
     item->require = REQUIRE_VERIFIED; /* not readable: the most careful one */
   item->held = sqlite3_column_int (stmt, 10) != 0;
   item->reason = db_column_dup_or_empty (stmt, 11);
+  item->payload = db_column_dup (stmt, 16);
   return g_steal_pointer (&item);
 }
 

@@ -23,6 +23,7 @@ typedef struct {
   char *thread, *reply_to; /* NULL = none */
   char *url;               /* NULL = none */
   gboolean unstyled;
+  char *payload;           /* what it says besides words: a <message/> as XML whose children go along; NULL = nothing */
   gint64 created;          /* microseconds since the epoch */
   gint64 first_sent;       /* 0 = never left */
   gint64 expires;          /* 0 = 30 days after created; never 0 once stored */

@@ -10,6 +10,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
 #include "daemon/model/delivery-private.h"
+#include "daemon/proto/trust-message.h"
 
 #define ID_MAX MESSAGE_ID_MAX
 /* Received messages on their way to the disk before a session's reading is held: each counts one, and one for each KiB. */
@@ -42,6 +43,9 @@ typedef struct {
   gboolean wants_receipt;
   gboolean aside;
   gboolean clear;          /* `key` is nobody's */
+  gboolean trusted;        /* … when it came; its own words may have ended that */
+  guint waits;             /* what must be on disk before it is confirmed: the words, what follows from the rest */
+  gboolean failed, conflict, unknown;
 } Incoming;
 
 static void
@@ -88,45 +92,73 @@ bounce_id (Session *session, const char *id, const char *type, const char *condi
   router_bounce (session, original, type, condition, app);
 }
 
+/* One of the things that it waited for happened. */
+static void
+confirm (Incoming *incoming)
+{
+  Session *session;
+
+  if (--incoming->waits > 0)
+    return;
+  session = incoming_session (incoming);
+  count_storing (delivery_conv (incoming->delivery, incoming->contact), session, -incoming->weight);
+  /* Not confirmed, so the sender keeps it, and is asked to try again later. */
+  if (session != NULL && incoming->failed)
+    bounce_id (session, incoming->id, "wait", "resource-constraint", NULL);
+  /* About nothing that it may speak about (M-10): it hears so, or its words would be lost in silence. */
+  else if (session != NULL && (incoming->conflict || incoming->unknown))
+    bounce_id (session, incoming->id, "cancel", incoming->conflict ? "conflict" : "item-not-found", NULL);
+  else if (session != NULL && incoming->wants_receipt && incoming->trusted)
+    delivery_receipt (session, incoming->id);
+  /* Only behind the receipt: without a stream to say it on, the message stays beyond `h` and comes again. */
+  if (session != NULL)
+    session_handled (session, incoming->ticket);
+  delivery_reap_conv (incoming->delivery, incoming->contact);
+  incoming_free (incoming);
+}
+
 static void
 on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const GError *error)
 {
   Incoming *incoming = user;
   Delivery *delivery = incoming->delivery;
   Conv *conv = delivery_conv (delivery, incoming->contact);
-  Session *session = incoming_session (incoming);
 
-  count_storing (conv, session, -incoming->weight);
   if (error != NULL)
+    log_warn ("delivery", "a received message could not be stored: %s", error->message);
+  incoming->failed |= error != NULL;
+  incoming->conflict = error == NULL && result == RECEIVED_CONFLICT;
+  incoming->unknown = error == NULL && result == RECEIVED_UNKNOWN;
+  if (error == NULL && result == RECEIVED_NEW && contacts_get (delivery->config.contacts, incoming->contact) != NULL)
     {
-      log_warn ("delivery", "a received message could not be stored: %s", error->message);
-      /* Not confirmed, so the sender keeps it, and is asked to try again later. */
-      if (session != NULL)
-        bounce_id (session, incoming->id, "wait", "resource-constraint", NULL);
+      conv->unread += strcmp (entry->kind, "message") == 0;
+      conv->last_seq = MAX (conv->last_seq, entry->seq);
+      delivery_appended (delivery, entry->seq, entry->kind, incoming->contact);
+      delivery_counts_changed (delivery, incoming->contact);
     }
-  else if (result == RECEIVED_CONFLICT || result == RECEIVED_UNKNOWN)
-    {
-      /* About nothing that it may speak about (M-10): it hears so, or its words would be lost in silence. */
-      if (session != NULL)
-        bounce_id (session, incoming->id, "cancel", result == RECEIVED_CONFLICT ? "conflict" : "item-not-found", NULL);
-    }
-  else
-    {
-      if (session != NULL && incoming->wants_receipt && session_is_trusted (session))
-        delivery_receipt (session, incoming->id);
-      if (result == RECEIVED_NEW && contacts_get (delivery->config.contacts, incoming->contact) != NULL)
-        {
-          conv->unread += strcmp (entry->kind, "message") == 0;
-          conv->last_seq = MAX (conv->last_seq, entry->seq);
-          delivery_appended (delivery, entry->seq, entry->kind, incoming->contact);
-          delivery_counts_changed (delivery, incoming->contact);
-        }
-    }
-  /* Only behind the receipt: without a stream to say it on, the message stays beyond `h` and comes again. */
-  if (session != NULL)
-    session_handled (session, incoming->ticket);
-  delivery_reap_conv (delivery, incoming->contact);
-  incoming_free (incoming);
+  confirm (incoming);
+}
+
+static void
+on_heeded (gpointer user, const GError *error)
+{
+  Incoming *incoming = user;
+
+  if (error != NULL)
+    log_warn ("delivery", "what a message says about keys could not be stored: %s", error->message);
+  incoming->failed |= error != NULL;
+  confirm (incoming);
+}
+
+/* What it says about keys, which of all but a trusted stream is only noted. */
+static void
+heed (Delivery *delivery, Session *session, const Stanza *message, Incoming *incoming)
+{
+  if (delivery->heed == NULL || !trust_message_is_in (message))
+    return;
+  if (incoming != NULL)
+    incoming->waits++;
+  delivery->heed (delivery->heed_user, session, message, incoming != NULL ? on_heeded : NULL, incoming);
 }
 
 static void
@@ -183,14 +215,11 @@ claimed_time (const Stanza *message, gint64 now)
   return time > 0 && time < G_MAXINT64 / G_USEC_PER_SEC ? time * G_USEC_PER_SEC : now;
 }
 
-/* Takes the texts of `parts`. */
-static void
-store_message (Delivery *delivery, Session *session, const Stanza *message, MessageParts *parts)
+static Incoming *
+incoming_new (Delivery *delivery, Session *session, const Stanza *message)
 {
   Contact *contact = session_get_contact (session);
-  Key *key = session_get_key (session);
   Incoming *incoming = g_new0 (Incoming, 1);
-  LogEntry *entry = log_entry_new ();
   const char *id = stanza_get_attr (message, "id");
 
   incoming->delivery = delivery;
@@ -198,12 +227,24 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, Mess
   incoming->contact = contact_get_id (contact);
   incoming->clear = session_is_clear (session);
   if (!incoming->clear)
-    incoming->key = *key_get_fingerprint (key);
+    incoming->key = *key_get_fingerprint (session_get_key (session));
   /* Without an id nobody can repeat it knowingly: it gets one of ours. */
   incoming->id = id != NULL && *id != '\0' && strlen (id) <= ID_MAX ? g_strdup (id) : g_uuid_string_random ();
   incoming->wants_receipt = !incoming->clear && id != NULL && *id != '\0' && stanza_get_child (message, "request", NS_RECEIPTS) != NULL;
-  incoming->aside = !incoming->clear && !session_is_trusted (session);
+  incoming->trusted = session_is_trusted (session);
+  incoming->aside = !incoming->clear && !incoming->trusted;
   incoming->ticket = session_defer (session);
+  return incoming;
+}
+
+/* Takes the texts of `parts`. */
+static void
+store_message (Delivery *delivery, Session *session, const Stanza *message, MessageParts *parts)
+{
+  Key *key = session_get_key (session);
+  Incoming *incoming = incoming_new (delivery, session, message);
+  LogEntry *entry = log_entry_new ();
+
   g_free (entry->kind);
   entry->kind = g_strdup (message_kind_to_string (parts->kind));
   entry->time = g_get_real_time ();
@@ -228,10 +269,35 @@ store_message (Delivery *delivery, Session *session, const Stanza *message, Mess
   count_storing (delivery_conv (delivery, incoming->contact), session, incoming->weight);
   if (incoming->aside)
     {
+      heed (delivery, session, message, NULL);
       history_set_aside (delivery->config.history, entry, DELIVERY_ASIDE_MAX, on_set_aside, incoming);
       return;
     }
+  incoming->waits = 1;
+  /* The words first: what follows from the rest may end the stream that they are confirmed on. */
   history_receive (delivery->config.history, entry, on_received, incoming);
+  if (!incoming->clear)
+    heed (delivery, session, message, incoming);
+}
+
+/* As programs do that follow XEP-0434 to the letter. It is confirmed like one with words. */
+static void
+on_words_about_keys (Delivery *delivery, Session *session, const Stanza *message)
+{
+  Incoming *incoming;
+
+  if (!session_is_trusted (session))
+    {
+      heed (delivery, session, message, NULL);
+      router_bounce (session, message, "auth", "not-authorized", "untrusted");
+      return;
+    }
+  incoming = incoming_new (delivery, session, message);
+  incoming->waits = 1;
+  incoming->weight = 1;
+  count_storing (delivery_conv (delivery, incoming->contact), session, incoming->weight);
+  heed (delivery, session, message, incoming);
+  confirm (incoming);
 }
 
 /* --- stanzas --------------------------------------------------------------------- */
@@ -250,11 +316,16 @@ on_content (Delivery *delivery, Session *session, const Stanza *message)
   g_auto (MessageParts) parts = { 0 };
   MessageVerdict verdict = message_parts_read (message, &parts);
 
-  if (verdict == MESSAGE_NOTHING)
+  if (verdict == MESSAGE_NOTHING && !trust_message_is_in (message))
     return;
   if (verdict == MESSAGE_MALFORMED || (id != NULL && strlen (id) > ID_MAX))
     {
       router_bounce (session, message, "modify", "bad-request", NULL);
+      return;
+    }
+  if (verdict == MESSAGE_NOTHING)
+    {
+      on_words_about_keys (delivery, session, message);
       return;
     }
   if (!session_is_trusted (session) && !is_request (&parts, id))

@@ -84,7 +84,8 @@ append_row (Conv *conv, OutboxItem *row_take)
     }
   item = g_new0 (Item, 1);
   item->row = row_take;
-  item->size = sizeof *item + sizeof *row_take + (row_take->body != NULL ? strlen (row_take->body) : 0);
+  item->size = sizeof *item + sizeof *row_take + (row_take->body != NULL ? strlen (row_take->body) : 0)
+               + (row_take->payload != NULL ? strlen (row_take->payload) : 0);
   conv->loaded = row_take->seq;
   conv->window_bytes += item->size;
   g_queue_push_tail (&conv->window, item);
@@ -197,6 +198,7 @@ delivery_message (const OutboxItem *row)
   message_parts_write (&parts, message);
   stanza_set_attr (stanza_add_new (message, "origin-id", NS_SID, NULL), "id", row->id);
   stanza_add_new (message, "request", NS_RECEIPTS, NULL);
+  delivery_add_payload (message, row);
   /* XEP-0203: when it was written, if that is not now. */
   if (g_get_real_time () - row->created > DELAY_AFTER_US)
     add_delay (message, row->created);
@@ -281,6 +283,18 @@ on_unconfirmed (Conv *conv, Item *item)
   conv_settle (conv, id, "sent", "unconfirmed", NULL, NULL);
 }
 
+/* What it says besides words was true when it was queued, and is not any more. */
+static gboolean
+cancel_untrue (Conv *conv, Item *item)
+{
+  const char *why = item->untrue ? NULL : delivery_check_payload (conv->delivery, item->row);
+
+  item->untrue |= why != NULL;
+  if (why != NULL)
+    conv_settle (conv, item->row->id, "cancelled", why, NULL, NULL);
+  return item->untrue;
+}
+
 static void
 pump_trusted (Conv *conv, Contact *contact, Session *session)
 {
@@ -300,7 +314,9 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
         }
       if (!item->row->held && !trust_policy_may_send (level, contact_is_blocked (contact), item->row->require))
         conv_hold_one (conv, item, HELD_REQUIRE);
-      if (!item->row->held)
+      if (!item->row->held && cancel_untrue (conv, item))
+        ;
+      else if (!item->row->held)
         {
           if (!write_item (conv, session, item))
             return;

@@ -12,6 +12,7 @@
 typedef struct {
   OutboxItem *row;
   gboolean settling;       /* a receipt or bounce for it is on its way to the disk */
+  gboolean untrue;         /* what it says besides words does not hold: it never leaves */
   gsize size;
 } Item;
 
@@ -64,6 +65,8 @@ struct _Delivery {
   guint64 head, tail;
   guint expire_source;
   gint64 expire_at;        /* when it fires, 0 = not armed */
+  DeliveryHeed heed;
+  gpointer heed_user;
 };
 
 Conv *delivery_conv (Delivery *delivery, guint32 contact);
@@ -81,6 +84,12 @@ void delivery_reap_conv (Delivery *delivery, guint32 contact);
 
 /* What leaves on a stream with TLS. */
 Stanza *delivery_message (const OutboxItem *row);
+/* delivery-payload.c: what a message says besides words. */
+/* Adds it to the message under construction. */
+void delivery_add_payload (Stanza *message, const OutboxItem *row);
+/* NULL: it may leave now. Else the word for why it never will. */
+const char *delivery_check_payload (Delivery *delivery, const OutboxItem *row);
+
 /* What leaves in clear (docs/protocol.md 8.3). */
 Stanza *delivery_clear_message (const OutboxItem *row);
 

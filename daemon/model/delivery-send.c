@@ -196,12 +196,13 @@ static gboolean
 fits (const OutboxItem *row, GError **error)
 {
   g_autoptr (Stanza) probe = NULL;
+  gsize payload_size = row->payload != NULL ? strlen (row->payload) : 0;
 
-  /* Escaped, a byte of the body takes six at most: short ones need no measuring. */
-  if (row->body == NULL || strlen (row->body) <= 8000)
+  /* Escaped, a byte of the body takes six at most: short ones that say no more need no measuring. */
+  if (row->body == NULL || (strlen (row->body) <= 8000 && payload_size == 0))
     return TRUE;
   probe = delivery_message (row);
-  if (strlen (row->body) <= DELIVERY_BODY_MAX && stanza_serialized_length (probe, NS_CLIENT) <= 64000)
+  if (strlen (row->body) <= DELIVERY_BODY_MAX && payload_size <= DELIVERY_PAYLOAD_MAX && stanza_serialized_length (probe, NS_CLIENT) <= 64000)
     return TRUE;
   g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_TOO_LARGE,
                "The message is larger than a stanza may be (about %d bytes, fewer with many of < > & \")", DELIVERY_BODY_MAX);
@@ -249,6 +250,18 @@ queue_row (Delivery *delivery, Contact *contact, OutboxItem *row_take, const cha
     add (sending);
 }
 
+static char *
+dup_payload (const DeliveryOptions *options)
+{
+  GString *xml;
+
+  if (options->payload == NULL)
+    return NULL;
+  xml = g_string_new (NULL);
+  stanza_serialize (options->payload, NULL, xml);
+  return g_string_free (xml, FALSE);
+}
+
 void
 delivery_send (Delivery *delivery, Contact *contact, const char *body, const DeliveryOptions *options, DeliverySent done,
                gpointer user)
@@ -261,6 +274,7 @@ delivery_send (Delivery *delivery, Contact *contact, const char *body, const Del
   row->thread = g_strdup (options->thread);
   row->reply_to = g_strdup (options->reply_to);
   row->url = g_strdup (options->url);
+  row->payload = dup_payload (options);
   row->unstyled = options->unstyled;
   row->expires = options->expires;
   row->require = options->require;

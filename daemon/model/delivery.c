@@ -432,6 +432,13 @@ delivery_free (Delivery *delivery)
 }
 
 void
+delivery_set_heed (Delivery *delivery, DeliveryHeed heed, gpointer user)
+{
+  delivery->heed = heed;
+  delivery->heed_user = user;
+}
+
+void
 delivery_watch (Delivery *delivery, const DeliveryWatch *watch, gpointer user)
 {
   watchers_add (&delivery->watchers, watch, user);

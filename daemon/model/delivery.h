@@ -13,6 +13,7 @@
 
 #define DELIVERY_WINDOW 512
 #define DELIVERY_BODY_MAX 60000     /* so that the serialised stanza fits 65 536 bytes, escapes permitting */
+#define DELIVERY_PAYLOAD_MAX 8192   /* bytes of XML besides the words */
 #define DELIVERY_ASIDE_MAX 8        /* message request of an unknown key */
 #define DELIVERY_ASIDE_BODY_MAX 4096
 
@@ -52,7 +53,13 @@ typedef struct {
   const char *edit_of;  /* id of the message that this one corrects (XEP-0308), or of an earlier correction; NULL = none */
   const char *url;      /* a link that goes along (XEP-0066); NULL = none */
   gboolean unstyled;    /* XEP-0393 */
+  const Stanza *payload; /* a <message/> whose children go along, at most DELIVERY_PAYLOAD_MAX; NULL = none */
 } DeliveryOptions;
+
+/* What a received message says about keys, besides words (docs/protocol.md 3.7). It is confirmed only when `done` was called, perhaps
+ * before this returns; NULL where nothing is confirmed; an error: it could not be stored, and the sender is asked to try again later. */
+typedef void (*DeliveryHeed) (gpointer user, Session *session, const Stanza *message, DoneFunc done, gpointer done_user);
+void delivery_set_heed (Delivery *delivery, DeliveryHeed heed, gpointer user);
 
 /* Queues durably. Errors: INVALID_ARGUMENT (empty body, not UTF-8, characters XML forbids), TOO_LARGE, BLOCKED, NOT_TRUSTED (`require`
  * does not hold for the contact's key), PEER_INSECURE (it demands TLS, and the contact has none), STORE_FULL, QUOTA_EXCEEDED; with

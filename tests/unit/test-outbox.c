@@ -458,7 +458,7 @@ test_quota (Fixture *f, gconstpointer unused)
   sql (f, "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 99999)"
           " INSERT INTO log (seq, time, kind, contact, id, direction, insecure, sent_time, body, state)"
           " SELECT x, 1, 0, 11, 'i' || x, 1, 0, 1, 'b', 'queued' FROM c");
-  sql (f, "INSERT INTO outbox SELECT seq, contact, 1, 0, 9000000000000000, 'pinned', 0, '' FROM log");
+  sql (f, "INSERT INTO outbox SELECT seq, contact, 1, 0, 9000000000000000, 'pinned', 0, '', NULL FROM log");
   restart (f);
   add (f, ROMEO, "the last");
   outbox_add (f->outbox, item_new (JULIET, "too much", "x"), NULL, on_added, &a);
@@ -507,7 +507,7 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   add (f, ROMEO, "a");
   sql (f, "UPDATE outbox SET require = 'nonsense', created = -5, first_sent = -1, held = 7");
   /* Owed, but gone from the log; owed to nobody. */
-  sql (f, "INSERT INTO outbox VALUES (500, 11, 1, 0, 2, 'pinned', 0, ''), (501, -1, 1, 0, 2, 'pinned', 0, '')");
+  sql (f, "INSERT INTO outbox VALUES (500, 11, 1, 0, 2, 'pinned', 0, '', NULL), (501, -1, 1, 0, 2, 'pinned', 0, '', NULL)");
   outbox_load (f->outbox, ROMEO, 0, 10, on_loaded, &a);
   store_wait (&a.done);
   g_assert_cmpuint (a.items->len, ==, 1);
