@@ -14,6 +14,7 @@
 #include "daemon/bus/window.h"
 #include "daemon/io/trust-audit.h"
 #include "daemon/io/poller.h"
+#include "daemon/model/introductions.h"
 
 #define PRUNE_EVERY_S (24 * 3600)
 
@@ -36,6 +37,7 @@ struct _Daemon {
   Successions *successions;
   Invites *invites;
   Delivery *delivery;
+  Introductions *introductions;
   Discovery *discovery;
   Sessions *sessions;
   Self *self;
@@ -426,6 +428,7 @@ build_people (Daemon *daemon, GError **error)
   const char *stored_mode, *stored_legacy;
   DeliveryConfig delivery_config;
   VerificationsConfig verifications_config;
+  IntroductionsConfig introductions_config;
 
   if (!trust_store_load (daemon->trust_store, &contact_rows, &key_rows, &request_rows, &words, error))
     return FALSE;
@@ -454,6 +457,9 @@ build_people (Daemon *daemon, GError **error)
   daemon->delivery = delivery_new (&delivery_config, error);
   if (daemon->delivery == NULL)
     return FALSE;
+  introductions_config = (IntroductionsConfig) { .contacts = daemon->contacts, .trust = daemon->trust, .delivery = daemon->delivery,
+                                                 .own = *identity_get_fingerprint (daemon->identity) };
+  daemon->introductions = introductions_new (&introductions_config);
   restore_settings (daemon);
   return TRUE;
 }
@@ -550,7 +556,8 @@ open_front (Daemon *daemon)
                   .delivery = daemon->delivery,
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
                   .self = daemon->self, .router = daemon->router,
-                  .verifications = daemon->verifications, .invites = daemon->invites, .successions = daemon->successions, .roots = daemon->roots, .app_access = daemon->app_access };
+                  .verifications = daemon->verifications, .invites = daemon->invites, .successions = daemon->successions, .introductions = daemon->introductions,
+                  .roots = daemon->roots, .app_access = daemon->app_access };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
@@ -678,6 +685,7 @@ daemon_free (Daemon *daemon)
     trust_store_close (daemon->trust_store);
   if (daemon->trust != NULL && daemon->sessions != NULL)
     trust_unwatch (daemon->trust, daemon);
+  introductions_free (daemon->introductions);
   delivery_free (daemon->delivery);
   invites_free (daemon->invites);
   verifications_free (daemon->verifications);

@@ -104,6 +104,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/invites.c daemon/model/invites.h daemon/model/invites-private.h \
 	daemon/model/invites-accept.c \
 	daemon/model/delivery-payload.c \
+	daemon/model/introductions.c daemon/model/introductions.h \
 	daemon/model/probe.c \
 	daemon/model/lookalikes.c daemon/model/lookalikes.h \
 	daemon/model/router.c daemon/model/router.h \
@@ -123,6 +124,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/trust-duplicate.c daemon/model/trust-record.c \
 	daemon/model/trust-succession.c \
 	daemon/model/trust-invite.c \
+	daemon/model/trust-introduce.c \
 	daemon/model/trust-record.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
 	daemon/model/verification.c daemon/model/verification.h \

@@ -14,6 +14,7 @@
 #include "daemon/model/contacts.h"
 #include "daemon/model/delivery.h"
 #include "daemon/model/invites.h"
+#include "daemon/model/introductions.h"
 #include "daemon/model/router.h"
 #include "daemon/model/self.h"
 #include "daemon/model/session.h"
@@ -39,6 +40,7 @@ typedef struct {
   Verifications *verifications;
   Successions *successions;
   Invites *invites;
+  Introductions *introductions;
   Roots *roots;
   AppAccess *app_access;
 } Rooms;

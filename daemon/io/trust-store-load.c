@@ -4,6 +4,7 @@
  * who is trusted. What is out of range is left out or read as the least trusted value, and logged.
  *
  * contact, addr, key, request: what the rows in the header say; levels and kinds are words. tombstone: keys once forgotten.
+ * declined: introductions a person said no to.
  * audit and audit_chain: daemon/io/trust-audit.h. app: daemon/io/trust-apps.h. invite, invite_use, invite_owed:
  * daemon/io/trust-invites.h. A request about a peer without a key has an empty fp.
  */
@@ -70,7 +71,17 @@ static const char step_invites[] =
   " WITHOUT ROWID;"
   "CREATE TABLE invite_owed (fp BLOB PRIMARY KEY NOT NULL, secret BLOB NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = { step_1, step_2, step_3, step_apps, step_succession, step_invites };
+/* Introductions (docs/protocol.md 3.7). */
+static const char step_introductions[] =
+  "ALTER TABLE key ADD COLUMN introduced_by INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE key ADD COLUMN introducer BLOB;"
+  "ALTER TABLE key ADD COLUMN warned_by INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE request ADD COLUMN introducer BLOB;"
+  "ALTER TABLE request ADD COLUMN note TEXT NOT NULL DEFAULT '';"
+  "CREATE TABLE declined (n INTEGER PRIMARY KEY AUTOINCREMENT, introducer BLOB NOT NULL, fp BLOB NOT NULL,"
+  " UNIQUE (introducer, fp)) STRICT;";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_apps, step_succession, step_invites, step_introductions };
 
 const DbSchema trust_schema = {
   .steps = steps,
@@ -105,6 +116,7 @@ request_row_clear (RequestRow *row)
   g_clear_pointer (&row->kind, g_free);
   g_clear_pointer (&row->name, g_free);
   g_clear_pointer (&row->link, g_free);
+  g_clear_pointer (&row->note, g_free);
 }
 
 static gboolean
@@ -194,9 +206,41 @@ load_tombstones (sqlite3 *handle, GHashTable *set, GError **error)
 }
 
 static gboolean
+load_declined (sqlite3 *handle, GHashTable *set, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, "SELECT introducer, fp FROM declined", error);
+  Declined item;
+  gboolean row;
+
+  if (stmt == NULL)
+    return FALSE;
+  while (db_step_row (handle, stmt, &row, error))
+    {
+      if (!row)
+        return TRUE;
+      if (db_column_fingerprint (stmt, 0, &item.introducer) && db_column_fingerprint (stmt, 1, &item.fp))
+        g_hash_table_add (set, g_memdup2 (&item, sizeof item));
+    }
+  return FALSE;
+}
+
+/* Half an introducer is none: `vouched` then stands alone, which a reader is warned of. */
+static void
+load_introducer (sqlite3_stmt *stmt, KeyRow *item)
+{
+  gint64 id;
+
+  if (db_column_range (stmt, 10, 1, CONTACT_ID_MAX, &id) && db_column_fingerprint (stmt, 11, &item->introducer))
+    item->introduced_by = (guint32) id;
+  if (db_column_range (stmt, 12, 1, CONTACT_ID_MAX, &id))
+    item->warned_by = (guint32) id;
+}
+
+static gboolean
 load_keys (sqlite3 *handle, Loading *loading, GError **error)
 {
-  static const char sql[] = "SELECT fp, contact, level, source, since, last_used, first_seen, refused, grant_owed, replaced_by"
+  static const char sql[] = "SELECT fp, contact, level, source, since, last_used, first_seen, refused, grant_owed, replaced_by,"
+                            " introduced_by, introducer, warned_by"
                             " FROM key ORDER BY contact, first_seen, fp";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -229,6 +273,7 @@ load_keys (sqlite3 *handle, Loading *loading, GError **error)
       item.refused = sqlite3_column_int (stmt, 7) != 0;
       item.grant_owed = sqlite3_column_int (stmt, 8) != 0;
       item.has_replacement = db_column_fingerprint (stmt, 9, &item.replaced_by);
+      load_introducer (stmt, &item);
       item.forgotten = g_hash_table_contains (loading->tombstones, &item.fp);
       g_array_append_val (loading->keys, item);
     }
@@ -242,6 +287,8 @@ load_subject (sqlite3_stmt *stmt, const char *kind, RequestRow *item)
   item->keyless = g_str_equal (kind, "legacy-peer");
   if (item->keyless)
     return sqlite3_column_type (stmt, 3) == SQLITE_BLOB && sqlite3_column_bytes (stmt, 3) == 0;
+  if (g_str_equal (kind, "introduction"))
+    return db_column_fingerprint (stmt, 3, &item->fp) && db_column_fingerprint (stmt, 10, &item->introducer);
   return db_column_fingerprint (stmt, 3, &item->fp)
          && (g_str_equal (kind, "new-key") || g_str_equal (kind, "name-conflict") || g_str_equal (kind, "duplicate-identity"));
 }
@@ -258,7 +305,8 @@ load_whose (sqlite3_stmt *stmt, const char *kind, const Loading *loading, Reques
 static gboolean
 load_requests (sqlite3 *handle, Loading *loading, GError **error)
 {
-  static const char sql[] = "SELECT id, kind, contact, fp, created, snoozed_until, name, contested, link, predecessor"
+  static const char sql[] = "SELECT id, kind, contact, fp, created, snoozed_until, name, contested, link, predecessor,"
+                            " introducer, note"
                             " FROM request ORDER BY id";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -288,6 +336,7 @@ load_requests (sqlite3 *handle, Loading *loading, GError **error)
       item.contested = (guint32) contested;
       item.link = db_column_dup_or_empty (stmt, 8);
       item.is_heir = !item.keyless && db_column_fingerprint (stmt, 9, &item.predecessor);
+      item.note = db_column_dup_or_empty (stmt, 11);
       g_array_append_val (loading->requests, item);
     }
   return FALSE;
@@ -343,10 +392,13 @@ trust_store_load (TrustStore *store, GArray **contacts, GArray **keys, GArray **
   return TRUE;
 }
 
+/* Whatever a person once said no to. */
 static gboolean
-work_tombstones (sqlite3 *handle, gpointer data, GError **error)
+work_said_no (sqlite3 *handle, gpointer data, GError **error)
 {
-  return load_tombstones (handle, data, error);
+  TrustStore *store = data;
+
+  return load_tombstones (handle, store->tombstones, error) && load_declined (handle, store->declined, error);
 }
 
 TrustStore *
@@ -361,8 +413,9 @@ trust_store_open (DbWorker *worker, const char *path, char **set_aside, GError *
   store->refs = 1;
   store->db = db;
   store->tombstones = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, g_free, NULL);
+  store->declined = g_hash_table_new_full (declined_hash, declined_equal, g_free, NULL);
   store->audit_max = AUDIT_MAX;
-  if (!db_run_now (db, work_tombstones, store->tombstones, error) || !db_run_now (db, audit_begin, NULL, error))
+  if (!db_run_now (db, work_said_no, store, error) || !db_run_now (db, audit_begin, NULL, error))
     {
       trust_store_close (store);
       return NULL;

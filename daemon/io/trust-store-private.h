@@ -8,6 +8,15 @@
 
 #define CONTACT_ADDRS_MAX 8
 
+/* An introduction that was declined. */
+typedef struct
+{
+  Fingerprint introducer, fp;
+} Declined;
+
+guint declined_hash (gconstpointer declined);
+gboolean declined_equal (gconstpointer a, gconstpointer b);
+
 extern const DbSchema trust_schema;
 
 struct _TrustStore
@@ -15,5 +24,6 @@ struct _TrustStore
   guint refs; /* the owner's and one for each change on its way */
   Db *db;
   GHashTable *tombstones; /* Fingerprint*, a set */
+  GHashTable *declined;   /* Declined*, a set */
   guint audit_max;
 };

@@ -15,6 +15,7 @@
 #include "daemon/io/trust-store-private.h"
 
 #define TOMBSTONES_MAX 65536 /* decisions of a person; the oldest go */
+#define DECLINED_MAX 4096
 
 typedef enum
 {
@@ -25,6 +26,7 @@ typedef enum
   DELETE_KEY,
   PUT_REQUEST,
   DELETE_REQUEST,
+  DECLINE,
   PUT_SETTING,
   PUT_APP,
   DELETE_APP,
@@ -43,6 +45,7 @@ typedef struct
   KeyRow key;
   RequestRow request;
   AppRow app;
+  Declined declined;
   guint64 id;
   AuditEntry audit; /* points into texts */
   InviteRow invite;
@@ -55,6 +58,7 @@ struct _TrustChange
   GPtrArray *steps;
   TrustStore *store;
   GPtrArray *forgotten; /* result: Fingerprint*, keys that got a tombstone */
+  GArray *declined;     /* result: Declined */
   DoneFunc done;
   gpointer user;
 };
@@ -98,6 +102,7 @@ trust_change_new (void)
 
   change->steps = g_ptr_array_new_with_free_func (step_free);
   change->forgotten = g_ptr_array_new_with_free_func (g_free);
+  change->declined = g_array_new (FALSE, FALSE, sizeof (Declined));
   return change;
 }
 
@@ -107,6 +112,7 @@ store_unref (TrustStore *store)
   if (--store->refs > 0)
     return;
   g_hash_table_unref (store->tombstones);
+  g_hash_table_unref (store->declined);
   g_free (store);
 }
 
@@ -117,6 +123,7 @@ trust_change_free (TrustChange *change)
     return;
   g_ptr_array_unref (change->steps);
   g_ptr_array_unref (change->forgotten);
+  g_array_unref (change->declined);
   if (change->store != NULL)
     store_unref (change->store);
   g_free (change);
@@ -168,12 +175,19 @@ trust_change_put_request (TrustChange *change, const RequestRow *row)
   step->request.kind = dup_or_empty (row->kind);
   step->request.name = dup_or_empty (row->name);
   step->request.link = dup_or_empty (row->link);
+  step->request.note = dup_or_empty (row->note);
 }
 
 void
 trust_change_delete_request (TrustChange *change, guint64 id)
 {
   add_step (change, DELETE_REQUEST)->id = id;
+}
+
+void
+trust_change_decline (TrustChange *change, const Fingerprint *introducer, const Fingerprint *fp)
+{
+  add_step (change, DECLINE)->declined = (Declined){ .introducer = *introducer, .fp = *fp };
 }
 
 void
@@ -339,7 +353,8 @@ static gboolean
 put_key (sqlite3 *handle, TrustChange *change, const KeyRow *row, GError **error)
 {
   static const char sql[] = "INSERT OR REPLACE INTO key (fp, contact, level, source, since, last_used, first_seen, refused,"
-                            " grant_owed, replaced_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                            " grant_owed, replaced_by, introduced_by, introducer, warned_by)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
   const char *level = trust_level_to_string (row->level);
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 
@@ -361,6 +376,10 @@ put_key (sqlite3 *handle, TrustChange *change, const KeyRow *row, GError **error
   sqlite3_bind_int (stmt, 9, row->grant_owed ? 1 : 0);
   if (row->has_replacement)
     db_bind_fingerprint (stmt, 10, &row->replaced_by);
+  sqlite3_bind_int64 (stmt, 11, MIN (row->introduced_by, CONTACT_ID_MAX));
+  if (row->introduced_by != 0)
+    db_bind_fingerprint (stmt, 12, &row->introducer);
+  sqlite3_bind_int64 (stmt, 13, MIN (row->warned_by, CONTACT_ID_MAX));
   if (!db_step_done (handle, stmt, error))
     return FALSE;
   return !row->forgotten || put_tombstone (handle, change, &row->fp, error);
@@ -369,7 +388,9 @@ put_key (sqlite3 *handle, TrustChange *change, const KeyRow *row, GError **error
 static gboolean
 delete_key (sqlite3 *handle, TrustChange *change, const Fingerprint *fp, gboolean tombstone, GError **error)
 {
-  static const char *const sql[] = { "DELETE FROM request WHERE fp = ?1", "DELETE FROM key WHERE fp = ?1" };
+  /* Somebody else's word about it stands, whether it was seen or not. */
+  static const char *const sql[] = { "DELETE FROM request WHERE fp = ?1 AND kind <> 'introduction'",
+                                     "DELETE FROM key WHERE fp = ?1" };
   gboolean had = FALSE;
 
   for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
@@ -423,7 +444,7 @@ static gboolean
 put_request (sqlite3 *handle, const RequestRow *row, GError **error)
 {
   static const char sql[] = "INSERT OR REPLACE INTO request (id, kind, contact, fp, created, snoozed_until, name, contested, link,"
-                            " predecessor) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                            " predecessor, introducer, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
 
   if (stmt == NULL)
@@ -444,7 +465,27 @@ put_request (sqlite3 *handle, const RequestRow *row, GError **error)
     db_bind_fingerprint (stmt, 10, &row->predecessor);
   else
     sqlite3_bind_zeroblob (stmt, 10, 0);
+  if (strcmp (row->kind, "introduction") == 0)
+    db_bind_fingerprint (stmt, 11, &row->introducer);
+  db_bind_text (stmt, 12, row->note);
   return db_step_done (handle, stmt, error);
+}
+
+static gboolean
+put_declined (sqlite3 *handle, TrustChange *change, const Declined *declined, GError **error)
+{
+  static const char put[] = "INSERT INTO declined (introducer, fp) VALUES (?1, ?2) ON CONFLICT (introducer, fp) DO NOTHING";
+  static const char trim[] = "DELETE FROM declined WHERE n <= (SELECT max(n) FROM declined) - ?1";
+  sqlite3_stmt *stmt = db_prepare (handle, put, error);
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_fingerprint (stmt, 1, &declined->introducer);
+  db_bind_fingerprint (stmt, 2, &declined->fp);
+  if (!db_step_done (handle, stmt, error))
+    return FALSE;
+  g_array_append_val (change->declined, *declined);
+  return run_number (handle, trim, DECLINED_MAX, error);
 }
 
 static gboolean
@@ -482,6 +523,8 @@ do_step (sqlite3 *handle, TrustChange *change, const Step *step, GError **error)
       return put_request (handle, &step->request, error);
     case DELETE_REQUEST:
       return run_number (handle, "DELETE FROM request WHERE id = ?1", step->id, error);
+    case DECLINE:
+      return put_declined (handle, change, &step->declined, error);
     case PUT_SETTING:
       return put_setting (handle, step, error);
     case PUT_APP:
@@ -511,6 +554,7 @@ work_apply (sqlite3 *handle, gpointer data, GError **error)
   TrustChange *change = data;
 
   g_ptr_array_set_size (change->forgotten, 0);
+  g_array_set_size (change->declined, 0);
   for (guint i = 0; i < change->steps->len; i++)
     if (!do_step (handle, change, change->steps->pdata[i], error))
       return FALSE;
@@ -525,6 +569,8 @@ done_apply (gpointer data, const GError *error)
   if (error == NULL)
     for (guint i = 0; i < change->forgotten->len; i++)
       g_hash_table_add (change->store->tombstones, g_memdup2 (change->forgotten->pdata[i], sizeof (Fingerprint)));
+  for (guint i = 0; error == NULL && i < change->declined->len; i++)
+    g_hash_table_add (change->store->declined, g_memdup2 (&g_array_index (change->declined, Declined, i), sizeof (Declined)));
   if (change->done != NULL)
     change->done (change->user, error);
 }
@@ -551,6 +597,30 @@ gboolean
 trust_store_was_forgotten (TrustStore *store, const Fingerprint *fp)
 {
   return g_hash_table_contains (store->tombstones, fp);
+}
+
+guint
+declined_hash (gconstpointer declined)
+{
+  const Declined *item = declined;
+
+  return fingerprint_hash (&item->introducer) * 31 + fingerprint_hash (&item->fp);
+}
+
+gboolean
+declined_equal (gconstpointer a, gconstpointer b)
+{
+  const Declined *left = a, *right = b;
+
+  return fingerprint_equal (&left->introducer, &right->introducer) && fingerprint_equal (&left->fp, &right->fp);
+}
+
+gboolean
+trust_store_was_declined (TrustStore *store, const Fingerprint *introducer, const Fingerprint *fp)
+{
+  Declined probe = { .introducer = *introducer, .fp = *fp };
+
+  return g_hash_table_contains (store->declined, &probe);
 }
 
 void

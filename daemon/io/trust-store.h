@@ -36,12 +36,15 @@ typedef struct {
   gboolean forgotten;      /* was forgotten or blocked once; see trust_store_was_forgotten() */
   gboolean has_replacement;
   Fingerprint replaced_by;
+  guint32 introduced_by;   /* source introduction: the contact that made it; 0 = nobody */
+  Fingerprint introducer;  /* and the key it spoke with */
+  guint32 warned_by;       /* the contact that last said not to trust it, since a person last decided; 0 = nobody */
 } KeyRow;
 
 typedef struct {
   guint64 id;
-  char *kind;              /* new-key, name-conflict, legacy-peer; duplicate-identity: of our own key, contact 0 */
-  guint32 contact;
+  char *kind;              /* new-key, name-conflict, legacy-peer, introduction; duplicate-identity: of our own key, contact 0 */
+  guint32 contact;         /* whose the key is; introduction: who introduces it */
   gboolean keyless;        /* legacy-peer: there is no key to ask about */
   Fingerprint fp;
   gint64 created;
@@ -51,6 +54,8 @@ typedef struct {
   char *link;              /* interface it came by, "" = unknown */
   gboolean is_heir;        /* name-conflict: the key named below said, well signed, that this one takes its place */
   Fingerprint predecessor;
+  Fingerprint introducer;  /* introduction: the key it was made with */
+  char *note;              /* and what was said along with it, "" = nothing */
 } RequestRow;
 
 void contact_row_clear (ContactRow *row);
@@ -74,6 +79,10 @@ GArray *trust_store_load_apps (TrustStore *store, GError **error);
  * For a key without a row this answers from memory; it knows what is applied as soon as that was reported. */
 gboolean trust_store_was_forgotten (TrustStore *store, const Fingerprint *fp);
 
+/* Introductions that a person said no to: this introducer is not heard about that key again. The newest 4096 are known, from memory
+ * as above. */
+gboolean trust_store_was_declined (TrustStore *store, const Fingerprint *introducer, const Fingerprint *fp);
+
 /* One atomic change: fill it, apply it. The rows are copied; the steps are done in the order given. */
 TrustChange *trust_change_new (void);
 void trust_change_free (TrustChange *change);
@@ -86,6 +95,7 @@ void trust_change_put_key (TrustChange *change, const KeyRow *row);
 void trust_change_delete_key (TrustChange *change, const Fingerprint *fp);
 void trust_change_put_request (TrustChange *change, const RequestRow *row);
 void trust_change_delete_request (TrustChange *change, guint64 id);
+void trust_change_decline (TrustChange *change, const Fingerprint *introducer, const Fingerprint *fp);
 void trust_change_put_setting (TrustChange *change, const char *key, const char *value); /* NULL deletes */
 void trust_change_put_app (TrustChange *change, const AppRow *row);
 void trust_change_delete_app (TrustChange *change, const char *app);

@@ -428,3 +428,40 @@ key_get_replacement (const Key *key)
 {
   return key->row.has_replacement ? &key->row.replaced_by : NULL;
 }
+
+Contact *
+key_get_introduced_by (const Key *key)
+{
+  return key->row.introduced_by != 0 ? contacts_get (key->contact->contacts, key->row.introduced_by) : NULL;
+}
+
+gboolean
+key_is_introducer_lost (const Key *key)
+{
+  return key->row.level == TRUST_VOUCHED && strcmp (key->row.source, "introduction") == 0
+         && (key->row.introduced_by == 0
+             || !contacts_may_introduce (key->contact->contacts, key->row.introduced_by, &key->row.introducer));
+}
+
+gboolean
+key_is_distrusted (const Key *key)
+{
+  return key->row.warned_by != 0;
+}
+
+#define HEIRS_MAX 8 /* keys, each in the place of the one before */
+
+gboolean
+contacts_may_introduce (Contacts *contacts, guint32 id, const Fingerprint *by)
+{
+  Contact *contact = contacts_get (contacts, id);
+  Key *key = contact != NULL && !contact->row.blocked ? contacts_get_key (contacts, by) : NULL;
+
+  for (guint i = 0; i < HEIRS_MAX && key != NULL && key->contact == contact; i++)
+    {
+      if (key->row.level == TRUST_VERIFIED)
+        return TRUE;
+      key = key->row.has_replacement ? contacts_get_key (contacts, &key->row.replaced_by) : NULL;
+    }
+  return FALSE;
+}

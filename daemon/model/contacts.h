@@ -115,6 +115,11 @@ gboolean key_is_expired (const Key *key);
 const char *key_get_chain_word (const Key *key);                  /* why its chain was not good enough when one was due, or NULL; static */
 gboolean key_is_grant_owed (const Key *key);
 const Fingerprint *key_get_replacement (const Key *key);          /* or NULL */
+Contact *key_get_introduced_by (const Key *key);                  /* source introduction: who made it; NULL = nobody, or gone */
+gboolean key_is_introducer_lost (const Key *key);                 /* `vouched` by somebody who counts no more */
+gboolean key_is_distrusted (const Key *key);                      /* somebody verified warned of it since a person decided */
+/* May this contact, by the word of that key, introduce others? Verified itself, or by what took that key's place; not blocked. */
+gboolean contacts_may_introduce (Contacts *contacts, guint32 id, const Fingerprint *by);
 
 /* The user's words that are no trust decision. INVALID_ARGUMENT: over 80 characters, control characters, nothing that shows, or in use
  * by another contact, or so alike that it can be taken for what that one is called. Disk first. */

@@ -42,7 +42,7 @@ accepted_level (const Key *key, const TrustEvidence *evidence)
   return MAX (evidence_get_level (evidence), level == TRUST_CA ? TRUST_UNKNOWN : level);
 }
 
-void
+KeyRow *
 decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname)
 {
   Contact *contact = key_get_contact (key);
@@ -69,7 +69,27 @@ decide_accept (Decision *decision, Key *key, TrustLevel level, const char *sourc
   if (key_row->level <= level || key_row->level == TRUST_CA)
     key_row_set_level (key_row, level, source);
   key_row->refused = FALSE;
+  key_row->warned_by = 0;
   key_row->grant_owed = TRUE;
+  return key_row;
+}
+
+KeyRow *
+decide_new_contact (Decision *decision, const char *petname, const Fingerprint *fp, TrustLevel level, const char *source)
+{
+  ContactRow contact_row = { .id = contacts_new_id (decision->trust->contacts), .petname = g_strdup (petname), .stored = TRUE,
+                             .created = g_get_real_time (), .addrs = g_new0 (char *, 1) };
+  ContactRow no_contact = { .id = 0 };
+  KeyRow key_row = { .fp = *fp, .contact = contact_row.id, .first_seen = contact_row.created, .grant_owed = TRUE };
+  KeyRow no_key = { .contact = 0, .level = TRUST_UNKNOWN };
+
+  key_row_set_level (&key_row, level, source);
+  decision->subject_contact = contact_row.id;
+  g_array_append_val (decision->contacts, contact_row);
+  g_array_append_val (decision->contacts_before, no_contact);
+  g_array_append_val (decision->keys, key_row);
+  g_array_append_val (decision->keys_before, no_key);
+  return &g_array_index (decision->keys, KeyRow, decision->keys->len - 1);
 }
 
 /* The new key takes the old contact's place; its old keys are revoked in its favour. */
@@ -244,7 +264,7 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
       trust_resolve_own (trust, request, choice, caller, done, user);
       return;
     }
-  if (!is_offered (request, choice) || contact == NULL)
+  if (!is_offered (request, choice) || (contact == NULL && !request_is_introduction (request)))
     {
       g_autofree char *offered = g_strjoinv (", ", (char **) request_get_choices (request));
 
@@ -278,6 +298,11 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
       deny (trust, choice, fp, contact, caller,
             g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_MISMATCH, "not the key of the request"));
       trust_report (done, user, EARSHOT_ERROR_MISMATCH, "the fingerprint given is not the one this request is about");
+      return;
+    }
+  if (request_is_introduction (request))
+    {
+      trust_resolve_introduction (trust, request, choice, raises ? petname : NULL, caller, done, user);
       return;
     }
   decision = decision_new (trust, done, user);
@@ -428,8 +453,7 @@ trust_verify (Trust *trust, const Fingerprint *fp, const char *caller, DoneFunc 
   decision = decide_about_key (trust, key, fp, "verify", caller, done, user);
   if (decision == NULL)
     return;
-  decide_accept (decision, key, TRUST_VERIFIED, "code", NULL);
-  row = &g_array_index (decision->keys, KeyRow, decision->keys->len - 1);
+  row = decide_accept (decision, key, TRUST_VERIFIED, "code", NULL);
   /* A peer whose messages were let in before has its <granted/>, or it is owed already. */
   if (key_get_level (key) >= TRUST_PINNED)
     row->grant_owed = key_is_grant_owed (key);
@@ -612,20 +636,7 @@ trust_add (Trust *trust, const char *event, const char *petname, const Fingerpri
       decide_accept (decision, key, evidence_get_level (evidence), evidence->source, petname);
     }
   else
-    {
-      ContactRow contact_row = { .id = contacts_new_id (trust->contacts), .petname = g_strdup (petname), .stored = TRUE,
-                                 .created = g_get_real_time (), .addrs = g_new0 (char *, 1) };
-      ContactRow no_contact = { .id = 0 };
-      KeyRow key_row = { .fp = *fp, .contact = contact_row.id, .first_seen = contact_row.created, .grant_owed = TRUE };
-      KeyRow no_key = { .contact = 0, .level = TRUST_UNKNOWN };
-
-      key_row_set_level (&key_row, level, evidence->source);
-      decision->subject_contact = contact_row.id;
-      g_array_append_val (decision->contacts, contact_row);
-      g_array_append_val (decision->contacts_before, no_contact);
-      g_array_append_val (decision->keys, key_row);
-      g_array_append_val (decision->keys_before, no_key);
-    }
+    decide_new_contact (decision, petname, fp, level, evidence->source);
   decide (decision, event, trust_level_to_string (level), caller);
 }
 

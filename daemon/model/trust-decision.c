@@ -93,6 +93,9 @@ key_row_set_level (KeyRow *row, TrustLevel level, const char *source)
   row->since = g_get_real_time ();
   g_free (row->source);
   row->source = g_strdup (source);
+  /* It rests on another word than an introducer's now. */
+  if (strcmp (source, "introduction") != 0)
+    row->introduced_by = 0;
 }
 
 void
@@ -125,6 +128,7 @@ report_decided (Decision *decision)
   else if (contact != NULL)
     WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, contact, key, decision->release);
   trust_review_clear (trust);
+  trust_review_introductions (trust);
   if (decision->moves_from != 0 && contact != NULL && contact_get_id (contact) != decision->moves_from)
     WATCHERS_CALL (&trust->watchers, TrustWatch, moved, decision->moves_from, contact);
 }
@@ -138,12 +142,15 @@ drop_answered (Trust *trust, Decision *decision)
 
   if (request != NULL)
     trust_drop_request (trust, request);
+  request = decision->also != 0 ? trust_get_request (trust, decision->also) : NULL;
+  if (request != NULL)
+    trust_drop_request (trust, request);
   all = trust_list_requests (trust);
   for (guint i = 0; i < all->len; i++)
     {
       Contact *contact = request_get_contact (g_ptr_array_index (all, i));
 
-      if (contact != NULL && contact_is_blocked (contact))
+      if (contact != NULL && contact_is_blocked (contact) && !request_is_introduction (g_ptr_array_index (all, i)))
         trust_drop_request (trust, g_ptr_array_index (all, i));
     }
   /* It knocked while the disk was being told about it. */
@@ -182,6 +189,10 @@ on_decided (gpointer user, const GError *error)
       log_warn ("trust", "a decision was not stored: %s", error->message);
       if (request != NULL)
         trust_reopen_request (trust, request);
+      request = decision->also != 0 ? trust_get_request (trust, decision->also) : NULL;
+      if (request != NULL)
+        trust_reopen_request (trust, request);
+      trust_review_introductions (trust);
       if (decision->replaces != 0)
         WATCHERS_CALL (&trust->watchers, TrustWatch, replacing, decision->replaces, FALSE);
     }
@@ -271,9 +282,13 @@ merge_key (Trust *trust, KeyRow *wanted, const KeyRow *before, GError **error)
     {
       key_row_set_level (&row, wanted->level, wanted->source);
       row.refused = wanted->refused;
+      row.introduced_by = wanted->introduced_by;
+      row.introducer = wanted->introducer;
     }
   if (wanted->refused != before->refused)
     row.refused = wanted->refused;
+  if (wanted->warned_by != before->warned_by)
+    row.warned_by = wanted->warned_by;
   if (wanted->grant_owed != before->grant_owed)
     row.grant_owed = wanted->grant_owed;
   if (wanted->has_replacement && !before->has_replacement)

@@ -31,7 +31,7 @@ struct _Trust {
   LegacyPolicy legacy;
   guint review_source;     /* clear_changed is due */
   guint refused_strict;
-  Refusals refusals, clear_refusals;
+  Refusals refusals, clear_refusals, testimonies;
   guint mismatches;        /* written to the audit at a peer's instance */
   gboolean first_use_full; /* people were told so */
   gboolean duplicate_ignored; /* in this run, of the key we have */
@@ -47,6 +47,7 @@ typedef struct {
   GArray *contacts, *contacts_before; /* ContactRow */
   GArray *keys, *keys_before;         /* KeyRow */
   guint64 request;         /* resolved by it, 0 = none */
+  guint64 also;            /* another one that has its answer by it, 0 = none */
   guint32 forget;          /* contact deleted by it, 0 = none */
   guint32 emptied;         /* stranger whose last key moves away, 0 = none */
   guint32 replaces;        /* contact whose queue was held because its key is being replaced, 0 = none */
@@ -67,12 +68,16 @@ typedef struct {
 
 /* What the policy is asked about chains. */
 void trust_ask_about_chain (TrustQuestion *question, const TrustProof *proof);
+/* The question that a key raised by knocking, or NULL; not an introduction of it. */
 Request *trust_find_request (Trust *trust, const Fingerprint *fp);
+gboolean request_is_introduction (const Request *request);
 /* One question a key, however often it knocks; but when it knocks under a friend's name the question says so. */
 void trust_raise_request (Trust *trust, const char *kind, Key *key, const TrustProof *proof, Contact *contested);
 /* Its row changed: to the disk, and told. */
 void trust_keep_request (Trust *trust, Request *request);
-/* Takes a new question among those open, and to the disk; tells. Its row is filled but for id and created. */
+/* Takes a new question among those open, without telling. Its row is filled but for id and created. */
+void trust_take_request (Trust *trust, Request *request_take);
+/* The same, and to the disk; tells. */
 void trust_open_request (Trust *trust, Request *request_take);
 /* trust-clear.c: the legacy-peer question of a contact, or NULL. */
 Request *trust_find_legacy_request (Trust *trust, const Contact *contact);
@@ -99,10 +104,22 @@ void trust_withdraw_request (Trust *trust, Request *request);
 /* Reports from the loop, never from inside the verb; a negative `code` is success. */
 void trust_report (DoneFunc done, gpointer user, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
 
+/* --- trust-introduce.c ---- */
+
+/* Introductions whose introducer counts no more, or whose key was decided about, are withdrawn. */
+void trust_review_introductions (Trust *trust);
+/* A key was seen for the first time, or goes: what is asked about it says so. */
+void trust_introductions_on_key (Trust *trust, const Fingerprint *fp);
+void trust_resolve_introduction (Trust *trust, Request *request, const char *choice, const char *petname, const char *caller,
+                                 DoneFunc done, gpointer user);
+
 /* --- trust-decide.c ---- */
 
-/* The key becomes `level`, or stays what is more (a chain is not), in its own contact, which is kept from now on. */
-void decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname);
+/* The key becomes `level`, or stays what is more (a chain is not), in its own contact, which is kept from now on. The row is the
+ * decision's. */
+KeyRow *decide_accept (Decision *decision, Key *key, TrustLevel level, const char *source, const char *petname);
+/* A contact of its own for a key never seen. */
+KeyRow *decide_new_contact (Decision *decision, const char *petname, const Fingerprint *fp, TrustLevel level, const char *source);
 /* NULL after having reported why not: NOT_FOUND (`key` is NULL), BLOCKED, ALREADY_RESOLVED. */
 Decision *decide_about_key (Trust *trust, Key *key, const Fingerprint *fp, const char *event, const char *caller, DoneFunc done,
                             gpointer user);
@@ -116,12 +133,15 @@ void trust_add (Trust *trust, const char *event, const char *petname, const Fing
 
 /* --- trust-record.c ---- */
 
-extern const Pace trust_refusal_pace, trust_clear_refusal_pace;
+extern const Pace trust_refusal_pace, trust_clear_refusal_pace, trust_testimony_pace;
 /* A peer's key was refused. `contact` may be NULL. */
 void trust_record_refusal (Trust *trust, const TrustProof *proof, Contact *contact, TrustLevel level, const char *verdict);
 /* A peer without TLS was. */
 void trust_record_clear_refusal (Trust *trust, Contact *contact, const char *addr, const char *link,
                                  const LegacyQuestion *question, const char *verdict);
+/* What a peer said about a key was not heeded, or is a warning. `by` may be NULL. */
+void trust_record_testimony (Trust *trust, const char *event, const Fingerprint *fp, Contact *from, Key *by, const char *words,
+                             const char *verdict);
 /* A caller's decision was: `event` is what it wanted. `fp` may be NULL, `contact` 0. */
 void trust_record_denied (Trust *trust, const char *event, const Fingerprint *fp, guint32 contact, const GError *error,
                           const char *caller);

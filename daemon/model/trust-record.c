@@ -14,6 +14,7 @@
  * pace). The journal has all of them. Who speaks no TLS is one refused program that tries again and again: it has a pace of its own. */
 const Pace trust_refusal_pace = { .window = G_TIME_SPAN_HOUR, .max = 16 };
 const Pace trust_clear_refusal_pace = { .window = G_TIME_SPAN_HOUR, .max = 4 };
+const Pace trust_testimony_pace = { .window = G_TIME_SPAN_HOUR, .max = 16 };
 
 static void
 record_refusal (Trust *trust, Refusals *refusals, const char *fp, Contact *contact, const char *about, const char *link,
@@ -65,6 +66,42 @@ trust_record_clear_refusal (Trust *trust, Contact *contact, const char *addr, co
 }
 
 void
+trust_record_testimony (Trust *trust, const char *event, const Fingerprint *fp, Contact *from, Key *by, const char *words,
+                        const char *verdict)
+{
+  gint64 now = g_get_monotonic_time ();
+  g_autofree char *hex = fp != NULL ? fingerprint_to_hex (fp) : by != NULL ? fingerprint_to_hex (key_get_fingerprint (by)) : NULL;
+  g_autofree char *inputs = NULL;
+  TrustChange *change;
+
+  if (pace_due (&trust->testimonies.pace, now) > now)
+    {
+      trust->testimonies.left_out++;
+      return;
+    }
+  pace_note (&trust->testimonies.pace, now);
+  inputs = g_strdup_printf ("left-out=%u %s", trust->testimonies.left_out, words);
+  log_event (G_LOG_LEVEL_MESSAGE, "trust", contact_get_id (from), 0, verdict, "%s, key %.16s: %s (%s)", event, hex != NULL ? hex : "", verdict,
+             inputs);
+  trust->testimonies.left_out = 0;
+  change = trust_change_new ();
+  trust_change_audit (change, &(AuditEntry){ .event = event, .fp = hex, .contact = contact_get_id (from), .inputs = inputs,
+                                             .verdict = verdict, .caller = "peer" });
+  trust_store_apply (trust->store, change, NULL, NULL);
+}
+
+void
+trust_record_introduced (Trust *trust, Contact *to, const Fingerprint *fp, const char *caller)
+{
+  g_autofree char *hex = fingerprint_to_hex (fp);
+  TrustChange *change = trust_change_new ();
+
+  trust_change_audit (change, &(AuditEntry){ .event = "introduce", .fp = hex, .contact = contact_get_id (to), .verdict = "queued",
+                                             .caller = caller });
+  trust_store_apply (trust->store, change, NULL, NULL);
+}
+
+void
 trust_record_denied (Trust *trust, const char *event, const Fingerprint *fp, guint32 contact, const GError *error,
                      const char *caller)
 {
@@ -94,6 +131,8 @@ describe_key (GString *out, const KeyRow *wanted, const KeyRow *before)
 {
   g_autofree char *hex = fingerprint_to_hex (&wanted->fp);
 
+  if (wanted->warned_by != before->warned_by && wanted->warned_by != 0)
+    g_string_append_printf (out, "warned-by=%u ", wanted->warned_by);
   if (wanted->level == before->level && wanted->refused == before->refused && wanted->contact == before->contact)
     return;
   g_string_append_printf (out, "key=%.16s level=%s", hex, trust_level_to_string (before->level));
@@ -141,6 +180,12 @@ decision_dup_inputs (Decision *decision)
       g_autofree char *link = log_safe (request->row.link);
       g_autofree char *name = log_safe (request->row.name);
 
+      if (request_is_introduction (request))
+        {
+          g_autofree char *by = fingerprint_to_hex (&request->row.introducer);
+
+          g_string_append_printf (out, "by=%.16s ", by);
+        }
       g_string_append_printf (out, "request=%s link=%s name=%s", request->row.kind, link, name);
     }
   g_strchomp (out->str);

@@ -14,6 +14,7 @@ static const char *const choices_new_key[] = { "accept", "reject", "block", NULL
 static const char *const choices_own[] = { "rotate", "ignore", NULL };
 static const char *const choices_conflict[] = { "replace", "separate", "reject", "block", NULL };
 static const char *const choices_legacy[] = { "allow", "refuse", "block", NULL };
+static const char *const choices_introduction[] = { "accept", "verify", "reject", NULL };
 
 /* Reports an error from the loop, never from inside the verb. */
 typedef struct {
@@ -75,9 +76,15 @@ trust_find_request (Trust *trust, const Fingerprint *fp)
 
   g_hash_table_iter_init (&iter, trust->requests);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (!((Request *) value)->row.keyless && fingerprint_equal (&((Request *) value)->row.fp, fp))
+    if (!((Request *) value)->row.keyless && !request_is_introduction (value) && fingerprint_equal (&((Request *) value)->row.fp, fp))
       return value;
   return NULL;
+}
+
+gboolean
+request_is_introduction (const Request *request)
+{
+  return strcmp (request->row.kind, "introduction") == 0;
 }
 
 /* A stranger was evicted, or a key deleted: its question goes too. */
@@ -89,12 +96,14 @@ on_key_removed (gpointer user, Key *key)
 
   if (request != NULL)
     trust_drop_request (trust, request);
+  trust_introductions_on_key (trust, key_get_fingerprint (key));
 }
 
 static void
 on_key_added (gpointer user, Key *key)
 {
   trust_clear_on_key (user, key_get_contact (key));
+  trust_introductions_on_key (user, key_get_fingerprint (key));
 }
 
 static void
@@ -242,10 +251,9 @@ trust_raise_request (Trust *trust, const char *kind, Key *key, const TrustProof 
 }
 
 void
-trust_open_request (Trust *trust, Request *request_take)
+trust_take_request (Trust *trust, Request *request_take)
 {
   Request *request = request_take;
-  ContactRow row;
 
   request->trust = trust;
   do
@@ -253,6 +261,15 @@ trust_open_request (Trust *trust, Request *request_take)
   while (request->row.id == 0 || g_hash_table_contains (trust->requests, &request->row.id));
   request->row.created = g_get_real_time ();
   g_hash_table_insert (trust->requests, &request->row.id, request);
+}
+
+void
+trust_open_request (Trust *trust, Request *request_take)
+{
+  Request *request = request_take;
+  ContactRow row;
+
+  trust_take_request (trust, request);
   if (request_is_own (request))
     {
       keep_request (trust, request);
@@ -348,6 +365,7 @@ on_pinned (gpointer user, const GError *error)
       key = contacts_apply_key (trust->contacts, &judgement->key_row);
       if (key != NULL)
         WATCHERS_CALL (&trust->watchers, TrustWatch, level_changed, key_get_contact (key), key, TRUE);
+      trust_review_introductions (trust);
     }
   else
     log_warn ("trust", "a new key could not be stored: %s", error->message);
@@ -570,6 +588,7 @@ trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *reques
   trust->judgements = g_ptr_array_new ();
   trust->refusals.pace = trust_refusal_pace;
   trust->clear_refusals.pace = trust_clear_refusal_pace;
+  trust->testimonies.pace = trust_testimony_pace;
   watchers_init (&trust->watchers);
   for (guint i = 0; request_rows_take != NULL && i < request_rows_take->len; i++)
     {
@@ -578,8 +597,10 @@ trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *reques
 
       Contact *contact = row->keyless ? contacts_get (contacts, row->contact) : NULL;
 
-      if (row->keyless ? contact == NULL || contacts_saw_tls (contacts, contact, NULL)
-                       : strcmp (row->kind, "duplicate-identity") != 0 && contacts_get_key (contacts, &row->fp) == NULL)
+      if (strcmp (row->kind, "introduction") == 0)
+        ; /* about whoever it may be; whether it stands is seen below */
+      else if (row->keyless ? contact == NULL || contacts_saw_tls (contacts, contact, NULL)
+                            : strcmp (row->kind, "duplicate-identity") != 0 && contacts_get_key (contacts, &row->fp) == NULL)
         continue;
       if (contact != NULL)
         contacts_note_clear (contact); /* or nobody would have been asked */
@@ -592,6 +613,7 @@ trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *reques
     }
   g_clear_pointer (&request_rows_take, g_array_unref);
   contacts_watch (contacts, &contacts_table, trust);
+  trust_review_introductions (trust);
   return trust;
 }
 
@@ -710,6 +732,8 @@ request_get_choices (const Request *request)
     return choices_legacy;
   if (request_is_own (request))
     return choices_own;
+  if (request_is_introduction (request))
+    return choices_introduction;
   return strcmp (request->row.kind, "name-conflict") == 0 && request_get_contested (request) != NULL ? choices_conflict
                                                                                                     : choices_new_key;
 }

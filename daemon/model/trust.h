@@ -85,19 +85,25 @@ void trust_set_legacy_choice (Trust *trust, Contact *contact, LegacyChoice choic
 GPtrArray *trust_list_requests (Trust *trust);                  /* items borrowed */
 Request *trust_get_request (Trust *trust, guint64 id);
 guint64 request_get_id (const Request *request);
-const char *request_get_kind (const Request *request);          /* new-key, name-conflict, legacy-peer, duplicate-identity */
+const char *request_get_kind (const Request *request);          /* new-key, name-conflict, legacy-peer, introduction, duplicate-identity */
 const Fingerprint *request_get_fingerprint (const Request *request); /* NULL: legacy-peer */
-Contact *request_get_contact (const Request *request);
+Contact *request_get_contact (const Request *request);          /* NULL: an introduction of a key never seen */
 Contact *request_get_contested (const Request *request);        /* or NULL */
 gint64 request_get_created (const Request *request);
 gint64 request_get_snoozed (const Request *request);
-const char *request_get_name (const Request *request);          /* as claimed; hostile text */
+const char *request_get_name (const Request *request);          /* as claimed; introduction: as the introducer calls it; hostile text */
 const char *request_get_link (const Request *request);
 /* The key whose place this one takes by that key's own signed word; NULL = there is none. */
 const Fingerprint *request_get_predecessor (const Request *request);
 const char *const *request_get_choices (const Request *request);
+Contact *request_get_introducer (const Request *request);       /* NULL: it is no introduction, like the next two */
+const Fingerprint *request_get_introducer_fingerprint (const Request *request);
+const char *request_get_note (const Request *request);          /* "" = none; hostile text */
+/* Its key was forgotten, blocked, refused or revoked once. */
+gboolean request_was_forgotten (const Request *request);
 /* The first call wins; later ones ALREADY_RESOLVED. `choice` not offered, or `fp` NULL or another key's for a choice that
- * raises trust: INVALID_ARGUMENT, MISMATCH; with legacy-peer there is no key, `fp` is NULL. `caller` goes to the audit. `verified`-raising choices need `in_person` evidence and are not offered here. */
+ * raises trust: INVALID_ARGUMENT, MISMATCH; with legacy-peer there is no key, `fp` is NULL. `caller` goes to the audit. `verify` is the user's word to have compared the fingerprint face to face;
+ * the caller sees to it that it is one. */
 void trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
                     gboolean release, const char *caller, DoneFunc done, gpointer user);
 void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user);
@@ -155,6 +161,30 @@ gboolean trust_admit_invited (Trust *trust, const Fingerprint *fp, const char *i
  * written with it; NULL = the link had no secret. */
 void trust_accept_invite (Trust *trust, const char *petname, const Fingerprint *fp, gboolean in_person, const InviteOwedRow *owed,
                           const char *caller, TrustAdded done, gpointer user);
+
+/* What a peer says about a key (docs/protocol.md 3.7): trust-introduce.c. */
+#define TRUST_INTRODUCTIONS_MAX 64        /* open at once … */
+#define TRUST_INTRODUCTIONS_EACH 16       /* … of one introducer */
+
+typedef struct {
+  Contact *from;
+  Key *by;                 /* the stream's */
+  gboolean trusted;        /* the stream is */
+  gboolean ours;           /* it is about our own key */
+  gboolean distrust;
+  Fingerprint fp;          /* the key it is about */
+  const char *name, *note; /* cleaned; "" = none */
+} Testimony;
+
+/* Asks policy. An introduction may raise a question and never more, a warning is shown at the key, and a key that gives itself up is
+ * revoked. Nothing is kept of what the speaker may not say but a rationed record. `done` when what follows is on disk, perhaps
+ * before this returns; a key is revoked, and level_changed was called, before that. */
+void trust_hear (Trust *trust, const Testimony *testimony, DoneFunc done, gpointer user);
+/* What could not be read as one of these: a rationed record. */
+void trust_note_malformed (Trust *trust, Contact *from, Key *by, const char *why);
+/* Into the audit: our user introduced a key to somebody. */
+void trust_record_introduced (Trust *trust, Contact *to, const Fingerprint *fp, const char *caller);
+
 /* Keeps a contact (somebody wrote to it, named it): gives it a row. */
 void trust_keep (Trust *trust, Contact *contact, DoneFunc done, gpointer user);
 /* Into the audit: a change of trust that is about no key (a setting). */

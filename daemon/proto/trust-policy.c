@@ -166,6 +166,88 @@ trust_policy_may_send (TrustLevel level, gboolean blocked, Require require)
   return FALSE;
 }
 
+/* --- what peers say about keys (docs/protocol.md 3.7) ------------------------- */
+
+static TestimonyVerdict
+testimony (TestimonyAction action, const char *reason)
+{
+  return (TestimonyVerdict){ .action = action, .reason = reason };
+}
+
+static TestimonyVerdict
+judge_distrust (const TestimonyQuestion *q)
+{
+  /* 3. "`<distrust>` of the sender's own key revokes it": whoever holds a key may give it up, and nobody else can have said it. A
+   * key that was never trusted has nothing to give up, and strangers must not fill the store. */
+  if (q->own)
+    return q->speaker >= TRUST_PINNED && q->speaker <= TRUST_VERIFIED ? testimony (TESTIMONY_REVOKE, "own-key")
+                                                                      : testimony (TESTIMONY_IGNORE, "speaker-not-trusted");
+
+  /* 4. "Heeded only from `verified` peers." */
+  if (q->speaker != TRUST_VERIFIED)
+    return testimony (TESTIMONY_IGNORE, "speaker-not-verified");
+  if (q->ours)
+    return testimony (TESTIMONY_IGNORE, "our-key");
+
+  /* 5. "Of others it only warns." */
+  return testimony (TESTIMONY_WARN, "distrusted");
+}
+
+TestimonyVerdict
+trust_policy_judge_testimony (const TestimonyQuestion *q)
+{
+  /* 1. A restricted stream carries no word about anybody (3.4), and a stranger none that counts. */
+  if (!q->trusted_stream)
+    return testimony (TESTIMONY_IGNORE, "stream-not-trusted");
+
+  /* 2. "Blocked always wins." */
+  if (q->speaker_blocked)
+    return testimony (TESTIMONY_IGNORE, "speaker-blocked");
+
+  if (q->distrust)
+    return judge_distrust (q);
+
+  /* 6. "Heeded only from `verified` peers, depth 1": whom others vouch for vouches for nobody. */
+  if (q->speaker != TRUST_VERIFIED)
+    return testimony (TESTIMONY_IGNORE, "speaker-not-verified");
+
+  /* 7. Nobody needs to be told who we are, and nobody says who he is himself. */
+  if (q->ours)
+    return testimony (TESTIMONY_IGNORE, "our-key");
+  if (q->own || q->same_contact)
+    return testimony (TESTIMONY_IGNORE, "speakers-own-key");
+
+  /* 8. What a person said about this key stands: no block is lifted and no answer asked for again. */
+  if (q->blocked)
+    return testimony (TESTIMONY_IGNORE, "blocked");
+  if (q->refused)
+    return testimony (TESTIMONY_IGNORE, "refused");
+  switch (q->level)
+    {
+    case TRUST_UNKNOWN:
+      break;
+    case TRUST_PINNED:
+    case TRUST_VOUCHED:
+    case TRUST_CA:
+    case TRUST_VERIFIED:
+      /* 9. Nothing is raised that is trusted, and nothing lowered. */
+      return testimony (TESTIMONY_IGNORE, "known");
+    case TRUST_REVOKED:
+      return testimony (TESTIMONY_IGNORE, "revoked");
+    }
+  if (q->level != TRUST_UNKNOWN)
+    return testimony (TESTIMONY_IGNORE, "policy");
+  if (q->declined)
+    return testimony (TESTIMONY_IGNORE, "declined");
+  if (q->asked)
+    return testimony (TESTIMONY_IGNORE, "asked");
+
+  /* 10. One person's attention is what a turned friend would eat up. */
+  if (q->full)
+    return testimony (TESTIMONY_IGNORE, "too-many");
+  return testimony (TESTIMONY_ASK, "introduction");
+}
+
 /* --- in clear (docs/protocol.md 3.9) ----------------------------------------- */
 
 static LegacyVerdict

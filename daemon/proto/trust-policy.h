@@ -67,6 +67,36 @@ TrustVerdict trust_policy_judge (const TrustQuestion *question);
 /* May a message with `require` leave on a TLS stream whose key has `level`? Below pinned nothing ever leaves. */
 gboolean trust_policy_may_send (TrustLevel level, gboolean blocked, Require require);
 
+/* What a peer says about a key: an introduction, or a warning (docs/protocol.md 3.7). */
+typedef struct {
+  gboolean trusted_stream; /* it came over one that we let in in full */
+  TrustLevel speaker;      /* what is stored for the key that says it … */
+  gboolean speaker_blocked;
+  gboolean distrust;       /* it says no */
+  gboolean ours;           /* it is about our own key */
+  gboolean own;            /* it is about the very key that says it … */
+  gboolean same_contact;   /* … or another one of the same person */
+  TrustLevel level;        /* what is stored for the key it is about; one never seen is unknown */
+  gboolean blocked, refused; /* of that key */
+  gboolean declined;       /* the user said no to this speaker about this key before */
+  gboolean asked;          /* the user is being asked about just this */
+  gboolean full;           /* there is no room for another question of this speaker, or at all */
+} TestimonyQuestion;
+
+typedef enum {
+  TESTIMONY_IGNORE,
+  TESTIMONY_ASK,           /* a question to the user; whatever it says, nothing else follows from it */
+  TESTIMONY_REVOKE,        /* it gives itself up */
+  TESTIMONY_WARN           /* the user is told */
+} TestimonyAction;
+
+typedef struct {
+  TestimonyAction action;
+  const char *reason;      /* static word for log and audit */
+} TestimonyVerdict;
+
+TestimonyVerdict trust_policy_judge_testimony (const TestimonyQuestion *question);
+
 /* Peers that speak no TLS (docs/protocol.md 3.9). */
 typedef enum { LEGACY_REFUSE, LEGACY_ASK, LEGACY_ALLOW } LegacyPolicy;
 typedef enum { LEGACY_CHOICE_NONE, LEGACY_CHOICE_ALLOWED, LEGACY_CHOICE_REFUSED } LegacyChoice;

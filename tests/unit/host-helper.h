@@ -10,6 +10,7 @@
 #include "daemon/base/names.h"
 #include "daemon/model/delivery.h"
 #include "daemon/model/invites.h"
+#include "daemon/model/introductions.h"
 #include "daemon/model/verification.h"
 #include "tests/unit/fake-discovery.h"
 #include "tests/unit/people-helper.h"
@@ -28,6 +29,7 @@ typedef struct
   Outbox *outbox;
   Router *router;
   Delivery *delivery;
+  Introductions *introductions;
   Verifications *verifications;
   Invites *invites;
   /* settings before host_start() */
@@ -192,6 +194,7 @@ host_start (Host *host)
     {
       VerificationsConfig verifications_config = { .identity = host->identity, .contacts = host->people.contacts,
                                                    .trust = host->people.trust, .limits = host->limits };
+      IntroductionsConfig introductions_config = { .contacts = host->people.contacts, .trust = host->people.trust };
       DeliveryConfig delivery_config = { .contacts = host->people.contacts, .trust = host->people.trust };
 
       host->history = history_open (host->people.store.worker, messages, NULL, &error);
@@ -205,6 +208,9 @@ host_start (Host *host)
       delivery_config.outbox = host->outbox;
       host->delivery = delivery_new (&delivery_config, &error);
       g_assert_no_error (error);
+      introductions_config.delivery = host->delivery;
+      introductions_config.own = *identity_get_fingerprint (host->identity);
+      host->introductions = introductions_new (&introductions_config);
     }
   config.poller = host->poller;
   config.identity = host->identity;
@@ -243,6 +249,7 @@ host_stop (Host *host)
   trust_store_close (host->people.trust_store);
   if (host->delivers)
     {
+      introductions_free (host->introductions);
       delivery_free (host->delivery);
       invites_free (host->invites);
       verifications_free (host->verifications);

@@ -160,7 +160,7 @@ test_own (void)
   static const char *const features[] = {
     "http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/caps", "urn:xmpp:ping", "urn:xmpp:receipts",
     "urn:xmpp:sid:0", "urn:xmpp:delay", "http://jabber.org/protocol/chatstates", "im.earshot:trust:0", "im.earshot:outbox:0",
-    "im.earshot:sas:0", "im.earshot:invite:0", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "urn:xmpp:reactions:0", "urn:xmpp:reply:0",
+    "im.earshot:sas:0", "im.earshot:intro:0", "urn:xmpp:tm:1", "im.earshot:invite:0", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "urn:xmpp:reactions:0", "urn:xmpp:reply:0",
     "urn:xmpp:fallback:0", "urn:xmpp:chat-markers:0", "urn:xmpp:styling:0", "http://jabber.org/protocol/nick", "jabber:x:oob", "urn:xmpp:time",
     "jabber:iq:version", "jabber:iq:last",
   };

@@ -349,6 +349,8 @@ test_climb (Fixture *f, gconstpointer unused)
                             "ALTER TABLE audit DROP COLUMN hash; DROP TABLE audit_chain; DROP TABLE app; DROP TABLE invite;"
                             "DROP TABLE invite_use; DROP TABLE invite_owed; PRAGMA user_version = 2;"
                             "ALTER TABLE contact DROP COLUMN succession_owed; ALTER TABLE request DROP COLUMN predecessor;"
+                            "ALTER TABLE key DROP COLUMN introduced_by; ALTER TABLE key DROP COLUMN introducer; ALTER TABLE key DROP COLUMN warned_by;"
+                            "ALTER TABLE request DROP COLUMN introducer; ALTER TABLE request DROP COLUMN note; DROP TABLE declined;"
                             "INSERT INTO audit (n, time, event, fp, verdict, caller) VALUES (41, 5, 'accept', 'aa', 'pinned', 'c'),"
                             " (42, 6, 'revoke', 'aa', 'revoked', 'c'), (43, 7, 'block', '', 'blocked', 'c')";
   AuditCheck found;

@@ -380,6 +380,68 @@ test_words (void)
   g_assert_cmpstr (require_to_string ((Require) 99), ==, "verified");
 }
 
+/* --- what peers say about keys ----------------------------------------------------- */
+
+static TestimonyQuestion
+testimony_number (guint n)
+{
+  TestimonyQuestion q = { 0 };
+  gboolean *const bits[] = { &q.trusted_stream, &q.speaker_blocked, &q.distrust, &q.ours, &q.own, &q.same_contact, &q.blocked,
+                             &q.refused, &q.declined, &q.asked, &q.full };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bits); i++, n /= 2)
+    *bits[i] = n % 2;
+  q.speaker = n % 6;
+  q.level = n / 6;
+  return q;
+}
+
+/* The most that words do is to ask; whoever says them is verified, was not heard in vain before, and lifts nothing. */
+static void
+test_testimony_whole_space (void)
+{
+  guint counts[4] = { 0 };
+
+  for (guint n = 0; n < 2048 * 36; n++)
+    {
+      TestimonyQuestion q = testimony_number (n);
+      TestimonyVerdict verdict = trust_policy_judge_testimony (&q);
+      gboolean heard = q.trusted_stream && !q.speaker_blocked, verified = heard && q.speaker == TRUST_VERIFIED;
+      gboolean said_no = q.blocked || q.refused || q.declined;
+
+      g_assert_nonnull (verdict.reason);
+      g_assert_true ((verdict.action == TESTIMONY_ASK)
+                     == (verified && !q.distrust && !q.ours && !q.own && !q.same_contact && !said_no && !q.asked && !q.full
+                         && q.level == TRUST_UNKNOWN));
+      g_assert_true ((verdict.action == TESTIMONY_REVOKE) == (heard && q.distrust && q.own && q.speaker >= TRUST_PINNED));
+      g_assert_true ((verdict.action == TESTIMONY_WARN) == (verified && q.distrust && !q.own && !q.ours));
+      counts[verdict.action]++;
+    }
+  g_assert_cmpuint (counts[TESTIMONY_ASK], ==, 1);
+  g_assert_cmpuint (counts[TESTIMONY_REVOKE], >, 0);
+  g_assert_cmpuint (counts[TESTIMONY_WARN], >, 0);
+}
+
+static void
+test_testimony_garbage (void)
+{
+  static const int garbage[] = { -1, 6, 77, G_MAXINT };
+  TestimonyQuestion q = { .trusted_stream = TRUE, .speaker = TRUST_VERIFIED, .level = TRUST_UNKNOWN };
+
+  g_assert_cmpint (trust_policy_judge_testimony (&q).action, ==, TESTIMONY_ASK);
+  for (guint i = 0; i < G_N_ELEMENTS (garbage); i++)
+    {
+      TestimonyQuestion level = q, speaker = q, own = q;
+
+      level.level = (TrustLevel) garbage[i];
+      speaker.speaker = own.speaker = (TrustLevel) garbage[i];
+      own.own = own.distrust = TRUE;
+      g_assert_cmpint (trust_policy_judge_testimony (&level).action, ==, TESTIMONY_IGNORE);
+      g_assert_cmpint (trust_policy_judge_testimony (&speaker).action, ==, TESTIMONY_IGNORE);
+      g_assert_cmpint (trust_policy_judge_testimony (&own).action, ==, TESTIMONY_IGNORE);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -396,6 +458,8 @@ main (int argc, char **argv)
   g_test_add_func ("/trust-policy/clear/garbage-is-no", test_clear_garbage);
   g_test_add_func ("/trust-policy/clear/may-send", test_may_send_clear);
   g_test_add_func ("/trust-policy/clear/words", test_legacy_words);
+  g_test_add_func ("/trust-policy/testimony/T-18-T-19-whole-input-space", test_testimony_whole_space);
+  g_test_add_func ("/trust-policy/testimony/garbage-is-no", test_testimony_garbage);
   g_test_add_func ("/trust-policy/words", test_words);
   return g_test_run ();
 }

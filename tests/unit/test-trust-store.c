@@ -403,6 +403,9 @@ test_full_disk (Fixture *f, gconstpointer unused)
   g_assert_cmpint (sql (f, "SELECT count(*) FROM tombstone"), ==, 0);
 }
 
+#define KEY_COLUMNS "fp, contact, level, source, since, last_used, first_seen, refused, grant_owed, replaced_by"
+#define REQUEST_COLUMNS "id, kind, contact, fp, created, snoozed_until, name, contested, link"
+
 static void
 test_rotten_rows (Fixture *f, gconstpointer unused)
 {
@@ -415,15 +418,21 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   sql (f, "INSERT INTO addr SELECT 33, value, 'a' || value FROM (WITH RECURSIVE c (value) AS"
           " (SELECT -3 UNION ALL SELECT value + 1 FROM c WHERE value < 20) SELECT value FROM c)");
   /* Short, long, of nobody, and of a level that nobody gave. */
-  sql (f, "INSERT INTO key VALUES (x'00', 11, 'verified', '', 0, 0, 0, 0, 0, NULL)");
-  sql (f, "INSERT INTO key VALUES (zeroblob (33), 11, 'verified', '', 0, 0, 0, 0, 0, NULL)");
-  sql (f, "INSERT INTO key VALUES (randomblob (32), 999, 'verified', '', 0, 0, 0, 0, 0, NULL)");
-  sql (f, "INSERT INTO key VALUES (randomblob (32), 4294967307, 'verified', '', 0, 0, 0, 0, 0, NULL)");
-  sql (f, "INSERT INTO key VALUES (randomblob (32), 33, 'VERIFIED ', '', -1, -1, -1, 0, 0, x'01')");
-  sql (f, "INSERT INTO request (id, kind, contact, fp, created, snoozed_until, name, contested, link) VALUES (-1, 'new-key', 11, randomblob (32), 0, 0, '', 0, ''),"
+  sql (f, "INSERT INTO key (" KEY_COLUMNS ") VALUES (x'00', 11, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key (" KEY_COLUMNS ") VALUES (zeroblob (33), 11, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key (" KEY_COLUMNS ") VALUES (randomblob (32), 999, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key (" KEY_COLUMNS ") VALUES (randomblob (32), 4294967307, 'verified', '', 0, 0, 0, 0, 0, NULL)");
+  sql (f, "INSERT INTO key (" KEY_COLUMNS ") VALUES (randomblob (32), 33, 'VERIFIED ', '', -1, -1, -1, 0, 0, x'01')");
+  sql (f, "INSERT INTO request (" REQUEST_COLUMNS ") VALUES (-1, 'new-key', 11, randomblob (32), 0, 0, '', 0, ''),"
           " (5, 'free-beer', 11, randomblob (32), 0, 0, '', 0, ''), (6, 'new-key', 999, randomblob (32), 0, 0, '', 0, ''),"
           " (7, 'new-key', 11, x'01', 0, 0, '', 0, ''), (8, 'new-key', 11, randomblob (32), 0, 0, '', -9, ''),"
           " (9, 'legacy-peer', 11, randomblob (32), 0, 0, '', 0, ''), (10, 'new-key', 11, x'', 0, 0, '', 0, '')");
+  /* Introduced by nobody, or warned of by nobody that can be; introductions without a key that makes them. */
+  sql (f, "UPDATE key SET introduced_by = -3, warned_by = 4294967299 WHERE contact = 33");
+  sql (f, "INSERT INTO request (" REQUEST_COLUMNS ", introducer) VALUES (11, 'introduction', 11, randomblob (32), 0, 0, '', 0, '', NULL),"
+          " (12, 'introduction', 11, randomblob (32), 0, 0, '', 0, '', x'01'),"
+          " (13, 'introduction', 11, x'01', 0, 0, '', 0, '', randomblob (32))");
+  sql (f, "INSERT INTO declined (introducer, fp) VALUES (x'01', randomblob (32)), (randomblob (32), x'')");
   sql (f, "INSERT INTO tombstone (fp, time) VALUES (x'0102', 1)");
   restart (f);
   l = load (f);
@@ -437,7 +446,56 @@ test_rotten_rows (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (g_array_index (l.keys, KeyRow, 2).contact, ==, 33);
   g_assert_cmpint (g_array_index (l.keys, KeyRow, 2).level, ==, TRUST_UNKNOWN);
   g_assert_false (g_array_index (l.keys, KeyRow, 2).has_replacement);
+  g_assert_cmpuint (g_array_index (l.keys, KeyRow, 2).introduced_by, ==, 0);
+  g_assert_cmpuint (g_array_index (l.keys, KeyRow, 2).warned_by, ==, 0);
   g_assert_cmpuint (l.requests->len, ==, 1);
+}
+
+static void
+test_introductions (Fixture *f, gconstpointer unused)
+{
+  Fingerprint by = { { 1 } }, about = { { 2 } }, other = { { 3 } };
+  TrustChange *change = trust_change_new ();
+  ContactRow contact = contact_row (ROMEO);
+  KeyRow key = { .fp = other, .contact = ROMEO, .level = TRUST_VOUCHED, .source = (char *) "introduction", .introduced_by = JULIET,
+                 .introducer = by, .warned_by = 7 };
+  RequestRow request = { .id = 9, .kind = (char *) "introduction", .contact = ROMEO, .fp = about, .introducer = by,
+                         .name = (char *) "Carol", .note = (char *) "the cook" };
+  g_auto (Loaded) l = { 0 };
+
+  trust_change_put_contact (change, &contact);
+  trust_change_put_key (change, &key);
+  trust_change_put_request (change, &request);
+  trust_change_decline (change, &by, &other);
+  trust_change_decline (change, &by, &other);
+  g_assert_false (trust_store_was_declined (f->trust, &by, &other));
+  g_assert_cmpint (apply (f, change), ==, -1);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_true (trust_store_was_declined (f->trust, &by, &other));
+      g_assert_false (trust_store_was_declined (f->trust, &other, &by));
+      g_assert_false (trust_store_was_declined (f->trust, &by, &about));
+      restart (f);
+    }
+  l = load (f);
+  g_assert_cmpuint (l.requests->len, ==, 1);
+  g_assert_cmpstr (g_array_index (l.requests, RequestRow, 0).note, ==, "the cook");
+  g_assert_true (fingerprint_equal (&g_array_index (l.requests, RequestRow, 0).introducer, &by));
+  g_assert_true (fingerprint_equal (&g_array_index (l.requests, RequestRow, 0).fp, &about));
+  g_assert_cmpuint (g_array_index (l.keys, KeyRow, 0).introduced_by, ==, JULIET);
+  g_assert_true (fingerprint_equal (&g_array_index (l.keys, KeyRow, 0).introducer, &by));
+  g_assert_cmpuint (g_array_index (l.keys, KeyRow, 0).warned_by, ==, 7);
+  /* The key it is about comes and goes as a stranger's: that is no answer. Its introducer is forgotten: there is nobody to ask about. */
+  change = trust_change_new ();
+  key.fp = about;
+  trust_change_put_key (change, &key);
+  trust_change_delete_key (change, &about);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM request"), ==, 1);
+  change = trust_change_new ();
+  trust_change_delete_contact (change, ROMEO);
+  g_assert_cmpint (apply (f, change), ==, -1);
+  g_assert_cmpint (sql (f, "SELECT count(*) FROM request"), ==, 0);
 }
 
 static void
@@ -598,6 +656,7 @@ main (int argc, char **argv)
   ADD ("blocked-once", test_blocked_once);
   ADD ("dropped-is-not-forgotten", test_drop);
   ADD ("moved-key-is-not-forgotten", test_move_key);
+  ADD ("introductions", test_introductions);
   ADD ("atomic", test_atomic);
   ADD ("full-disk-changes-nothing", test_full_disk);
   ADD ("rotten-rows-trust-nobody", test_rotten_rows);

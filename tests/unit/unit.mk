@@ -283,6 +283,16 @@ tests_unit_test_trust_SOURCES = tests/unit/test-trust.c tests/unit/people-helper
 tests_unit_test_trust_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trust_LDADD = $(model_libs)
 
+unit_tests += tests/unit/test-trust-introduce
+tests_unit_test_trust_introduce_SOURCES = tests/unit/test-trust-introduce.c tests/unit/people-helper.h tests/unit/store-helper.h
+tests_unit_test_trust_introduce_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_introduce_LDADD = $(model_libs)
+
+unit_tests += tests/unit/test-introductions
+tests_unit_test_introductions_SOURCES = tests/unit/test-introductions.c $(talk_helpers)
+tests_unit_test_introductions_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_introductions_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-trust-record
 tests_unit_test_trust_record_SOURCES = tests/unit/test-trust-record.c tests/unit/people-helper.h tests/unit/store-helper.h
 tests_unit_test_trust_record_CPPFLAGS = $(unit_cppflags)
