@@ -25,6 +25,7 @@ xmppctl_SOURCES = \
 	cli/cmd-completion.c \
 	cli/cmd-config.c \
 	cli/cmd-id.c cli/cmd-id-key.c \
+	cli/cmd-introduce.c \
 	cli/cmd-log.c \
 	cli/cmd-net.c \
 	cli/cmd-pair.c \

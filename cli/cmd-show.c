@@ -52,8 +52,8 @@ print_key (Ctl *ctl, const char *key, gboolean active)
   g_autofree char *used = time_format_local (model_number (ctl->model, key, "Key", "LastUsed"));
   g_autofree const char **warnings = model_strv (ctl->model, key, "Key", "Warnings");
   g_autofree char *list = g_strjoinv (", ", (char **) warnings);
-  const char *trust = model_string (ctl->model, key, "Key", "Trust"),
-             *source = model_string (ctl->model, key, "Key", "TrustSource");
+  const char *trust = model_string (ctl->model, key, "Key", "Trust");
+  g_autofree char *source = key_dup_source (ctl, key);
   g_autofree char *line =
     g_strdup_printf ("%s%s%s since %s, used %s%s%s%s", trust, *source != '\0' ? " by " : "", source, since, used,
                      active ? ", active" : "", *list != '\0' ? ", warnings: " : "", list);
@@ -192,6 +192,9 @@ print_json (Ctl *ctl, const char *path)
       json_set_time (key, "since", model_number (ctl->model, keys[i], "Key", "TrustSince"));
       json_set_time (key, "last_used", model_number (ctl->model, keys[i], "Key", "LastUsed"));
       json_set_strv (key, "warnings", warnings);
+      if (model_has (ctl->model, model_string (ctl->model, keys[i], "Key", "IntroducedBy"), "Contact"))
+        json_object_set_object_member (key, "introduced_by",
+                                       peer_ref_to_json (ctl, model_string (ctl->model, keys[i], "Key", "IntroducedBy"), NULL));
       json_array_add_object_element (array, key);
     }
   json_object_set_array_member (object, "keys", array);

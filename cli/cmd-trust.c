@@ -38,6 +38,9 @@ print_key_json (Ctl *ctl, const char *path)
   json_set_time (object, "since", model_number (ctl->model, path, "Key", "TrustSince"));
   json_set_time (object, "last_used", model_number (ctl->model, path, "Key", "LastUsed"));
   json_set_strv (object, "warnings", warnings);
+  if (model_has (ctl->model, model_string (ctl->model, path, "Key", "IntroducedBy"), "Contact"))
+    json_object_set_object_member (object, "introduced_by",
+                                   peer_ref_to_json (ctl, model_string (ctl->model, path, "Key", "IntroducedBy"), NULL));
   json_object_set_object_member (object, "peer",
                                  peer_ref_to_json (ctl, model_string (ctl->model, path, "Key", "Contact"), NULL));
   json_line_print (stdout, object);
@@ -64,12 +67,13 @@ run_ls (Ctl *ctl, int argc, char **argv)
       g_autofree char *used = time_format_age (model_number (ctl->model, key, "Key", "LastUsed"), g_get_real_time ());
       g_autofree const char **warnings = model_strv (ctl->model, key, "Key", "Warnings");
       g_autofree char *list = g_strjoinv (", ", (char **) warnings);
+      g_autofree char *source = key_dup_source (ctl, key);
 
       if (ctl->json)
         print_key_json (ctl, key);
       else
         table_add (table, model_string (ctl->model, key, "Key", "Trust"), label, digits,
-                   model_string (ctl->model, key, "Key", "TrustSource"), since, used, list, NULL);
+                   source, since, used, list, NULL);
     }
   if (keys->len > 0 && !ctl->json)
     table_print (table, ctl);
@@ -209,7 +213,7 @@ past_tense (const char *choice)
   } words[] = {
     { "accept", "accepted" }, { "allow", "allowed" },  { "separate", "accepted as another person:" },
     { "reject", "rejected" }, { "refuse", "refused" }, { "replace", "took the new key of" },
-    { "revoke", "revoked" },  { "forget", "forgot" },
+    { "revoke", "revoked" },  { "forget", "forgot" },  { "verify", "accepted as compared face to face:" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
@@ -250,6 +254,8 @@ resolve (Ctl *ctl, const Decision *decision, const char *choice, gboolean raises
     g_variant_builder_add (builder, "{sv}", "petname", g_variant_new_string (option_name));
   if (option_release)
     g_variant_builder_add (builder, "{sv}", "release", g_variant_new_boolean (TRUE));
+  if (g_str_equal (choice, "verify"))
+    g_variant_builder_add (builder, "{sv}", "in_person", g_variant_new_boolean (TRUE));
   return request != NULL
          && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, error);
 }
@@ -306,6 +312,9 @@ find_accepted (Ctl *ctl, int argc, char **argv, TrustLink *link, Decision *decis
         return trust_link_add (ctl, link, option_name);
       return ctl_fail (ctl, error);
     }
+  /* The owner's own link says more than who introduces it. */
+  if (link->fingerprint != NULL && g_str_equal (decision->contact, "/"))
+    return trust_link_add (ctl, link, option_name);
   if (model_bool (ctl->model, decision->contact, "Contact", "Blocked"))
     {
       ctl_hint (ctl, "xmppctl unblock comes first, if that is what you want");
@@ -344,6 +353,11 @@ run_accept (Ctl *ctl, int argc, char **argv)
                                   : confirm (ctl, &decision, "Accept");
   if (code != EXIT_DONE)
     return code;
+  if (decision.request != NULL && link.fingerprint == NULL && link.in_person && request_offers (ctl, decision.request, "verify"))
+    {
+      choice = "verify";
+      link.in_person = FALSE; /* the choice says it */
+    }
   /* Accept() answers the question, too, and takes what the word rests on. */
   if (!(decision.request != NULL && !trust_link_is_evidence (&link) ? resolve (ctl, &decision, choice, TRUE, &error)
                                                                    : accept_key (ctl, &decision, &link, &error)))
@@ -624,11 +638,12 @@ static const Command *const subcommands[] = { &command_trust_ls,      &command_t
                                               &command_trust_accept,  &command_trust_reject,
                                               &command_trust_replace, &command_trust_revoke,
                                               &command_trust_legacy,  &command_trust_forget,
+                                              &command_trust_introduce,
                                               NULL };
 
 const Command command_trust = {
   .name = "trust",
-  .args = "ls|pending|accept|reject|replace|revoke|legacy|forget",
+  .args = "ls|pending|accept|reject|replace|revoke|legacy|forget|introduce",
   .summary = "Decide whose keys to trust",
   .detail = "Without a subcommand: ls.",
   .examples = "xmppctl trust pending\n"

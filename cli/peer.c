@@ -67,6 +67,8 @@ peer_dup_label (Ctl *ctl, const char *path)
   const char *address = model_string (ctl->model, path, "Contact", "ClaimedAddress");
   const char *fingerprint = peer_get_fingerprint (ctl, path);
 
+  if (g_str_equal (path, "/"))
+    return g_strdup ("(never seen)");
   if (*petname != '\0')
     return g_strdup (petname);
   if (*claimed != '\0')
@@ -276,6 +278,16 @@ peer_to_json (Ctl *ctl, const char *path)
 }
 
 /* --- small things ----------------------------------------------------------------- */
+
+char *
+key_dup_source (Ctl *ctl, const char *key)
+{
+  const char *source = model_string (ctl->model, key, "Key", "TrustSource");
+  const char *introducer = model_string (ctl->model, key, "Key", "IntroducedBy");
+  g_autofree char *label = model_has (ctl->model, introducer, "Contact") ? peer_dup_label (ctl, introducer) : NULL;
+
+  return label != NULL ? g_strdup_printf ("%s of %s", source, label) : g_strdup (source);
+}
 
 char *
 fingerprint_dup_groups (const char *hex)

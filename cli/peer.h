@@ -35,6 +35,8 @@ JsonObject *peer_ref_to_json (Ctl *ctl, const char *path, const char *trust);
 /* The line of type "peer". */
 JsonObject *peer_to_json (Ctl *ctl, const char *path);
 
+/* How a key came to be trusted, with who introduced it; "" = nobody decided. Not escaped. Caller frees. */
+char *key_dup_source (Ctl *ctl, const char *key);
 /* 8 groups of 8: the form for people. Caller frees. */
 char *fingerprint_dup_groups (const char *hex);
 /* Whether level `trust` is at least `wanted` ("pinned", ...); revoked, blocked and none reach nothing. */

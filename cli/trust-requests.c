@@ -48,6 +48,12 @@ request_offers (Ctl *ctl, const char *path, const char *choice)
   return g_strv_contains (choices, choice);
 }
 
+const char *
+request_get_introducer (Ctl *ctl, const char *path)
+{
+  return request_detail (ctl, path, "introducer");
+}
+
 gboolean
 request_is_legacy (Ctl *ctl, const char *path)
 {
@@ -133,7 +139,25 @@ dup_answer (Ctl *ctl, const char *path)
     return g_strdup ("xmppctl id rotate, or stop it there and: xmppctl id ignore");
   if (*fingerprint == '\0')
     return g_strdup_printf ("xmppctl trust legacy %s allow, or refuse, or block", who);
-  return g_strdup_printf ("xmppctl trust %s %.*s, or reject, or block", verb, SELECTOR_PREFIX_MIN_TRUST, fingerprint);
+  return g_strdup_printf ("xmppctl trust %s %.*s, or reject%s", verb, SELECTOR_PREFIX_MIN_TRUST, fingerprint,
+                          request_offers (ctl, path, "block") ? ", or block" : "");
+}
+
+/* Whose word it is comes before the words. */
+static void
+print_introduction (Ctl *ctl, const char *path)
+{
+  const char *introducer = request_get_introducer (ctl, path), *note = request_detail (ctl, path, "note");
+  g_autofree char *label = NULL;
+
+  if (*introducer == '\0')
+    return;
+  label = model_has (ctl->model, introducer, "Contact") ? peer_dup_label (ctl, introducer)
+                                                       : g_strdup (request_detail (ctl, path, "introducer_name"));
+  print_indented (ctl, "introduced by %s, key %.16s; the name is what they call this person", label,
+                  request_detail (ctl, path, "introducer_fingerprint"));
+  if (*note != '\0')
+    print_indented (ctl, "| %s", note);
 }
 
 static void
@@ -187,6 +211,7 @@ request_show (Ctl *ctl, const char *path)
 
       print_indented (ctl, "announced with ANOTHER KEY %s: somebody may be in between, compare a code first", announced_groups);
     }
+  print_introduction (ctl, path);
   if (details != NULL && dict_bool (details, "forgotten"))
     print_indented (ctl, "you forgot this key once");
   if (details != NULL)
@@ -255,6 +280,9 @@ request_fill_json (Ctl *ctl, const char *path, JsonObject *object)
   json_object_set_string_member (object, "claimed_name", request_detail (ctl, path, "name"));
   json_object_set_string_member (object, "address", request_detail (ctl, path, "address"));
   json_object_set_string_member (object, "link", request_detail (ctl, path, "link"));
+  json_object_set_string_member (object, "note", request_detail (ctl, path, "note"));
+  if (*request_get_introducer (ctl, path) != '\0')
+    json_object_set_object_member (object, "introducer", peer_ref_to_json (ctl, request_get_introducer (ctl, path), NULL));
   json_object_set_string_member (object, "old_fingerprint", request_detail (ctl, path, "old_fingerprint"));
   json_object_set_string_member (object, "announced_fingerprint", request_detail (ctl, path, "announced_fingerprint"));
   json_object_set_string_member (object, "old_name", request_detail (ctl, path, "old_name"));
@@ -319,6 +347,17 @@ find_request (Ctl *ctl, const char *prefix, Decision *decision, GError **error)
 
       if (!concerns (ctl, path, decision->contact, prefix))
         continue;
+      /* Asked about twice: what a friend says of it is more than that it knocked. */
+      if (decision->request != NULL
+          && g_str_equal (request_get_fingerprint (ctl, path), request_get_fingerprint (ctl, decision->request)))
+        {
+          if (*request_get_introducer (ctl, decision->request) == '\0' && *request_get_introducer (ctl, path) != '\0')
+            {
+              g_free (decision->request);
+              decision->request = g_strdup (path);
+            }
+          continue;
+        }
       if (decision->request != NULL)
         {
           ctl_hint (ctl, "say which key: --fingerprint FP; see them: xmppctl trust pending");
@@ -353,6 +392,35 @@ find_key (Ctl *ctl, const char *prefix, Decision *decision, GError **error)
   return FALSE;
 }
 
+/* A key that was introduced and never seen belongs to nobody yet: only its own digits mean it. */
+static gboolean
+find_introduced (Ctl *ctl, const char *peer, Decision *decision)
+{
+  g_autoptr (GPtrArray) requests = model_list (ctl->model, "Request");
+  g_autofree char *prefix = selector_dup_prefix (peer, SELECTOR_PREFIX_MIN_TRUST);
+
+  for (guint i = 0; prefix != NULL && i < requests->len; i++)
+    {
+      const char *path = g_ptr_array_index (requests, i);
+
+      if (*request_get_introducer (ctl, path) == '\0' || !g_str_has_prefix (request_get_fingerprint (ctl, path), prefix))
+        continue;
+      if (decision->request != NULL
+          && !g_str_equal (request_get_fingerprint (ctl, path), request_get_fingerprint (ctl, decision->request)))
+        {
+          g_clear_pointer (&decision->request, g_free);
+          return FALSE;
+        }
+      if (decision->request == NULL)
+        decision->request = g_strdup (path);
+    }
+  if (decision->request == NULL)
+    return FALSE;
+  decision->contact = g_strdup ("/");
+  decision->fingerprint = g_strdup (request_get_fingerprint (ctl, decision->request));
+  return TRUE;
+}
+
 gboolean
 decision_find (Ctl *ctl, const char *peer, const char *fingerprint, Decision *decision, GError **error)
 {
@@ -367,7 +435,12 @@ decision_find (Ctl *ctl, const char *peer, const char *fingerprint, Decision *de
     }
   decision->contact = peer_select (ctl, peer, SELECTOR_TRUST, error);
   if (decision->contact == NULL)
-    return FALSE;
+    {
+      if (!find_introduced (ctl, peer, decision) || (prefix != NULL && !g_str_has_prefix (decision->fingerprint, prefix)))
+        return FALSE;
+      g_clear_error (error);
+      return TRUE;
+    }
   /* PEER itself may be digits: then they narrow as --fingerprint does. */
   if (!g_str_equal (peer_get_petname (ctl, decision->contact), peer))
     by_key = selector_dup_prefix (peer, SELECTOR_PREFIX_MIN_TRUST);

@@ -17,6 +17,8 @@ const char *request_get_fingerprint (Ctl *ctl, const char *path);
 gboolean request_is_app (Ctl *ctl, const char *path);
 /* Our own key is live on another machine. */
 gboolean request_is_own (Ctl *ctl, const char *path);
+/* Path of the contact that introduces the key, "" = it is no introduction. */
+const char *request_get_introducer (Ctl *ctl, const char *path);
 /* About a peer without a key. */
 gboolean request_is_legacy (Ctl *ctl, const char *path);
 gboolean request_offers (Ctl *ctl, const char *path, const char *choice);
@@ -32,7 +34,7 @@ void request_fill_json (Ctl *ctl, const char *path, JsonObject *object);
 
 /* What a decision is about. Cleared with decision_clear(). */
 typedef struct {
-  char *contact;       /* path */
+  char *contact;       /* path; "/" = a key that was introduced and never seen */
   char *request;       /* path, or NULL: nothing is pending */
   char *fingerprint;   /* 64 digits, or NULL: no key */
 } Decision;

@@ -46,6 +46,7 @@ _xmppctl_options() {
         'id rotate') _xmppctl_words "--yes $global" ;;
         'id export') _xmppctl_words "--passphrase-file $global" ;;
         'id import') _xmppctl_words "--passphrase-file --yes $global" ;;
+        'trust introduce') _xmppctl_words "--note --one-way $global" ;;
         audit) _xmppctl_words "--number --since --contact --event --check --head -n $global" ;;
         'access grant') _xmppctl_words "--yes -y $global" ;;
         'config ls') _xmppctl_words "--describe $global" ;;
@@ -62,10 +63,10 @@ _xmppctl_value() {
         --require) _xmppctl_words 'insecure-ok encrypted pinned vouched ca verified' ;;
         --for) _xmppctl_words 'sighted online pinned verified message' ;;
         --kinds) _xmppctl_words 'message edit retract reaction state read trust request reach' ;;
-        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access invite invited accept-invite succession rotate export-identity import-identity' ;;
+        --event) _xmppctl_words 'pin join resolve accept add-contact revoke block unblock forget keep legacy resolve-legacy setting refused denied verify app-access invite invited accept-invite succession rotate export-identity import-identity introduce introduction distrust' ;;
         --passphrase-file) compopt -o default 2>/dev/null ;;
         --from|--to|--contact) _xmppctl_peers ;;
-        --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--export|--import|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter|--ttl|--uses|--endpoint) ;;
+        --timeout|--expires|--reply-to|--url|--token|--number|-n|--since|--grep|-g|--export|--import|--consumer|--exec|--fingerprint|--name|--reason|--link|--head|--enter|--ttl|--uses|--endpoint|--note) ;;
         *) return 1 ;;
     esac
 }
@@ -73,7 +74,7 @@ _xmppctl_value() {
 _xmppctl_arguments() {
     case $1 in
         '') _xmppctl_words 'status peers show send edit retract react inbox log receive wait watch chat trust verify pair agent block unblock name id audit access net config completion' ;;
-        trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget' ;;
+        trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget introduce' ;;
         id) _xmppctl_words 'show qr csr certificate rotate export import ignore' ;;
         'id certificate'|'id export'|'id import')
             compopt -o default 2>/dev/null ;;
@@ -86,7 +87,7 @@ _xmppctl_arguments() {
             _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email send-markers share-idle' ;;
         pair) _xmppctl_words 'revoke' ;;
         completion) _xmppctl_words 'bash peers' ;;
-        show|send|edit|retract|react|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget')
+        show|send|edit|retract|react|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget'|'trust introduce')
             _xmppctl_peers ;;
     esac
 }

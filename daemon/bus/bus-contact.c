@@ -9,6 +9,7 @@
 #include "daemon/base/names.h"
 
 #define PETNAME_MAX 320 /* bytes; the room counts characters */
+#define NOTE_MAX 1024   /* the same */
 #define PING_DEFAULT 10000
 #define PING_MAX 60000
 #define TOLD_INTERVAL G_USEC_PER_SEC
@@ -256,6 +257,29 @@ verify (BusCall *call, GVariant *args)
 }
 
 static void
+introduce (BusCall *call, GVariant *args)
+{
+  const char *path, *note;
+  GError *error = NULL;
+  Contact *to, *other;
+
+  g_variant_get (args, "(&o&s)", &path, &note);
+  if (!bus_check_line ("note", note, NOTE_MAX, &error))
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
+  to = bus_call_get_contact (call);
+  if (to == NULL)
+    return;
+  other = bus_contact_at (call->window, path, &error);
+  if (other == NULL)
+    bus_call_take_error (call, error);
+  else
+    introductions_send (call->window->rooms.introductions, to, other, note, call->audit, bus_call_done, call);
+}
+
+static void
 set_petname (BusCall *call, GVariant *value)
 {
   const char *petname = g_variant_get_string (value, NULL);
@@ -299,6 +323,7 @@ static const BusVerb methods[] = {
   { "Disconnect", disconnect_contact },
   { "Ping", ping },
   { "Forget", forget },
+  { "Introduce", introduce },
   { "Verify", verify },
   { NULL, NULL },
 };

@@ -17,8 +17,10 @@ key_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interfac
   g_autofree char *hex = fingerprint_to_hex (&object->id.key);
   g_autofree char *display = fingerprint_to_display (&object->id.key);
   g_autofree char *heir_path = heir != NULL ? bus_path_key (heir) : g_strdup ("/");
+  Contact *introducer = key != NULL ? key_get_introduced_by (key) : NULL;
+  g_autofree char *introducer_path = introducer != NULL ? bus_path_contact (contact_get_id (introducer)) : g_strdup ("/");
   g_autofree char *contact = NULL;
-  const char *warnings[4] = { NULL };
+  const char *warnings[6] = { NULL };
   guint n = 0;
 
   if (key == NULL)
@@ -29,6 +31,10 @@ key_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interfac
     warnings[n++] = "refused";
   if (key_get_chain_word (key) != NULL)
     warnings[n++] = key_get_chain_word (key);
+  if (key_is_distrusted (key))
+    warnings[n++] = "distrusted";
+  if (key_is_introducer_lost (key))
+    warnings[n++] = "introducer-untrusted";
   contact = bus_path_contact (contact_get_id (key_get_contact (key)));
   earshot_key_set_fingerprint (skeleton, hex);
   earshot_key_set_display_id (skeleton, display);
@@ -36,6 +42,7 @@ key_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interfac
   earshot_key_set_trust (skeleton, trust_level_to_string (key_get_level (key)));
   earshot_key_set_trust_source (skeleton, key_get_source (key));
   earshot_key_set_trust_since (skeleton, key_get_since (key));
+  earshot_key_set_introduced_by (skeleton, introducer_path);
   earshot_key_set_replaced_by (skeleton, heir_path);
   earshot_key_set_last_used (skeleton, key_get_last_used (key));
   earshot_key_set_warnings (skeleton, warnings);

@@ -27,6 +27,7 @@ static const char *const features[] = {
   "app-access",
   "rotation",
   "invites",
+  "introductions",
   NULL,
 };
 

@@ -359,6 +359,8 @@ object_get_contact (Window *window, BusObject *object)
       return key != NULL ? key_get_contact (key) : NULL;
     case BUS_REQUEST:
       request = trust_get_request (window->rooms.trust, object->id.request);
+      if (request != NULL && request_get_introducer (request) != NULL)
+        return request_get_introducer (request); /* a friend's question, whomever it is about */
       return request != NULL ? request_get_contact (request) : NULL;
     case BUS_VERIFICATION:
       run = verifications_get (window->rooms.verifications, object->id.verification);

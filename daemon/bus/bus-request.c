@@ -31,31 +31,31 @@ add_contested (GVariantBuilder *builder, Contact *old)
     }
 }
 
-/* The store keeps a tombstone of every key that was forgotten or blocked once. */
-static gboolean
-was_forgotten (Key *key)
+/* Who says whose key it is; everything beside the introducer's own object is that one's word. */
+static void
+add_introducer (GVariantBuilder *builder, Request *request)
 {
-  KeyRow row = { 0 };
-  gboolean forgotten;
+  Contact *introducer = request_get_introducer (request);
+  g_autofree char *name = introducer != NULL ? contact_dup_display_name (introducer) : g_strdup ("");
+  g_autofree char *path = introducer != NULL ? bus_path_contact (contact_get_id (introducer)) : g_strdup ("/");
+  g_autofree char *hex = fingerprint_to_hex (request_get_introducer_fingerprint (request));
+  g_autofree char *note = g_utf8_make_valid (request_get_note (request), -1);
 
-  if (key == NULL)
-    return FALSE;
-  key_to_row (key, &row);
-  forgotten = row.forgotten || row.refused || row.level == TRUST_REVOKED;
-  key_row_clear (&row);
-  return forgotten;
+  g_variant_builder_add (builder, "{sv}", "introducer", g_variant_new_object_path (path));
+  g_variant_builder_add (builder, "{sv}", "introducer_name", g_variant_new_string (name));
+  g_variant_builder_add (builder, "{sv}", "introducer_fingerprint", g_variant_new_string (hex));
+  g_variant_builder_add (builder, "{sv}", "note", g_variant_new_string (note));
 }
 
 static void
-add_key (GVariantBuilder *builder, Window *window, const Fingerprint *fp)
+add_key (GVariantBuilder *builder, Request *request, const Fingerprint *fp)
 {
   g_autofree char *hex = fingerprint_to_hex (fp);
   g_autofree char *display = fingerprint_to_display (fp);
 
   g_variant_builder_add (builder, "{sv}", "fingerprint", g_variant_new_string (hex));
   g_variant_builder_add (builder, "{sv}", "display_id", g_variant_new_string (display));
-  g_variant_builder_add (builder, "{sv}", "forgotten",
-                         g_variant_new_boolean (was_forgotten (contacts_get_key (window->rooms.contacts, fp))));
+  g_variant_builder_add (builder, "{sv}", "forgotten", g_variant_new_boolean (request_was_forgotten (request)));
 }
 
 static void
@@ -102,12 +102,14 @@ build_details (Window *window, Request *request, GVariant *preview)
   g_autofree char *name = g_utf8_make_valid (request_get_name (request) != NULL ? request_get_name (request) : "", -1);
   const char *link = request_get_link (request);
   const Fingerprint *announced
-    = fp != NULL ? contacts_get_announced_key (window->rooms.contacts, request_get_name (request), fp) : NULL;
+    = fp != NULL && request_get_introducer_fingerprint (request) == NULL
+        ? contacts_get_announced_key (window->rooms.contacts, request_get_name (request), fp)
+        : NULL;
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   if (fp != NULL)
-    add_key (&builder, window, fp);
+    add_key (&builder, request, fp);
   else
     add_addresses (&builder, contact);
   g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
@@ -119,6 +121,8 @@ build_details (Window *window, Request *request, GVariant *preview)
 
       g_variant_builder_add (&builder, "{sv}", "announced_fingerprint", g_variant_new_string (hex));
     }
+  if (request_get_introducer_fingerprint (request) != NULL)
+    add_introducer (&builder, request);
   if (request_get_contested (request) != NULL)
     add_contested (&builder, request_get_contested (request));
   if (request_get_predecessor (request) != NULL)
@@ -175,7 +179,8 @@ request_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *inte
         bus_apps_refresh (object, app, skeleton);
       return;
     }
-  key = request_get_fingerprint (request) != NULL && !request_is_own (request) ? bus_path_key (request_get_fingerprint (request)) : g_strdup ("/");
+  /* Our own key, and one that was introduced and never seen, have no object. */
+  key = request_get_fingerprint (request) != NULL && contact != NULL && !request_is_own (request) ? bus_path_key (request_get_fingerprint (request)) : g_strdup ("/");
   earshot_request_set_id (skeleton, object->id.request);
   earshot_request_set_kind (skeleton, request_get_kind (request));
   earshot_request_set_contact (skeleton, person);
@@ -269,11 +274,12 @@ resolve (BusCall *call, GVariant *args)
   g_autoptr (GVariant) options = NULL;
   g_autofree char *hex = NULL;
   g_autofree char *petname = NULL;
-  gboolean release = FALSE;
+  gboolean release = FALSE, in_person = FALSE;
   const BusOption table[] = {
     { "fingerprint", "s", &hex },
     { "petname", "s", &petname },
     { "release", "b", &release },
+    { "in_person", "b", &in_person },
     { NULL, NULL, NULL },
   };
   GError *error = NULL;
@@ -300,6 +306,10 @@ resolve (BusCall *call, GVariant *args)
     return;
   if (!g_strv_contains (request_get_choices (request), choice))
     bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the choices are those of the property Choices");
+  /* T-16: `verified` is the user's word to have compared, face to face; it is said twice, so that no script says it by chance. */
+  else if (in_person != g_str_equal (choice, "verify"))
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, in_person ? "in_person goes with the choice verify only"
+                                                                 : "verify means compared face to face: it needs in_person");
   else if (hex != NULL
            && (request_get_fingerprint (request) == NULL || !fingerprint_equal (&fp, request_get_fingerprint (request))))
     bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "that is another key's fingerprint");

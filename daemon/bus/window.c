@@ -289,13 +289,6 @@ request_gone (Window *window, guint64 request)
   bus_objects_remove (window->objects, &id);
 }
 
-/* Somebody decided, and looks at what is left to decide. */
-static void
-on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
-{
-  window_touch_root (user);
-}
-
 /* Who knocks can count them up as fast as it likes. */
 static void
 on_warning (gpointer user, const char *key, const char *text)
@@ -346,6 +339,30 @@ static const AppWatch app_callbacks = {
 };
 
 static void
+touch_vouched (BusObject *object, gpointer user)
+{
+  Window *window = user;
+  Key *key = contacts_get_key (window->rooms.contacts, &object->id.key);
+
+  if (key != NULL && key_get_level (key) == TRUST_VOUCHED)
+    window_touch (window, object);
+}
+
+/* Somebody decided, and looks at what is left to decide. A key may be less than it was because of what became of its introducer. */
+static void
+on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
+{
+  window_touch_root (user);
+  bus_objects_foreach (((Window *) user)->objects, BUS_KEY, touch_vouched, user);
+}
+
+static void
+on_forgotten (gpointer user, guint32 contact, const Fingerprint *fp)
+{
+  bus_objects_foreach (((Window *) user)->objects, BUS_KEY, touch_vouched, user);
+}
+
+static void
 on_mode_changed (gpointer user)
 {
   window_touch_root (user);
@@ -357,6 +374,7 @@ static const TrustWatch trust_callbacks = {
   .request_removed = on_request_removed,
   .level_changed = on_level_changed,
   .warning = on_warning,
+  .forgotten = on_forgotten,
   .mode_changed = on_mode_changed,
 };
 

@@ -109,7 +109,12 @@ confirm (Incoming *incoming)
   else if (session != NULL && (incoming->conflict || incoming->unknown))
     bounce_id (session, incoming->id, "cancel", incoming->conflict ? "conflict" : "item-not-found", NULL);
   else if (session != NULL && incoming->wants_receipt && incoming->trusted)
-    delivery_receipt (session, incoming->id);
+    {
+      delivery_receipt (session, incoming->id);
+      /* Its own words ended that, and are about to end the stream. */
+      if (!session_is_trusted (session))
+        session_flush (session);
+    }
   /* Only behind the receipt: without a stream to say it on, the message stays beyond `h` and comes again. */
   if (session != NULL)
     session_handled (session, incoming->ticket);

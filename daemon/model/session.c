@@ -138,6 +138,14 @@ on_flush (gpointer user)
 }
 
 void
+session_flush (Session *session)
+{
+  if (session->stream != NULL)
+    stream_flush (session->stream);
+  flush_now (session);
+}
+
+void
 session_flush_later (Session *session)
 {
   if (session->flush_source == 0 && session->link != NULL)

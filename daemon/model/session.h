@@ -104,6 +104,8 @@ void session_fail (Session *session, const char *condition);
 gboolean session_send (Session *session, const Stanza *stanza);
 /* The same; `tag` comes back through `acked` where session_is_managed(). */
 gboolean session_send_tagged (Session *session, const Stanza *stanza, const char *tag);
+/* What was queued is written now: when a key falls, what has not left is dropped. */
+void session_flush (Session *session);
 /* Stream management is on: what is sent will be acked, or sent again by a stream that resumes this one, or `lost`. */
 gboolean session_is_managed (const Session *session);
 /* It goes on where another stream ended: what that one left unconfirmed was sent again already. */

@@ -15,6 +15,7 @@ lan_tests = \
 	tests/lan/test-foreign.py \
 	tests/lan/test-headless.py \
 	tests/lan/test-invite.py \
+	tests/lan/test-introduce.py \
 	tests/lan/test-legacy.py \
 	tests/lan/test-names.py \
 	tests/lan/test-middle.py \

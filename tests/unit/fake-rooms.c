@@ -191,7 +191,7 @@ void
 fake_setup (Rooms *rooms)
 {
   static Config config;
-  static char place[14];   /* the window hands these back and never looks inside */
+  static char place[15];   /* the window hands these back and never looks inside */
 
   memset (&fake, 0, sizeof fake);
   fake.calls = g_string_new (NULL);
@@ -214,7 +214,7 @@ fake_setup (Rooms *rooms)
     .sessions = (gpointer) &place[3], .router = (gpointer) &place[4], .delivery = (gpointer) &place[5],
     .discovery = (gpointer) &place[6], .history = (gpointer) &place[7], .settings = (gpointer) &place[8],
     .self = (gpointer) &place[9], .verifications = (gpointer) &place[10], .roots = (gpointer) &place[11],
-    .app_access = (gpointer) &place[12], .invites = (gpointer) &place[13],
+    .app_access = (gpointer) &place[12], .invites = (gpointer) &place[13], .introductions = (gpointer) &place[14],
   };
 }
 
@@ -277,6 +277,20 @@ fake_add_request (guint64 id, Key *key, const char *kind)
   request->id = id;
   request->key = key;
   request->kind = kind;
+  g_ptr_array_add (fake.requests, request);
+  TELL_TRUST (request_added, request);
+  return request;
+}
+
+Request *
+fake_add_introduction (guint64 id, Contact *introducer, guint8 seed)
+{
+  Request *request = g_new0 (Request, 1);
+
+  request->id = id;
+  request->introducer = introducer;
+  memset (request->introduced.bytes, seed, sizeof request->introduced.bytes);
+  request->kind = "introduction";
   g_ptr_array_add (fake.requests, request);
   TELL_TRUST (request_added, request);
   return request;
@@ -429,6 +443,19 @@ gboolean key_is_refused (const Key *k) { return k->refused; }
 gboolean key_is_expired (const Key *k) { return FALSE; }
 const char *key_get_chain_word (const Key *k) { return k->chain; }
 const Fingerprint *key_get_replacement (const Key *k) { return NULL; }
+Contact *key_get_introduced_by (const Key *k) { return k->introduced_by; }
+gboolean key_is_distrusted (const Key *k) { return k->introduced_by != NULL; }
+gboolean key_is_introducer_lost (const Key *k) { return k->introduced_by != NULL; }
+
+void
+introductions_send (Introductions *introductions, Contact *to, Contact *other, const char *text, const char *caller, DoneFunc done,
+                    gpointer user)
+{
+  note ("introduce %u to %u: %s", other->id, to->id, text);
+  note ("by %s", caller);
+  answer (DONE, done, user);
+}
+
 void key_row_clear (KeyRow *row) { }
 
 void
@@ -545,7 +572,13 @@ trust_get_request (Trust *trust, guint64 id)
 
 guint64 request_get_id (const Request *r) { return r->id; }
 const char *request_get_kind (const Request *r) { return r->kind; }
-const Fingerprint *request_get_fingerprint (const Request *r) { return r->key != NULL ? &r->key->fp : NULL; }
+
+const Fingerprint *
+request_get_fingerprint (const Request *r)
+{
+  return r->key != NULL ? &r->key->fp : r->introducer != NULL ? &r->introduced : NULL;
+}
+
 Contact *request_get_contact (const Request *r) { return r->key != NULL ? r->key->contact : r->contact; }
 Contact *request_get_contested (const Request *r) { return r->contested; }
 gint64 request_get_created (const Request *r) { return 11; }
@@ -555,13 +588,38 @@ gboolean request_is_own (const Request *r) { return g_str_equal (request_get_kin
 const Fingerprint *request_get_predecessor (const Request *r) { return NULL; }
 const char *request_get_link (const Request *r) { return "wlan0"; }
 
+Contact *
+request_get_introducer (const Request *r)
+{
+  return r->introducer;
+}
+
+const Fingerprint *
+request_get_introducer_fingerprint (const Request *r)
+{
+  return r->introducer != NULL ? &((Key *) r->introducer->keys->pdata[0])->fp : NULL;
+}
+
+const char *
+request_get_note (const Request *r)
+{
+  return "the cook";
+}
+
+gboolean
+request_was_forgotten (const Request *r)
+{
+  return FALSE;
+}
+
 const char *const *
 request_get_choices (const Request *r)
 {
+  static const char *const introduction[] = { "accept", "verify", "reject", NULL };
   static const char *const choices[] = { "accept", "reject", "block", NULL };
   static const char *const legacy[] = { "allow", "refuse", "block", NULL };
 
-  return r->key != NULL ? choices : legacy;
+  return r->introducer != NULL ? introduction : r->key != NULL ? choices : legacy;
 }
 
 void

@@ -24,12 +24,14 @@ struct _Key {
   TrustLevel level;
   gboolean refused;
   const char *chain;
+  Contact *introduced_by;
 };
 
 struct _Request {
   guint64 id;
   Key *key;                /* NULL: about `contact` */
-  Contact *contact, *contested;
+  Contact *contact, *contested, *introducer;
+  Fingerprint introduced;  /* with an introducer: a key never seen */
   const char *kind;
   gint64 snoozed;
 };
@@ -97,6 +99,7 @@ Key *fake_add_key (Contact *contact, guint8 seed);
 Request *fake_add_request (guint64 id, Key *key, const char *kind);
 /* legacy-peer */
 Request *fake_add_legacy_request (guint64 id, Contact *contact);
+Request *fake_add_introduction (guint64 id, Contact *introducer, guint8 seed);
 void fake_remove_request (guint64 id);
 void fake_remove_contact (guint32 id);
 Verification *fake_add_verification (guint32 id, Key *key, gboolean ours);

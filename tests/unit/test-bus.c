@@ -104,6 +104,7 @@ static const Case good[] = {
   { C7, I ("Contact"), "Connect", "(@a{sv} {},)", "connect 7" },
   { C7, I ("Contact"), "Disconnect", "()", "disconnect 7" },
   { C7, I ("Contact"), "Forget", "(@a{sv} {},)", "forget 7" },
+  { C7, I ("Contact"), "Introduce", "(objectpath '" C7 "', 'the cook')", "introduce 7 to 7: the cook" },
   { V5, I ("Verification"), "EnterCode", "('4821-7305 1192',)", "enter 5 4821-7305 1192" },
   { V5, I ("Verification"), "Confirm", "(true,)", "confirm 5 1" },
   { V5, I ("Verification"), "Cancel", "('',)", "cancel-run 5" },
@@ -131,6 +132,12 @@ test_methods (Fixture *f, gconstpointer data)
 #define V6 ROOT "/verification/6"
 
 static const Case bad[] = {
+  { C7, I ("Contact"), "Introduce", "(objectpath '" ROOT "/contact/8', '')", "NotFound" },
+  { C7, I ("Contact"), "Introduce", "(objectpath '/', '')", "NotFound" },
+  { C7, I ("Contact"), "Introduce", "(objectpath '" C7 "', 'a\\nb')", "InvalidArgument" },
+  { ROOT "/contact/8", I ("Contact"), "Introduce", "(objectpath '" C7 "', '')", "NotFound" },
+  { R3, I ("Request"), "Resolve", "('accept', {'fingerprint': <'" HEX1 "'>, 'in_person': <true>})", "InvalidArgument" },
+  { R3, I ("Request"), "Resolve", "('verify', {'fingerprint': <'" HEX1 "'>, 'in_person': <true>})", "InvalidArgument" },
   { C7, I ("Contact"), "Verify", "({'fingerprint': <'x'>},)", "InvalidArgument" },
   { ROOT "/contact/8", I ("Contact"), "Verify", "(@a{sv} {},)", "NotFound" },
   { V6, I ("Verification"), "EnterCode", "('4821 7305 1192\\u0007',)", "NotFound" },
@@ -629,6 +636,52 @@ test_legacy (Fixture *f, gconstpointer data)
   g_assert_cmpint (fake.legacy, ==, LEGACY_REFUSE);
 }
 
+/* A friend says whose key it is: the key has no object, the question has all that a person needs. */
+static void
+test_introduction (Fixture *f, gconstpointer data)
+{
+  static const char r9[] = ROOT "/request/9";
+  Contact *friend = fake_add_contact (9, TRUE);
+  Key *key = fake_add_key (friend, 5);
+  g_autoptr (GVariant) properties = NULL, props = NULL, details = NULL, done = NULL, vouched = NULL;
+  g_autofree char *word = NULL, *mismatch = NULL, *alone = NULL;
+  const char *text;
+
+  fake_add_introduction (9, friend, 2);
+  properties = call_ok (f, r9, PROPS, "GetAll", g_variant_new ("(s)", I ("Request")));
+  g_variant_get (properties, "(@a{sv})", &props);
+  g_assert_true (g_variant_lookup (props, "Kind", "&s", &text));
+  g_assert_cmpstr (text, ==, "introduction");
+  g_assert_true (g_variant_lookup (props, "Contact", "&o", &text));
+  g_assert_cmpstr (text, ==, "/");
+  g_assert_true (g_variant_lookup (props, "Key", "&o", &text));
+  g_assert_cmpstr (text, ==, "/");
+  details = g_variant_lookup_value (props, "Details", G_VARIANT_TYPE_VARDICT);
+  g_assert_true (g_variant_lookup (details, "fingerprint", "&s", &text));
+  g_assert_cmpstr (text, ==, HEX2);
+  g_assert_true (g_variant_lookup (details, "introducer", "&o", &text));
+  g_assert_cmpstr (text, ==, ROOT "/contact/9");
+  g_assert_true (g_variant_lookup (details, "note", "&s", &text) && g_variant_lookup (details, "introducer_name", "&s", &text)
+                 && g_variant_lookup (details, "introducer_fingerprint", "&s", &text));
+  g_assert_true (g_variant_lookup (details, "forgotten", "b", NULL));
+  /* Face to face is said twice, or not at all; and about this key. */
+  g_assert_null (call (f, r9, I ("Request"), "Resolve", g_variant_new_parsed ("('verify', {'fingerprint': <'" HEX2 "'>})"), &alone));
+  g_assert_cmpstr (alone, ==, "InvalidArgument");
+  g_assert_null (call (f, r9, I ("Request"), "Resolve",
+                       g_variant_new_parsed ("('verify', {'fingerprint': <'" HEX1 "'>, 'in_person': <true>})"), &mismatch));
+  g_assert_cmpstr (mismatch, ==, "Mismatch");
+  g_assert_cmpstr (fake.calls->str, ==, "");
+  done = call_ok (f, r9, I ("Request"), "Resolve",
+                  g_variant_new_parsed ("('verify', {'fingerprint': <'" HEX2 "'>, 'in_person': <true>})"));
+  g_assert_nonnull (strstr (fake.calls->str, "resolve 9 verify fp - 0\n"));
+  key->introduced_by = friend;
+  vouched = call_ok (f, ROOT "/key/0505050505050505050505050505050505050505050505050505050505050505", PROPS, "GetAll",
+                     g_variant_new ("(s)", I ("Key")));
+  word = g_variant_print (vouched, FALSE);
+  g_assert_nonnull (strstr (word, "'IntroducedBy': <objectpath '" ROOT "/contact/9'>"));
+  g_assert_nonnull (strstr (word, "['distrusted', 'introducer-untrusted']"));
+}
+
 static void
 test_failed_mode_stays (Fixture *f, gconstpointer data)
 {
@@ -702,6 +755,7 @@ main (int argc, char **argv)
   ADD ("/bus/reply-limit", test_reply_limit);
   ADD ("/bus/set", test_set);
   ADD ("/bus/legacy", test_legacy);
+  ADD ("/bus/introduction", test_introduction);
   ADD ("/bus/failed-mode-stays", test_failed_mode_stays);
   ADD ("/bus/set-waits-for-disk", test_set_waits_for_disk);
   ADD ("/bus/get", test_get);
