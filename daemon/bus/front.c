@@ -17,19 +17,36 @@ touch_roots (Front *front)
     window_touch_root (front->windows->pdata[i]);
 }
 
-static void
+/* FALSE: it says what it said. */
+static gboolean
 keep_warning (Front *front, const char *key, const char *text)
 {
-  if (text == NULL)
+  g_autofree char *valid = text != NULL ? g_utf8_make_valid (text, -1) : NULL;
+  const char *before = g_tree_lookup (front->warnings, key);
+
+  if (g_strcmp0 (before, valid) == 0 || (before == NULL && g_tree_nnodes (front->warnings) >= WARNINGS_MAX))
+    return FALSE;
+  if (valid == NULL)
     g_tree_remove (front->warnings, key);
-  else if (g_tree_nnodes (front->warnings) < WARNINGS_MAX || g_tree_lookup (front->warnings, key) != NULL)
-    g_tree_replace (front->warnings, g_strdup (key), g_utf8_make_valid (text, -1));
+  else
+    g_tree_replace (front->warnings, g_strdup (key), g_steal_pointer (&valid));
+  return TRUE;
 }
 
 void
 front_set_warning (Front *front, const char *key, const char *text)
 {
-  keep_warning (front, key, text);
+  gint64 now = g_get_monotonic_time (), *oldest = &front->warned[front->n_warned % G_N_ELEMENTS (front->warned)];
+
+  if (!keep_warning (front, key, text))
+    return;
+  if (*oldest == 0 || now - *oldest >= G_TIME_SPAN_MINUTE)
+    {
+      *oldest = now;
+      front->n_warned++;
+      touch_roots (front);
+      return;
+    }
   /* Some of them anybody on the link can cause, again and again. */
   for (guint i = 0; i < front->windows->len; i++)
     bus_objects_publish_root (((Window *) front->windows->pdata[i])->objects);
