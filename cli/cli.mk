@@ -52,6 +52,7 @@ xmppctl_SOURCES = \
 	cli/peer.c cli/peer.h \
 	cli/qr-draw.c cli/qr-draw.h \
 	cli/trust-link.c cli/trust-link.h \
+	cli/trust-release.c cli/verify.h \
 	cli/trust-requests.c cli/trust-requests.h
 nodist_xmppctl_SOURCES = cli/completion-bash.h
 xmppctl_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JSON_CFLAGS) $(QRENCODE_CFLAGS)

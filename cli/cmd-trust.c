@@ -14,9 +14,10 @@
 #include "cli/time-text.h"
 #include "cli/trust-link.h"
 #include "cli/trust-requests.h"
+#include "cli/verify.h"
 
 static char *option_fingerprint, *option_name, *option_reason, *option_link;
-static gboolean option_release, option_separate, option_yes, option_in_person;
+static gboolean option_release, option_separate, option_yes, option_in_person, option_verify;
 
 #define FINGERPRINT_ENTRY                                          \
   {                                                                \
@@ -242,10 +243,10 @@ report (Ctl *ctl, const Decision *decision, const char *choice)
     }
 }
 
-static gboolean
-resolve (Ctl *ctl, const Decision *decision, const char *choice, gboolean raises, GError **error)
+/* The a{sv} of Resolve(), floating. */
+static GVariant *
+resolve_options (const Decision *decision, gboolean raises)
 {
-  g_autoptr (EarshotRequest) request = ctl_request (ctl, decision->request, error);
   g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
 
   if (raises && decision->fingerprint != NULL)
@@ -254,10 +255,18 @@ resolve (Ctl *ctl, const Decision *decision, const char *choice, gboolean raises
     g_variant_builder_add (builder, "{sv}", "petname", g_variant_new_string (option_name));
   if (option_release)
     g_variant_builder_add (builder, "{sv}", "release", g_variant_new_boolean (TRUE));
-  if (g_str_equal (choice, "verify"))
+  if (option_in_person)
     g_variant_builder_add (builder, "{sv}", "in_person", g_variant_new_boolean (TRUE));
+  return g_variant_builder_end (builder);
+}
+
+static gboolean
+resolve (Ctl *ctl, const Decision *decision, const char *choice, gboolean raises, GError **error)
+{
+  g_autoptr (EarshotRequest) request = ctl_request (ctl, decision->request, error);
+
   return request != NULL
-         && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, error);
+         && earshot_request_call_resolve_sync (request, choice, resolve_options (decision, raises), NULL, error);
 }
 
 /* --- accept, reject, replace ------------------------------------------------------------------ */
@@ -266,6 +275,8 @@ resolve (Ctl *ctl, const Decision *decision, const char *choice, gboolean raises
 static const char *
 accepting_choice (Ctl *ctl, const Decision *decision)
 {
+  if (option_verify)
+    return request_offers (ctl, decision->request, "verify") ? "verify" : NULL;
   if (option_separate)
     return request_offers (ctl, decision->request, "separate") ? "separate" : NULL;
   if (request_offers (ctl, decision->request, "accept"))
@@ -331,7 +342,9 @@ run_accept (Ctl *ctl, int argc, char **argv)
   g_auto (Decision) decision = { 0 };
   g_auto (TrustLink) link = { .in_person = option_in_person, .yes = option_yes };
   const char *choice = "accept";
-  int code = find_accepted (ctl, argc, argv, &link, &decision);
+  int code = option_verify && (option_link != NULL || option_in_person || option_separate)
+               ? ctl_usage (ctl, "--verify goes with none of --link, --in-person and --separate")
+               : find_accepted (ctl, argc, argv, &link, &decision);
 
   if (code >= 0)
     return code;
@@ -349,6 +362,14 @@ run_accept (Ctl *ctl, int argc, char **argv)
       error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no key of this peer is known yet");
       return ctl_fail (ctl, error);
     }
+  if (option_verify && decision.request == NULL)
+    {
+      ctl_hint (ctl, "xmppctl verify %s", argc > 0 ? argv[0] : decision.fingerprint);
+      error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "nothing about this key waits for a decision");
+      return ctl_fail (ctl, error);
+    }
+  if (option_verify)
+    return verify_decision (ctl, &decision, choice, resolve_options (&decision, TRUE));
   code = link.fingerprint != NULL ? trust_link_confirm (ctl, &link, decision.contact, option_name)
                                   : confirm (ctl, &decision, "Accept");
   if (code != EXIT_DONE)
@@ -396,21 +417,29 @@ run_replace (Ctl *ctl, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_auto (Decision) decision = { 0 };
-  const char *who = named (ctl, argc, argv);
+  const char *who = named (ctl, argc, argv), *choice = option_verify || option_in_person ? "verify-replace" : "replace";
   int code;
 
   if (who == NULL)
     return EXIT_USAGE;
+  if (option_verify && option_in_person)
+    return ctl_usage (ctl, "--verify compares now, --in-person says that you did: not both");
   if (!ctl_load (ctl, &error) || !decision_find (ctl, who, option_fingerprint, &decision, &error))
     return ctl_fail (ctl, error);
-  if (decision.request == NULL || !request_offers (ctl, decision.request, "replace"))
+  if (decision.request == NULL || !request_offers (ctl, decision.request, choice))
     {
       error = g_error_new (CLI_ERROR, CLI_ERROR_NOT_FOUND, "no new key contests the name of %s", who);
       return ctl_fail (ctl, error);
     }
+  if (option_verify)
+    {
+      if (ctl->can_ask)
+        request_print (ctl, decision.request);
+      return verify_decision (ctl, &decision, choice, resolve_options (&decision, TRUE));
+    }
   if ((code = confirm (ctl, &decision, "Replace the old key, which becomes revoked, by")) != EXIT_DONE)
     return code;
-  if (!resolve (ctl, &decision, "replace", TRUE, &error))
+  if (!resolve (ctl, &decision, choice, TRUE, &error))
     return ctl_fail (ctl, error);
   report (ctl, &decision, "replace");
   return EXIT_DONE;
@@ -523,6 +552,8 @@ static const GOptionEntry accept_options[] = { FINGERPRINT_ENTRY,
                                                  "The key meant, as a link (xmpp:...); asks unless --yes", "URI" },
                                                { "in-person", 0, 0, G_OPTION_ARG_NONE, &option_in_person,
                                                  "You compared it face to face: it becomes verified", NULL },
+                                               { "verify", 0, 0, G_OPTION_ARG_NONE, &option_verify,
+                                                 "Compare codes first: it becomes verified by the right one", NULL },
                                                { "yes", 0, 0, G_OPTION_ARG_NONE, &option_yes,
                                                  "Follow a link without asking", NULL },
                                                { "name", 0, 0, G_OPTION_ARG_STRING, &option_name,
@@ -532,6 +563,10 @@ static const GOptionEntry accept_options[] = { FINGERPRINT_ENTRY,
                                                G_OPTION_ENTRY_NULL };
 static const GOptionEntry reject_options[] = { FINGERPRINT_ENTRY, G_OPTION_ENTRY_NULL };
 static const GOptionEntry replace_options[] = { FINGERPRINT_ENTRY,
+                                                { "verify", 0, 0, G_OPTION_ARG_NONE, &option_verify,
+                                                  "Compare codes first: the right one replaces, as verified", NULL },
+                                                { "in-person", 0, 0, G_OPTION_ARG_NONE, &option_in_person,
+                                                  "You compared it face to face: it becomes verified", NULL },
                                                 { "release", 0, 0, G_OPTION_ARG_NONE, &option_release,
                                                   "Send what was written for the old key to the new one", NULL },
                                                 G_OPTION_ENTRY_NULL };
@@ -589,8 +624,10 @@ static const Command command_trust_replace = {
   .name = "replace",
   .args = "[PEER]",
   .summary = "Take the new key of a person whose name it claims",
-  .detail = "The old key becomes revoked. Messages written for it stay held unless --release.",
-  .examples = "xmppctl trust replace juliet\n"
+  .detail = "The old key becomes revoked. Messages written for it stay held unless --release, or until: xmppctl trust release.\n"
+            "With --verify nothing is replaced before you have typed the code that stands on the other screen.",
+  .examples = "xmppctl trust replace juliet --verify\n"
+              "xmppctl trust replace juliet\n"
               "xmppctl trust replace juliet --release --fingerprint b1946ac92492d234",
   .options = replace_options,
   .max_args = 1,
@@ -636,14 +673,14 @@ static const Command command_trust_legacy = {
 
 static const Command *const subcommands[] = { &command_trust_ls,      &command_trust_pending,
                                               &command_trust_accept,  &command_trust_reject,
-                                              &command_trust_replace, &command_trust_revoke,
-                                              &command_trust_legacy,  &command_trust_forget,
-                                              &command_trust_introduce,
+                                              &command_trust_replace, &command_trust_release,
+                                              &command_trust_revoke,  &command_trust_legacy,
+                                              &command_trust_forget,  &command_trust_introduce,
                                               NULL };
 
 const Command command_trust = {
   .name = "trust",
-  .args = "ls|pending|accept|reject|replace|revoke|legacy|forget|introduce",
+  .args = "ls|pending|accept|reject|replace|release|revoke|legacy|forget|introduce",
   .summary = "Decide whose keys to trust",
   .detail = "Without a subcommand: ls.",
   .examples = "xmppctl trust pending\n"

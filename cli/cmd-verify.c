@@ -18,6 +18,7 @@
 #include "cli/name-warning.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/verify.h"
 
 #define LINE_MAX_BYTES 256
 
@@ -35,6 +36,9 @@ static const GOptionEntry options[] = {
 typedef struct {
   Ctl *ctl;
   char *contact, *path;
+  const Decision *decision; /* what the code shall decide, NULL = just this key */
+  const char *choice;
+  GVariant *resolve_options;
   char *label;   /* of the peer, escaped */
   GString *line; /* what is being typed */
   enum { WAITING, READING_ALOUD, TYPING } step;
@@ -57,6 +61,12 @@ print_json (Ctl *ctl, Verifier *verifier, const char *state, const char *code)
   json_set_time (object, "expires", model_number (ctl->model, verifier->path, "Verification", "Expires"));
   json_object_set_object_member (object, "peer", peer_ref_to_json (ctl, verifier->contact, NULL));
   json_line_print (stdout, object);
+}
+
+static const char *
+get_fingerprint (Ctl *ctl, Verifier *verifier)
+{
+  return model_string (ctl->model, model_string (ctl->model, verifier->path, "Verification", "Key"), "Key", "Fingerprint");
 }
 
 /* Signals never carry the code. Caller frees; NULL = an error. */
@@ -267,7 +277,8 @@ show_code (Ctl *ctl, Verifier *verifier, const char *code)
     out_line (ctl, "%s", code);
   if (!ctl->can_ask)
     {
-      ctl_note (ctl, "this screen's code; with the other one's: xmppctl verify PEER --enter CODE");
+      ctl_note (ctl, "this screen's code; with the other one's: xmppctl verify %.*s --enter CODE", SELECTOR_PREFIX_MIN_TRUST,
+                get_fingerprint (ctl, verifier));
       verifier->over = TRUE;
       live_quit (ctl, EXIT_DONE);
       return;
@@ -363,11 +374,44 @@ obtain_run (Ctl *ctl, Verifier *verifier, const char *who, GError **error)
   return FALSE;
 }
 
+/* The question's key is compared, whoever began. */
+static gboolean
+obtain_run_by_answer (Ctl *ctl, Verifier *verifier, GError **error)
+{
+  g_autoptr (EarshotRequest) request = ctl_request (ctl, verifier->decision->request, error);
+  g_autofree char *key = g_strconcat (EARSHOT_ROOT "/key/", verifier->decision->fingerprint, NULL);
+  g_autoptr (GPtrArray) runs = NULL;
+
+  if (request == NULL
+      || !earshot_request_call_resolve_sync (request, verifier->choice, verifier->resolve_options, NULL, error)
+      || !ctl_load (ctl, error))
+    return FALSE;
+  runs = model_list (ctl->model, "Verification");
+  for (guint i = 0; i < runs->len && verifier->path == NULL; i++)
+    if (g_str_equal (model_string (ctl->model, runs->pdata[i], "Verification", "Key"), key))
+      verifier->path = g_strdup (runs->pdata[i]);
+  if (verifier->path != NULL)
+    return TRUE;
+  g_set_error (error, CLI_ERROR, CLI_ERROR_REFUSED, "the other side ended it at once");
+  return FALSE;
+}
+
+static gboolean
+obtain (Ctl *ctl, Verifier *verifier, const char *who, GError **error)
+{
+  if (verifier->decision != NULL)
+    {
+      verifier->contact = g_strdup (verifier->decision->contact);
+      return obtain_run_by_answer (ctl, verifier, error);
+    }
+  verifier->contact = peer_select (ctl, who, SELECTOR_TRUST, error);
+  return verifier->contact != NULL && obtain_run (ctl, verifier, who, error);
+}
+
 static void
 introduce (Ctl *ctl, Verifier *verifier)
 {
-  const char *key = model_string (ctl->model, verifier->path, "Verification", "Key");
-  g_autofree char *groups = fingerprint_dup_groups (model_string (ctl->model, key, "Key", "Fingerprint"));
+  g_autofree char *groups = fingerprint_dup_groups (get_fingerprint (ctl, verifier));
   g_autofree char *warning = name_warning_dup (ctl, verifier->contact);
 
   if (!ctl->can_ask)
@@ -390,9 +434,7 @@ verify (Ctl *ctl, Verifier *verifier, const char *who)
 
   if (option_enter != NULL && option_cancel)
     return ctl_usage (ctl, "--enter or --cancel, not both");
-  if (!live_start (ctl, &handlers, verifier, &error)
-      || (verifier->contact = peer_select (ctl, who, SELECTOR_TRUST, &error)) == NULL
-      || !obtain_run (ctl, verifier, who, &error))
+  if (!live_start (ctl, &handlers, verifier, &error) || !obtain (ctl, verifier, who, &error))
     return ctl_fail (ctl, error);
   label = peer_dup_label (ctl, verifier->contact);
   verifier->label = escape_text (label);
@@ -416,16 +458,33 @@ verify (Ctl *ctl, Verifier *verifier, const char *who)
   return code;
 }
 
+static void
+verifier_clear (Verifier *verifier)
+{
+  g_string_free (verifier->line, TRUE);
+  g_free (verifier->contact);
+  g_free (verifier->path);
+  g_free (verifier->label);
+}
+
 static int
 run_verify (Ctl *ctl, int argc, char **argv)
 {
   Verifier verifier = { .ctl = ctl, .line = g_string_new (NULL) };
   int code = verify (ctl, &verifier, argv[0]);
 
-  g_string_free (verifier.line, TRUE);
-  g_free (verifier.contact);
-  g_free (verifier.path);
-  g_free (verifier.label);
+  verifier_clear (&verifier);
+  return code;
+}
+
+int
+verify_decision (Ctl *ctl, const Decision *decision, const char *choice, GVariant *resolve_options)
+{
+  g_autoptr (GVariant) resolving = g_variant_ref_sink (resolve_options);
+  Verifier verifier = { .ctl = ctl, .decision = decision, .choice = choice, .resolve_options = resolving, .line = g_string_new (NULL) };
+  int code = verify (ctl, &verifier, NULL);
+
+  verifier_clear (&verifier);
   return code;
 }
 

@@ -14,7 +14,7 @@ extern const Command command_status, command_peers, command_show, command_send, 
 /* cmd-id-key.c, of id. */
 extern const Command command_id_rotate, command_id_export, command_id_import, command_id_ignore;
 
-/* Of `trust`, in a file of its own. */
-extern const Command command_trust_introduce;
+/* Of `trust`, in files of their own. */
+extern const Command command_trust_introduce, command_trust_release;
 
 extern const Command *const all_commands[];

@@ -139,7 +139,11 @@ dup_answer (Ctl *ctl, const char *path)
     return g_strdup ("xmppctl id rotate, or stop it there and: xmppctl id ignore");
   if (*fingerprint == '\0')
     return g_strdup_printf ("xmppctl trust legacy %s allow, or refuse, or block", who);
-  return g_strdup_printf ("xmppctl trust %s %.*s, or reject%s", verb, SELECTOR_PREFIX_MIN_TRUST, fingerprint,
+  if (request_offers (ctl, path, "verify-replace"))
+    return g_strdup_printf ("xmppctl trust replace %.*s --verify, or replace, or accept --separate, or reject, or block",
+                            SELECTOR_PREFIX_MIN_TRUST, fingerprint);
+  return g_strdup_printf ("xmppctl trust %s %.*s%s, or reject%s", verb, SELECTOR_PREFIX_MIN_TRUST, fingerprint,
+                          request_offers (ctl, path, "verify") && request_offers (ctl, path, "block") ? ", also with --verify" : "",
                           request_offers (ctl, path, "block") ? ", or block" : "");
 }
 
@@ -203,7 +207,7 @@ request_show (Ctl *ctl, const char *path)
       print_indented (ctl, "ANOTHER KEY is known as %s%s", request_detail (ctl, path, "old_name"),
                       dict_bool (details, "old_online") ? ", and it is online too: somebody pretends" : "");
     }
-  if (warning != NULL)
+  if (warning != NULL && *old == '\0') /* the line above says more */
     print_indented (ctl, "NAME WARNING: %s", warning);
   if (*announced != '\0')
     {

@@ -37,9 +37,10 @@ _xmppctl_options() {
         agent) _xmppctl_words "--exec $global" ;;
         verify) _xmppctl_words "--enter --cancel $global" ;;
         pair) _xmppctl_words "--ttl --uses --endpoint --qr --in-person --name --yes --wait --no-wait $global" ;;
-        'trust accept') _xmppctl_words "--fingerprint --link --in-person --yes --name --separate $global" ;;
+        'trust accept') _xmppctl_words "--fingerprint --link --in-person --verify --yes --name --separate $global" ;;
         'trust reject') _xmppctl_words "--fingerprint $global" ;;
-        'trust replace') _xmppctl_words "--fingerprint --release $global" ;;
+        'trust replace') _xmppctl_words "--fingerprint --verify --in-person --release $global" ;;
+        'trust release') _xmppctl_words "--yes $global" ;;
         'trust revoke') _xmppctl_words "--fingerprint --reason $global" ;;
         'trust legacy') _xmppctl_words "--yes --name $global" ;;
         'trust forget') _xmppctl_words "--yes $global" ;;
@@ -74,7 +75,7 @@ _xmppctl_value() {
 _xmppctl_arguments() {
     case $1 in
         '') _xmppctl_words 'status peers show send edit retract react inbox log receive wait watch chat trust verify pair agent block unblock name id audit access net config completion' ;;
-        trust) _xmppctl_words 'ls pending accept reject replace revoke legacy forget introduce' ;;
+        trust) _xmppctl_words 'ls pending accept reject replace release revoke legacy forget introduce' ;;
         id) _xmppctl_words 'show qr csr certificate rotate export import ignore' ;;
         'id certificate'|'id export'|'id import')
             compopt -o default 2>/dev/null ;;
@@ -87,7 +88,7 @@ _xmppctl_arguments() {
             _xmppctl_words 'nick show status-text visibility eager-connect max-strangers trust-mode legacy-policy share-name share-jid share-email send-markers share-idle' ;;
         pair) _xmppctl_words 'revoke' ;;
         completion) _xmppctl_words 'bash peers' ;;
-        show|send|edit|retract|react|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust revoke'|'trust legacy'|'trust forget'|'trust introduce')
+        show|send|edit|retract|react|log|wait|chat|verify|block|unblock|name|'trust accept'|'trust reject'|'trust replace'|'trust release'|'trust revoke'|'trust legacy'|'trust forget'|'trust introduce')
             _xmppctl_peers ;;
     esac
 }

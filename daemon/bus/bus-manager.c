@@ -23,7 +23,7 @@ static const char *const features[] = {
   "edits", "reactions", "markers",
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
   "audit", "trust-links", "verification", "trust-roots", "search", "export",
-  "name-warnings",
+  "name-warnings", "verify-choices",
   "app-access",
   "rotation",
   "invites",

@@ -268,13 +268,101 @@ call_get_request (BusCall *call)
   return request;
 }
 
+/* An answer that needs a comparison, on its way to one. */
+typedef struct {
+  char *choice, *petname;
+  Fingerprint fp;
+  gboolean release;
+} Comparing;
+
+static void
+comparing_free (gpointer data)
+{
+  Comparing *comparing = data;
+
+  g_free (comparing->choice);
+  g_free (comparing->petname);
+  g_free (comparing);
+}
+
+/* The codes are compared over the very stream that the key in question has; what they decide is fixed here. */
+static void
+begin_to_compare (BusCall *call, Session *session)
+{
+  Comparing *comparing = call->data;
+  GError *error = NULL;
+  Verification *run;
+
+  if (!trust_may_verify (call->window->rooms.trust, call->id.request, comparing->choice, &comparing->fp, comparing->petname, call->audit,
+                         &error))
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
+  run = verifications_start (call->window->rooms.verifications, session, call->audit, &error);
+  if (run == NULL)
+    bus_call_take_error (call, error);
+  else if (!fingerprint_equal (verification_get_fingerprint (run), &comparing->fp))
+    bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "another key answers there");
+  else
+    {
+      verification_set_purpose (run, call->id.request, comparing->choice, comparing->petname, comparing->release);
+      bus_call_return (call, NULL);
+    }
+}
+
+static void
+on_connected_to_compare (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+  Request *request = error == NULL ? trust_get_request (call->window->rooms.trust, call->id.request) : NULL;
+  Contact *contact = request != NULL ? request_get_contact (request) : NULL;
+  Session *session = contact != NULL ? sessions_find (call->window->rooms.sessions, contact) : NULL;
+
+  if (error != NULL)
+    bus_call_return_error (call, error);
+  else if (request == NULL)
+    bus_call_fail (call, EARSHOT_ERROR_ALREADY_RESOLVED, "the request was resolved before");
+  else if (session == NULL)
+    bus_call_fail (call, EARSHOT_ERROR_NOT_REACHABLE, "the stream closed again");
+  else
+    begin_to_compare (call, session);
+}
+
+static void
+compare (BusCall *call, const char *choice, const Fingerprint *fp, const char *petname, gboolean release)
+{
+  Contact *contact = request_get_contact (trust_get_request (call->window->rooms.trust, call->id.request));
+  Comparing *comparing;
+  GError *error = NULL;
+  Session *session;
+
+  if (!trust_may_verify (call->window->rooms.trust, call->id.request, choice, fp, petname, call->audit, &error))
+    {
+      bus_call_take_error (call, error);
+      return;
+    }
+  comparing = g_new0 (Comparing, 1);
+  comparing->choice = g_strdup (choice);
+  comparing->petname = g_strdup (petname);
+  comparing->fp = *fp;
+  comparing->release = release;
+  call->data = comparing;
+  call->data_free = comparing_free;
+  session = sessions_find (call->window->rooms.sessions, contact);
+  if (session != NULL)
+    begin_to_compare (call, session);
+  else
+    sessions_connect (call->window->rooms.sessions, contact, on_connected_to_compare, call);
+}
+
 static void
 resolve (BusCall *call, GVariant *args)
 {
   g_autoptr (GVariant) options = NULL;
   g_autofree char *hex = NULL;
   g_autofree char *petname = NULL;
-  gboolean release = FALSE, in_person = FALSE;
+  gboolean release = FALSE, in_person = FALSE, introduced;
   const BusOption table[] = {
     { "fingerprint", "s", &hex },
     { "petname", "s", &petname },
@@ -304,12 +392,14 @@ resolve (BusCall *call, GVariant *args)
   request = call_get_request (call);
   if (request == NULL)
     return;
+  introduced = g_str_equal (request_get_kind (request), "introduction");
   if (!g_strv_contains (request_get_choices (request), choice))
     bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "the choices are those of the property Choices");
   /* T-16: `verified` is the user's word to have compared, face to face; it is said twice, so that no script says it by chance. */
-  else if (in_person != g_str_equal (choice, "verify"))
-    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, in_person ? "in_person goes with the choice verify only"
-                                                                 : "verify means compared face to face: it needs in_person");
+  else if (in_person && !trust_needs_comparison (choice))
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "in_person goes with verify and verify-replace only");
+  else if (introduced && trust_needs_comparison (choice) && !in_person)
+    bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "verify of an introduction means compared face to face: it needs in_person");
   else if (hex != NULL
            && (request_get_fingerprint (request) == NULL || !fingerprint_equal (&fp, request_get_fingerprint (request))))
     bus_call_fail (call, EARSHOT_ERROR_MISMATCH, "that is another key's fingerprint");
@@ -317,6 +407,11 @@ resolve (BusCall *call, GVariant *args)
     bus_call_fail (call, EARSHOT_ERROR_ACCESS_DENIED, "no program in a sandbox decides about our own key");
   else if (request_is_own (request) && g_str_equal (choice, "rotate"))
     successions_rotate (call->window->rooms.successions, bus_own_addr (call->window), call->audit, bus_call_done_root, call);
+  else if (in_person && !introduced)
+    trust_resolve_verified (call->window->rooms.trust, call->id.request, choice, hex != NULL ? &fp : NULL, petname, release, "fingerprint",
+                            call->audit, bus_call_done, call);
+  else if (trust_needs_comparison (choice) && !introduced)
+    compare (call, choice, hex != NULL ? &fp : NULL, petname, release);
   else
     trust_resolve (call->window->rooms.trust, call->id.request, choice, hex != NULL ? &fp : NULL, petname, release,
                    call->audit, bus_call_done, call);

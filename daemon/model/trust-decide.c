@@ -92,9 +92,8 @@ decide_new_contact (Decision *decision, const char *petname, const Fingerprint *
   return &g_array_index (decision->keys, KeyRow, decision->keys->len - 1);
 }
 
-/* The new key takes the old contact's place; its old keys are revoked in its favour. */
-static void
-decide_replace (Decision *decision, Key *key, Contact *contested)
+void
+decide_replace (Decision *decision, Key *key, Contact *contested, TrustLevel level, const char *source)
 {
   const GPtrArray *old_keys = contact_get_keys (contested);
   const Fingerprint *fp = key_get_fingerprint (key);
@@ -118,12 +117,23 @@ decide_replace (Decision *decision, Key *key, Contact *contested)
   row->refused = FALSE;
   row->grant_owed = TRUE;
   /* What a chain vouches for goes on doing so. */
-  if (key_get_level (key) != TRUST_CA)
-    key_row_set_level (row, TRUST_PINNED, "user");
+  if (key_get_level (key) != TRUST_CA || level > TRUST_CA)
+    key_row_set_level (row, level, source);
   if (from != contested && contact_is_stored (from))
     decision->moves_from = contact_get_id (from);
   else if (from != contested && contact_get_keys (from)->len == 1)
     decision->emptied = contact_get_id (from);
+}
+
+void
+decide_release (Decision *decision, Contact *contested, gboolean release)
+{
+  decision->release = release;
+  if (release)
+    return;
+  /* Before the new key is let in, on disk too: nothing written for the old one may slip through between. */
+  decision->replaces = contact_get_id (contested);
+  WATCHERS_CALL (&decision->trust->watchers, TrustWatch, replacing, decision->replaces, TRUE);
 }
 
 static void
@@ -243,42 +253,71 @@ is_offered (const Request *request, const char *choice)
   return g_strv_contains (request_get_choices (request), choice);
 }
 
-void
-trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
-               gboolean release, const char *caller, DoneFunc done, gpointer user)
+gboolean
+trust_check_answer (Trust *trust, Request *request, const char *choice, const Fingerprint *fp, const char *petname,
+                    const char *caller, GError **error)
 {
-  Request *request = trust_get_request (trust, id);
   Contact *contact = request != NULL ? request_get_contact (request) : NULL;
-  Key *key = request != NULL && !request->row.keyless ? contacts_get_key (trust->contacts, &request->row.fp) : NULL;
-  g_autoptr (GError) error = NULL;
-  gboolean raises;
-  Decision *decision;
+  gboolean raises = strcmp (choice, "reject") != 0 && strcmp (choice, "block") != 0;
 
   if (request == NULL || request->resolving)
     {
-      trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This request was already resolved");
-      return;
-    }
-  if (request_is_own (request))
-    {
-      trust_resolve_own (trust, request, choice, caller, done, user);
-      return;
+      g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_ALREADY_RESOLVED, "This request was already resolved");
+      return FALSE;
     }
   if (!is_offered (request, choice) || (contact == NULL && !request_is_introduction (request)))
     {
       g_autofree char *offered = g_strjoinv (", ", (char **) request_get_choices (request));
 
-      trust_report (done, user, EARSHOT_ERROR_INVALID_ARGUMENT, "choice is not one of: %s", offered);
-      return;
+      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "choice is not one of: %s", offered);
+      return FALSE;
     }
-  if (petname != NULL && *petname != '\0' && !contacts_check_petname (trust->contacts, contact, petname, &error))
-    {
-      trust_report (done, user, error->code, "%s", error->message);
-      return;
-    }
+  if (petname != NULL && *petname != '\0' && !contacts_check_petname (trust->contacts, contact, petname, error))
+    return FALSE;
   if (fp != NULL && request->row.keyless)
     {
-      trust_report (done, user, EARSHOT_ERROR_MISMATCH, "this request is about a peer without a key");
+      g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_MISMATCH, "this request is about a peer without a key");
+      return FALSE;
+    }
+  if (raises && fp == NULL && !request->row.keyless)
+    {
+      g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT,
+                           "option fingerprint is missing: a choice that raises trust names the full key");
+      return FALSE;
+    }
+  if (fp != NULL && !fingerprint_equal (fp, &request->row.fp))
+    {
+      deny (trust, choice, fp, contact, caller,
+            g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_MISMATCH, "not the key of the request"));
+      g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_MISMATCH,
+                           "the fingerprint given is not the one this request is about");
+      return FALSE;
+    }
+  return TRUE;
+}
+
+void
+trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
+               gboolean release, const char *caller, DoneFunc done, gpointer user)
+{
+  Request *request = trust_get_request (trust, id);
+  g_autoptr (GError) error = NULL;
+  Decision *decision;
+  Contact *contact;
+  Key *key;
+
+  if (request != NULL && !request->resolving && request_is_own (request))
+    {
+      trust_resolve_own (trust, request, choice, caller, done, user);
+      return;
+    }
+  if (trust_needs_comparison (choice) && (request == NULL || !request_is_introduction (request)))
+    g_set_error_literal (&error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "that answer needs a comparison");
+  else
+    trust_check_answer (trust, request, choice, fp, petname, caller, &error);
+  if (error != NULL)
+    {
+      trust_report (done, user, error->code, "%s", error->message);
       return;
     }
   if (request->row.keyless)
@@ -286,25 +325,13 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
       resolve_legacy (trust, request, choice, petname, caller, done, user);
       return;
     }
-  raises = strcmp (choice, "reject") != 0 && strcmp (choice, "block") != 0;
-  if (raises && fp == NULL)
-    {
-      trust_report (done, user, EARSHOT_ERROR_INVALID_ARGUMENT,
-              "option fingerprint is missing: a choice that raises trust names the full key");
-      return;
-    }
-  if (fp != NULL && !fingerprint_equal (fp, &request->row.fp))
-    {
-      deny (trust, choice, fp, contact, caller,
-            g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_MISMATCH, "not the key of the request"));
-      trust_report (done, user, EARSHOT_ERROR_MISMATCH, "the fingerprint given is not the one this request is about");
-      return;
-    }
   if (request_is_introduction (request))
     {
-      trust_resolve_introduction (trust, request, choice, raises ? petname : NULL, caller, done, user);
+      trust_resolve_introduction (trust, request, choice, strcmp (choice, "reject") != 0 ? petname : NULL, caller, done, user);
       return;
     }
+  contact = request_get_contact (request);
+  key = contacts_get_key (trust->contacts, &request->row.fp);
   decision = decision_new (trust, done, user);
   decide_subject (decision, &request->row.fp);
   decide_request (decision, request);
@@ -320,25 +347,17 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
     }
   else if (strcmp (choice, "replace") == 0)
     {
-      Contact *contested = request_get_contested (request);
-
-      decide_replace (decision, key, contested);
-      decision->release = release;
-      if (!release)
-        {
-          /* Before the new key is let in, on disk too: nothing written for the old one may slip through between. */
-          decision->replaces = contact_get_id (contested);
-          WATCHERS_CALL (&trust->watchers, TrustWatch, replacing, decision->replaces, TRUE);
-        }
+      decide_replace (decision, key, request_get_contested (request), TRUST_PINNED, "user");
+      decide_release (decision, request_get_contested (request), release);
     }
-  else if (raises && key_get_level (key) == TRUST_CA) /* another person who came by a chain stays who the chain says */
-    decide_accept (decision, key, TRUST_CA, key_get_source (key), petname);
-  else if (raises)
-    decide_accept (decision, key, TRUST_PINNED, "user", petname);
   else if (strcmp (choice, "reject") == 0)
     decide_reject (decision, key);
-  else
+  else if (strcmp (choice, "block") == 0)
     decide_block (decision, contact);
+  else if (key_get_level (key) == TRUST_CA) /* another person who came by a chain stays who the chain says */
+    decide_accept (decision, key, TRUST_CA, key_get_source (key), petname);
+  else
+    decide_accept (decision, key, TRUST_PINNED, "user", petname);
   decide (decision, "resolve", choice, caller);
 }
 

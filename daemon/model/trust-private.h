@@ -98,6 +98,13 @@ void decide_succession (Decision *decision, Key *old, Key *new);
 void trust_keep_clear (Trust *trust, Contact *contact, const char *addr);
 /* A person's word in a decision. */
 void decide_legacy (Decision *decision, Contact *contact, LegacyChoice choice, const char *addr, const char *petname);
+/* May it be answered like this? `fp` and `petname` may be NULL. That somebody named another key goes on record. */
+gboolean trust_check_answer (Trust *trust, Request *request, const char *choice, const Fingerprint *fp, const char *petname,
+                             const char *caller, GError **error);
+/* The new key takes the old contact's place as `level`; its old keys are revoked in its favour. */
+void decide_replace (Decision *decision, Key *key, Contact *contested, TrustLevel level, const char *source);
+/* After decide_replace(): may what was written for the old keys go to the new one? Else it is held, from this moment on. */
+void decide_release (Decision *decision, Contact *contested, gboolean release);
 void trust_drop_request (Trust *trust, Request *request);
 /* The same, and on disk. */
 void trust_withdraw_request (Trust *trust, Request *request);

@@ -10,9 +10,9 @@
 #include "daemon/base/log.h"
 #include "daemon/model/trust-private.h"
 
-static const char *const choices_new_key[] = { "accept", "reject", "block", NULL };
+static const char *const choices_new_key[] = { "accept", "verify", "reject", "block", NULL };
 static const char *const choices_own[] = { "rotate", "ignore", NULL };
-static const char *const choices_conflict[] = { "replace", "separate", "reject", "block", NULL };
+static const char *const choices_conflict[] = { "verify-replace", "replace", "separate", "reject", "block", NULL };
 static const char *const choices_legacy[] = { "allow", "refuse", "block", NULL };
 static const char *const choices_introduction[] = { "accept", "verify", "reject", NULL };
 

@@ -102,10 +102,19 @@ const char *request_get_note (const Request *request);          /* "" = none; ho
 /* Its key was forgotten, blocked, refused or revoked once. */
 gboolean request_was_forgotten (const Request *request);
 /* The first call wins; later ones ALREADY_RESOLVED. `choice` not offered, or `fp` NULL or another key's for a choice that
- * raises trust: INVALID_ARGUMENT, MISMATCH; with legacy-peer there is no key, `fp` is NULL. `caller` goes to the audit. `verify` is the user's word to have compared the fingerprint face to face;
- * the caller sees to it that it is one. */
+ * raises trust: INVALID_ARGUMENT, MISMATCH; with legacy-peer there is no key, `fp` is NULL. `caller` goes to the audit. Choices for which trust_needs_comparison()
+ * are answered by trust_resolve_verified() only; but of an introduction `verify` is the user's word to have compared the fingerprint
+ * face to face, and the caller sees to it that it is one. */
 void trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname,
                     gboolean release, const char *caller, DoneFunc done, gpointer user);
+/* `verify` and `verify-replace`: like accept and replace, but as `verified`, and only after a person has compared. */
+gboolean trust_needs_comparison (const char *choice);
+/* Could that be the answer, once compared? Nothing changes. Errors as of trust_resolve(), and NOT_TRUSTED: the key was revoked or blocked. */
+gboolean trust_may_verify (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname, const char *caller,
+                           GError **error);
+/* The person has: `source` is how (code, fingerprint). */
+void trust_resolve_verified (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname, gboolean release,
+                             const char *source, const char *caller, DoneFunc done, gpointer user);
 void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpointer user);
 
 /* docs/protocol.md 3.5, T-13: `old` says, well signed, that the key of `proof`, which this very stream proved, takes its place. Once, one step

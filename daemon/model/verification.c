@@ -36,6 +36,11 @@ struct _Verification {
   gint64 deadline;  /* boot clock: what counts */
   gboolean overdue; /* its time ran out while the user's word was on its way to the disk */
   guint run_source, step_source;
+  struct {
+    guint64 request; /* 0 = none */
+    char *choice, *petname;
+    gboolean release;
+  } purpose;
 };
 
 /* Runs of a key within the window. */
@@ -63,7 +68,20 @@ verification_free (gpointer data)
   if (run->code != NULL)
     explicit_bzero (run->code, strlen (run->code));
   g_free (run->code);
+  g_free (run->purpose.choice);
+  g_free (run->purpose.petname);
   g_free (run);
+}
+
+void
+verification_set_purpose (Verification *run, guint64 request, const char *choice, const char *petname, gboolean release)
+{
+  g_free (run->purpose.choice);
+  g_free (run->purpose.petname);
+  run->purpose.request = request;
+  run->purpose.choice = g_strdup (choice);
+  run->purpose.petname = g_strdup (petname);
+  run->purpose.release = release;
 }
 
 /* A run that somebody waits for: never a pointer. */
@@ -562,13 +580,18 @@ may_answer (Verification *run, VerificationAnswered done, gpointer user)
 static void
 accept_match (Verification *run, const char *caller, VerificationAnswered done, gpointer user)
 {
+  Trust *trust = run->owner->config.trust;
   Waiting *waiting = waiting_new (run);
 
   waiting->done = done;
   waiting->user = user;
   run->state = VERIFICATION_CONFIRMED_HERE;
   WATCHERS_CALL (&run->owner->watchers, VerificationWatch, changed, run);
-  trust_verify (run->owner->config.trust, &run->fp, caller, on_verified, waiting);
+  if (run->purpose.request != 0 && trust_get_request (trust, run->purpose.request) != NULL)
+    trust_resolve_verified (trust, run->purpose.request, run->purpose.choice, &run->fp, run->purpose.petname, run->purpose.release, "code",
+                            caller, on_verified, waiting);
+  else
+    trust_verify (trust, &run->fp, caller, on_verified, waiting);
 }
 
 void

@@ -62,6 +62,10 @@ void verifications_on_closed (Verifications *verifications, Session *session);
 /* The run of this session, begun now if there is none. QUOTA_EXCEEDED, NOT_REACHABLE (the stream is closing), UNSUPPORTED (the peer said
  * that it can not). `caller` for the log. Borrowed. */
 Verification *verifications_start (Verifications *verifications, Session *session, const char *caller, GError **error);
+/* What the right code decides besides the level: the answer `verify` or `verify-replace` to an open question about this key, as of
+ * trust_resolve_verified(). Ends with the run; who says it again changes it. A question that is answered otherwise meanwhile is: then the code
+ * verifies the key where it is. */
+void verification_set_purpose (Verification *verification, guint64 request, const char *choice, const char *petname, gboolean release);
 Verification *verifications_get (Verifications *verifications, guint32 id);
 GPtrArray *verifications_list (Verifications *verifications);   /* items borrowed */
 

@@ -10,6 +10,8 @@ TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-au
 EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-pair.py tests/cli/harness.py tests/cli/mock.py
 TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-introduce.py
 EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-introduce.py tests/cli/harness.py tests/cli/mock.py
+TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-ways-out.py
+EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-ways-out.py tests/cli/harness.py tests/cli/mock.py
 
 cli_unit_tests = tests/unit/test-cli-escape tests/unit/test-cli-time tests/unit/test-cli-selector tests/unit/test-cli-parts
 check_PROGRAMS += $(cli_unit_tests)

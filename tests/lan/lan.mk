@@ -32,7 +32,8 @@ lan_tests = \
 	tests/lan/test-succession.py \
 	tests/lan/test-store.py \
 	tests/lan/test-token.py \
-	tests/lan/test-verify.py
+	tests/lan/test-verify.py \
+	tests/lan/test-ways-out.py
 TESTS += $(lan_tests)
 EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py tests/lan/middle.py \
 	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py

@@ -616,7 +616,7 @@ const char *const *
 request_get_choices (const Request *r)
 {
   static const char *const introduction[] = { "accept", "verify", "reject", NULL };
-  static const char *const choices[] = { "accept", "reject", "block", NULL };
+  static const char *const choices[] = { "accept", "verify", "reject", "block", NULL };
   static const char *const legacy[] = { "allow", "refuse", "block", NULL };
 
   return r->introducer != NULL ? introduction : r->key != NULL ? choices : legacy;
@@ -628,6 +628,27 @@ trust_resolve (Trust *trust, guint64 id, const char *choice, const Fingerprint *
 {
   note ("resolve %" G_GUINT64_FORMAT " %s %s %s %d", id, choice, fp != NULL ? "fp" : "-", petname != NULL ? petname : "-", release);
   note ("by %s", caller);
+  answer (DONE, done, user);
+}
+
+gboolean trust_needs_comparison (const char *choice) { return g_str_has_prefix (choice, "verify"); }
+
+gboolean
+trust_may_verify (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname, const char *caller,
+                  GError **error)
+{
+  if (fp != NULL)
+    return TRUE;
+  g_set_error_literal (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "fingerprint");
+  return FALSE;
+}
+
+void
+trust_resolve_verified (Trust *trust, guint64 id, const char *choice, const Fingerprint *fp, const char *petname, gboolean release,
+                        const char *source, const char *caller, DoneFunc done, gpointer user)
+{
+  note ("resolve %" G_GUINT64_FORMAT " %s %s %s %d %s", id, choice, fp != NULL ? "fp" : "-", petname != NULL ? petname : "-", release,
+        source);
   answer (DONE, done, user);
 }
 
@@ -1181,6 +1202,12 @@ verifications_start (Verifications *verifications, Session *session, const char 
     return fake.verifications->len > 0 ? fake.verifications->pdata[0] : fake_add_verification (5, fake.keys->pdata[0], TRUE);
   g_set_error (error, EARSHOT_ERROR, fake.error, "the room says\x1b no");
   return NULL;
+}
+
+void
+verification_set_purpose (Verification *run, guint64 request, const char *choice, const char *petname, gboolean release)
+{
+  note ("purpose %" G_GUINT64_FORMAT " %s %s %d", request, choice, petname != NULL ? petname : "-", release);
 }
 
 Verification *

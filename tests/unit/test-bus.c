@@ -117,6 +117,8 @@ static const Case good[] = {
   { R3, I ("Request"), "Resolve", "('accept', {'fingerprint': <'" HEX1 "'>, 'petname': <'ann'>, 'release': <true>})",
     "resolve 3 accept fp ann 1" },
   { R3, I ("Request"), "Resolve", "('reject', @a{sv} {})", "resolve 3 reject - - 0" },
+  { R3, I ("Request"), "Resolve", "('verify', {'fingerprint': <'" HEX1 "'>, 'petname': <'ann'>, 'in_person': <true>})",
+    "resolve 3 verify fp ann 0 fingerprint" },
   { R3, I ("Request"), "Snooze", "(int64 0,)", "snooze 3" },
 };
 
@@ -137,7 +139,6 @@ static const Case bad[] = {
   { C7, I ("Contact"), "Introduce", "(objectpath '" C7 "', 'a\\nb')", "InvalidArgument" },
   { ROOT "/contact/8", I ("Contact"), "Introduce", "(objectpath '" C7 "', '')", "NotFound" },
   { R3, I ("Request"), "Resolve", "('accept', {'fingerprint': <'" HEX1 "'>, 'in_person': <true>})", "InvalidArgument" },
-  { R3, I ("Request"), "Resolve", "('verify', {'fingerprint': <'" HEX1 "'>, 'in_person': <true>})", "InvalidArgument" },
   { C7, I ("Contact"), "Verify", "({'fingerprint': <'x'>},)", "InvalidArgument" },
   { ROOT "/contact/8", I ("Contact"), "Verify", "(@a{sv} {},)", "NotFound" },
   { V6, I ("Verification"), "EnterCode", "('4821 7305 1192\\u0007',)", "NotFound" },
@@ -272,6 +273,9 @@ static const Case bad[] = {
   { R3, I ("Request"), "Resolve", "('trust-me', @a{sv} {})", "InvalidArgument" },
   { R3, I ("Request"), "Resolve", "('accept', {'fingerprint': <'" HEX2 "'>})", "Mismatch" },
   { R3, I ("Request"), "Resolve", "('accept', {'fingerprint': <'zz'>})", "InvalidArgument" },
+  { R3, I ("Request"), "Resolve", "('accept', {'fingerprint': <'" HEX1 "'>, 'in_person': <true>})", "InvalidArgument" },
+  { R3, I ("Request"), "Resolve", "('verify', @a{sv} {})", "InvalidArgument" },
+  { R3, I ("Request"), "Resolve", "('verify', {'fingerprint': <'" HEX2 "'>})", "Mismatch" },
   { R3, I ("Request"), "Resolve", "('accept', {'fingerprnt': <'" HEX1 "'>})", "InvalidArgument" },
   { R3, I ("Request"), "Snooze", "(int64 -1,)", "InvalidArgument" },
   { R3, I ("Request"), "Snooze", "(int64 9223372036854775807,)", "InvalidArgument" },

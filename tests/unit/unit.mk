@@ -329,6 +329,11 @@ tests_unit_test_verification_SOURCES = tests/unit/test-verification.c tests/unit
 tests_unit_test_verification_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_verification_LDADD = $(model_libs)
 
+unit_tests += tests/unit/test-trust-verified
+tests_unit_test_trust_verified_SOURCES = tests/unit/test-trust-verified.c tests/unit/verify-helper.h $(talk_helpers)
+tests_unit_test_trust_verified_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trust_verified_LDADD = $(model_libs)
+
 unit_tests += tests/unit/test-verification-foe
 tests_unit_test_verification_foe_SOURCES = tests/unit/test-verification-foe.c tests/unit/verify-helper.h $(talk_helpers)
 tests_unit_test_verification_foe_CPPFLAGS = $(unit_cppflags)
