@@ -100,7 +100,7 @@ def sandboxed_is_turned_away(lan):
     done = subprocess.run(host.enter(["unshare", "-m", "sh", "-c", script]), capture_output=True, text=True, env=juliet.env,
                           timeout=60 * rig.SLOW)
     assert done.returncode == 9 and done.stdout == "", done
-    juliet.daemon.wait_line(lambda line: "turned away" in line and "app=org.evil.App" in line, 10, "the refusal")
+    juliet.daemon.wait_line(lambda line: "turned away" in line and "app=flatpak:org.evil.App" in line, 10, "the refusal")
     assert juliet.run("status").returncode == 0
 
 
