@@ -196,38 +196,6 @@ show_next (Agent *agent)
 
 /* --- deciding ---------------------------------------------------------------------------------------------------- */
 
-static void
-resolve (Agent *agent, const char *path, const char *choice)
-{
-  Ctl *ctl = agent->ctl;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (EarshotRequest) request = ctl_request (ctl, path, &error);
-  g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
-  const char *fingerprint = request_get_fingerprint (ctl, path), *name = "";
-
-  if (names_key (choice) && *fingerprint != '\0')
-    g_variant_builder_add (builder, "{sv}", "fingerprint", g_variant_new_string (fingerprint));
-  if (request != NULL && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, &error))
-    {
-      ctl_note (ctl, "%s: done", choice);
-      drop_head (agent);
-      want_next (agent);
-      return;
-    }
-  exit_code_of_error (error, &name, NULL);
-  if (g_str_equal (name, "AlreadyResolved") || g_str_equal (name, "NotFound"))
-    {
-      ctl_note (ctl, "it was decided elsewhere");
-      drop_head (agent);
-      want_next (agent);
-      return;
-    }
-  g_dbus_error_strip_remote_error (error);
-  ctl_note (ctl, "nothing was changed: %s", error->message);
-  agent->step = CHOOSING;
-  prompt (agent);
-}
-
 static void take_lines (Agent *agent);
 
 static void
@@ -245,11 +213,10 @@ on_verified (GObject *source, GAsyncResult *result, gpointer user)
 
 /* `verify` has the terminal until it ends; a Ctrl-C is for it. */
 static void
-compare (Agent *agent, const char *path)
+compare (Agent *agent, const char *fingerprint)
 {
   Ctl *ctl = agent->ctl;
-  const char *key = model_string (ctl->model, path, "Verification", "Key");
-  g_autofree char *digits = g_strndup (model_string (ctl->model, key, "Key", "Fingerprint"), SELECTOR_PREFIX_MIN_TRUST);
+  g_autofree char *digits = g_strndup (fingerprint, SELECTOR_PREFIX_MIN_TRUST);
   g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
   g_autofree char *bus = ctl->bus != NULL ? g_strconcat ("--bus=", ctl->bus, NULL) : g_strdup ("--color=auto");
   struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -271,11 +238,49 @@ compare (Agent *agent, const char *path)
 }
 
 static void
+resolve (Agent *agent, const char *path, const char *choice)
+{
+  Ctl *ctl = agent->ctl;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (EarshotRequest) request = ctl_request (ctl, path, &error);
+  g_autoptr (GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE_VARDICT);
+  const char *fingerprint = request_get_fingerprint (ctl, path), *name = "";
+
+  if (names_key (choice) && *fingerprint != '\0')
+    g_variant_builder_add (builder, "{sv}", "fingerprint", g_variant_new_string (fingerprint));
+  if (request != NULL && earshot_request_call_resolve_sync (request, choice, g_variant_builder_end (builder), NULL, &error))
+    {
+      /* The answer is the right code, typed in the comparison that this began; the question goes when it is. */
+      if (g_str_equal (choice, "verify") || g_str_equal (choice, "verify-replace"))
+        {
+          compare (agent, fingerprint);
+          return;
+        }
+      ctl_note (ctl, "%s: done", choice);
+      drop_head (agent);
+      want_next (agent);
+      return;
+    }
+  exit_code_of_error (error, &name, NULL);
+  if (g_str_equal (name, "AlreadyResolved") || g_str_equal (name, "NotFound"))
+    {
+      ctl_note (ctl, "it was decided elsewhere");
+      drop_head (agent);
+      want_next (agent);
+      return;
+    }
+  g_dbus_error_strip_remote_error (error);
+  ctl_note (ctl, "nothing was changed: %s", error->message);
+  agent->step = CHOOSING;
+  prompt (agent);
+}
+
+static void
 choose_run (Agent *agent, const char *path, const char *line)
 {
   if (*line == 'y' || *line == 'Y')
     {
-      compare (agent, path);
+      compare (agent, model_string (agent->ctl->model, model_string (agent->ctl->model, path, "Verification", "Key"), "Key", "Fingerprint"));
       return;
     }
   ctl_note (agent->ctl, "not now; it waits for a few minutes: xmppctl verify");

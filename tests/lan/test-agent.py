@@ -71,7 +71,7 @@ def a_stranger_knocks(lan):
     first.until("waiting for questions")
     asked = send(romeo, wait_sight(romeo, "juliet"), "Hark!")[0]
     shown = first.until("later] ")
-    assert "new-key" in shown and "romeo@forza" in shown and all(group in shown for group in groups(fingerprint(romeo)).split()) and "accept, reject, block" in shown, shown
+    assert "new-key" in shown and "romeo@forza" in shown and all(group in shown for group in groups(fingerprint(romeo)).split()) and "accept, verify, reject, block" in shown, shown
     # A second agent is in charge from now on; when it dies the question comes back, and the daemon decided nothing meanwhile.
     second = Terminal(juliet, "agent")
     second.until("later] ")
