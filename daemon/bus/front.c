@@ -36,17 +36,8 @@ keep_warning (Front *front, const char *key, const char *text)
 void
 front_set_warning (Front *front, const char *key, const char *text)
 {
-  gint64 now = g_get_monotonic_time (), *oldest = &front->warned[front->n_warned % G_N_ELEMENTS (front->warned)];
-
   if (!keep_warning (front, key, text))
     return;
-  if (*oldest == 0 || now - *oldest >= G_TIME_SPAN_MINUTE)
-    {
-      *oldest = now;
-      front->n_warned++;
-      touch_roots (front);
-      return;
-    }
   /* Some of them anybody on the link can cause, again and again. */
   for (guint i = 0; i < front->windows->len; i++)
     bus_objects_publish_root (((Window *) front->windows->pdata[i])->objects);

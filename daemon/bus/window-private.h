@@ -76,8 +76,6 @@ struct _Front {
   gint64 start_time;
   char *backend, *state, *instance;
   GTree *warnings;         /* key -> text */
-  gint64 warned[6];        /* monotonic times of warnings that were told at once, a ring; more a minute are strangers' doing and share their ration */
-  guint n_warned;
   guint64 resolved[64];    /* requests that went in this run, as a ring */
   guint n_resolved;
 };
