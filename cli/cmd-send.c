@@ -486,10 +486,12 @@ run_send (Ctl *ctl, int argc, char **argv)
   g_autoptr (GPtrArray) failed = g_ptr_array_new ();
   g_autoptr (GPtrArray) sent = g_ptr_array_new_with_free_func (sent_free);
   Job job = { .targets = targets, .failed = failed, .sent = sent };
+  int code = EXIT_USAGE;
 
-  if (!check_options (ctl, &job) || !split_arguments (ctl, &job, argc, argv, names))
-    return EXIT_USAGE;
-  return run_job (ctl, &job, names);
+  if (check_options (ctl, &job) && split_arguments (ctl, &job, argc, argv, names))
+    code = run_job (ctl, &job, names);
+  g_free (job.reply_to);
+  return code;
 }
 
 const Command command_send = {

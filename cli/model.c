@@ -44,7 +44,12 @@ set_properties (GHashTable *properties, GVariant *values)
 
   g_variant_iter_init (&iter, values);
   while (g_variant_iter_next (&iter, "{&sv}", &name, &value))
-    g_hash_table_insert (properties, g_strdup (name), value);
+    {
+      /* In one piece from now on: what is read out of it points into its bytes. As a tree of values, which is how GDBus hands it out,
+       * GLib may put it together later and let go of what was read before. */
+      g_variant_get_data (value);
+      g_hash_table_insert (properties, g_strdup (name), value);
+    }
 }
 
 static GHashTable *
