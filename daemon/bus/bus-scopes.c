@@ -32,7 +32,7 @@ static const struct {
   { "Manager", BUS_WRITE, APP_MAY_ADMIN, " ShareName ShareJid ShareEmail ShareIdle SendMarkers " },
 
   { "Contact", BUS_CALL, APP_MAY_SEND, " Connect Disconnect Ping " },
-  { "Contact", BUS_CALL, APP_MAY_TRUST, " Verify " },
+  { "Contact", BUS_CALL, APP_MAY_TRUST, " Verify Introduce " },
   { "Contact", BUS_CALL, APP_MAY_TRUST | APP_MAY_ADMIN, " Forget " },
   { "Contact", BUS_READ, APP_MAY_READ, " Petname ClaimedName ClaimedAddress DisplayName NameWarning Contests Stored Kind " },
   { "Contact", BUS_READ, APP_MAY_READ, " Reach Connected Show StatusText PresenceProven Endpoints LastError " },
@@ -45,7 +45,7 @@ static const struct {
   { "Conversation", BUS_WRITE, APP_MAY_TRUST, " DefaultRequire " },
 
   { "Key", BUS_CALL, APP_MAY_TRUST, " Accept Revoke " },
-  { "Key", BUS_READ, APP_MAY_READ, " Fingerprint DisplayId Contact Trust TrustSource TrustSince ReplacedBy LastUsed " },
+  { "Key", BUS_READ, APP_MAY_READ, " Fingerprint DisplayId Contact Trust TrustSource TrustSince IntroducedBy ReplacedBy LastUsed " },
   { "Key", BUS_READ, APP_MAY_READ, " Warnings " },
 
   /* And never for a question about an application (bus-request.c). */
@@ -56,9 +56,9 @@ static const struct {
   { "Verification", BUS_READ, APP_MAY_READ, " Contact Key State Role Expires Reason " },
   { "Verification", BUS_READ, APP_MAY_TRUST, " Code " },
 
-  { "Messages", BUS_CALL, APP_MAY_READ, " Fetch Ack CreateConsumer DeleteConsumer ListConsumers List Get " },
+  { "Messages", BUS_CALL, APP_MAY_READ, " Fetch Ack CreateConsumer DeleteConsumer ListConsumers List Get Export " },
   { "Messages", BUS_CALL, APP_MAY_SEND, " Send Cancel Retry Retract React " },
-  { "Messages", BUS_CALL, APP_MAY_ADMIN, " Delete " },
+  { "Messages", BUS_CALL, APP_MAY_ADMIN, " Delete Import " },
   { "Messages", BUS_READ, APP_MAY_READ, " HeadSeq TailSeq Queued Held Unread " },
 
   { "Network", BUS_CALL, APP_MAY_READ, " ListStatic " },
