@@ -6,6 +6,9 @@
 #include "cli/bus.h"
 #include "cli/live.h"
 
+#define KNOCK_MS 50
+#define KNOCKS 40
+
 struct _Live {
   LiveHandlers handlers;
   gpointer user;
@@ -15,6 +18,7 @@ struct _Live {
   guint signals_id, owner_id, timer_id;
   gulong closed_id;
   GFileMonitor *socket; /* private: the daemon is awaited there */
+  guint knock_id, knocks;
 };
 typedef struct _Live Live;
 
@@ -230,14 +234,30 @@ try_socket (Ctl *ctl)
   return TRUE;
 }
 
+static gboolean
+on_knock (gpointer user)
+{
+  Ctl *ctl = user;
+  Live *live = ctl->live;
+
+  if (live->done || !live->lost || live->knocks == 0 || try_socket (ctl))
+    {
+      live->knock_id = 0;
+      return G_SOURCE_REMOVE;
+    }
+  live->knocks--;
+  return G_SOURCE_CONTINUE;
+}
+
+/* Something happened to the socket. It is there a moment before anybody listens on it, and that moment makes no event: so a few tries. */
 static void
 on_socket (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, gpointer user)
 {
-  Ctl *ctl = user;
-  g_autoptr (GFileMonitor) held = g_object_ref (monitor);
+  Live *live = ((Ctl *) user)->live;
 
-  if (!ctl->live->done && ctl->live->lost)
-    try_socket (ctl);
+  live->knocks = KNOCKS;
+  if (live->knock_id == 0 && live->lost && !live->done)
+    live->knock_id = g_timeout_add (KNOCK_MS, on_knock, user);
 }
 
 static void
@@ -256,7 +276,7 @@ await_socket (Ctl *ctl)
     }
   g_signal_connect (ctl->live->socket, "changed", G_CALLBACK (on_socket), ctl);
   /* Who came back before we looked. */
-  try_socket (ctl);
+  on_socket (ctl->live->socket, NULL, NULL, G_FILE_MONITOR_EVENT_CHANGED, ctl);
 }
 
 static void
@@ -326,6 +346,7 @@ live_stop (Ctl *ctl)
     return;
   unsubscribe (ctl);
   g_clear_object (&live->socket);
+  g_clear_handle_id (&live->knock_id, g_source_remove);
   g_clear_handle_id (&live->timer_id, g_source_remove);
   g_main_loop_unref (live->loop);
   g_free (live);
