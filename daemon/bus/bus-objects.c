@@ -423,7 +423,8 @@ object_may_speak (BusObjects *objects, BusObject *object, News most)
   Contact *contact = object_get_contact (objects->window, object);
   BusObject *person;
 
-  if (contact == NULL || contact_is_stored (contact))
+  object->of_stranger = contact != NULL && !contact_is_stored (contact);
+  if (!object->of_stranger)
     return TRUE;
   person = bus_objects_get_contact (objects, contact_get_id (contact));
   if (object->id.kind == BUS_REQUEST && !object->announced)
@@ -480,7 +481,6 @@ hurry_gone (BusObjects *objects, const char *path)
 static void
 tell_gone (BusObjects *objects, BusObject *object)
 {
-  Contact *contact = object_get_contact (objects->window, object);
   GVariantBuilder builder;
   GVariant *gone;
 
@@ -488,7 +488,8 @@ tell_gone (BusObjects *objects, BusObject *object)
   for (guint i = 0; i < object->n; i++)
     g_variant_builder_add (&builder, "s", g_dbus_interface_skeleton_get_info (object->skeletons[i])->name);
   gone = g_variant_new ("(oas)", object->path, &builder);
-  if (contact == NULL || contact_is_stored (contact) || object->prepaid > 0
+  /* As last told: the room may know nothing of it any more. */
+  if (!object->of_stranger || object->prepaid > 0
       || (g_queue_is_empty (&objects->gone) && take_tokens (objects, NEWS_CHANGED, 1))
       || g_queue_get_length (&objects->gone) >= GONE_MAX)
     {

@@ -62,6 +62,7 @@ struct _BusObject {
   gboolean has_session;    /* contact: as last told */
   gboolean late;           /* look again in a second */
   gboolean waiting;        /* news about a stranger waits for its turn */
+  gboolean of_stranger;    /* as last told */
   guint prepaid;           /* verification: signals that have their token already */
   gint64 last_seen_told;   /* contact: monotonic time when LastSeen was last written for a signal */
   GVariant *preview;       /* request: aa{sv} or NULL */
