@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 dist_doc_DATA = README.md NEWS \
 	docs/api.md docs/architecture.md docs/operations.md docs/private-roots.md docs/protocol.md docs/threat-model.md docs/walkthrough.md
+# What --json prints, for programs that check what they read.
+schemadir = $(pkgdatadir)
+dist_schema_DATA = docs/xmppctl.schema.json
 examplesdir = $(docdir)/examples
 dist_examples_SCRIPTS = docs/examples/client.py docs/examples/client.sh docs/examples/notify.py docs/examples/desktop-agent.py
 dist_examples_DATA += docs/examples/bot.c

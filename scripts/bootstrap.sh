@@ -26,7 +26,7 @@ PACKAGES_SUSE='gcc make autoconf automake pkgconf glib2-devel gnutls-devel libex
 # What ./check needs besides; without it some tests skip.
 CHECK_TOOLS='openssl gnutls-cli certtool softhsm2-util tcpdump nft zbarimg'
 CHECK_MODULES='libstrophe purple'
-CHECK_PACKAGES_DEBIAN='openssl gnutls-bin softhsm2 libstrophe-dev libpurple-dev tcpdump nftables libdaemon0 zbar-tools'
+CHECK_PACKAGES_DEBIAN='openssl gnutls-bin softhsm2 libstrophe-dev libpurple-dev tcpdump nftables libdaemon0 zbar-tools python3-jsonschema'
 
 # Prints what is missing, nothing when all is there.
 missing () {
@@ -113,6 +113,7 @@ ensure_check_tools () {
   lacking=
   for tool in $CHECK_TOOLS; do command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"; done
   for module in $CHECK_MODULES; do pkg-config --exists "$module" 2>/dev/null || lacking="$lacking $module"; done
+  PATH=/usr/bin:$PATH python3 -c 'import jsonschema' 2>/dev/null || lacking="$lacking python3-jsonschema"
   if [ -n "$lacking" ]; then
     # shellcheck disable=SC2086
     if ! command -v apt-get >/dev/null 2>&1 || ! (install_debian $CHECK_PACKAGES_DEBIAN); then say "some tests will skip for want of:$lacking"; fi

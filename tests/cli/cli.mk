@@ -1,17 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/cli/: xmppctl against a mock daemon on a private bus.
-TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py
-EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/harness.py tests/cli/mock.py
-TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-access.py tests/cli/test-cli-agent.py
-EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-access.py tests/cli/test-cli-agent.py tests/cli/harness.py tests/cli/mock.py
-TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-amend.py
-EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-amend.py tests/cli/harness.py tests/cli/mock.py
-TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-pair.py
-EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-pair.py tests/cli/harness.py tests/cli/mock.py
-TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-introduce.py
-EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-introduce.py tests/cli/harness.py tests/cli/mock.py
-TESTS += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-ways-out.py
-EXTRA_DIST += tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py tests/cli/test-cli-names.py tests/cli/test-cli-ways-out.py tests/cli/harness.py tests/cli/mock.py
+cli_tests = tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py \
+	tests/cli/test-cli-names.py tests/cli/test-cli-access.py tests/cli/test-cli-agent.py tests/cli/test-cli-amend.py \
+	tests/cli/test-cli-pair.py tests/cli/test-cli-introduce.py tests/cli/test-cli-ways-out.py tests/cli/test-cli-json.py
+TESTS += $(cli_tests)
+EXTRA_DIST += $(cli_tests) tests/cli/harness.py tests/cli/mock.py tests/cli/promise.py
 
 cli_unit_tests = tests/unit/test-cli-escape tests/unit/test-cli-time tests/unit/test-cli-selector tests/unit/test-cli-parts
 check_PROGRAMS += $(cli_unit_tests)

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 
+import promise
 from gi.repository import GLib
 from mock import ROOT, Bus, Mock
 
@@ -121,6 +122,21 @@ class Result:
         return "exit %d\n--- stdout\n%s\n--- stderr\n%s" % (self.code, self.out, self.err)
 
 
+class Running(subprocess.Popen):
+    """What it prints under --json is held against its schema as it is read."""
+
+    def __init__(self, command, **more):
+        super().__init__(command, **more)
+        self.arguments = command[1:]
+        if promise.wanted(self.arguments) and self.stdout and self.text_mode:
+            self.stdout = promise.Reader(self.stdout)
+
+    def communicate(self, *arguments, **more):
+        out, err = super().communicate(*arguments, **more)
+        promise.check_text(self.arguments, out or "", err or "")
+        return out, err
+
+
 class Fixture:
     def __init__(self):
         self.bus = Bus()
@@ -138,11 +154,13 @@ class Fixture:
     def run(self, *arguments, input="", env=None):
         done = subprocess.run(self.command(*arguments), input=input.encode() if isinstance(input, str) else input, capture_output=True,
                               env={**self.env, **(env or {})}, timeout=PATIENCE)
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        promise.check_text(arguments, result.out, result.err)
+        return result
 
     def start(self, *arguments, **more):
         more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **more}
-        return subprocess.Popen(self.command(*arguments), stderr=subprocess.PIPE, env=self.env, text=True, **more)
+        return Running(self.command(*arguments), stderr=subprocess.PIPE, env=self.env, text=True, **more)
 
     def called(self, method):
         return [call for call in self.mock.calls if call[0] == method]

@@ -54,6 +54,10 @@ except (ImportError, ValueError):
     skip_all("needs python3-gi")
 
 
+sys.path.append(os.path.join(TOP_SRC, "tests/cli"))
+import promise  # noqa: E402
+
+
 def note(text):
     for line in str(text).splitlines():
         print("# " + line, flush=True)
@@ -66,6 +70,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+_unpromised = []
 
 
 class Process:
@@ -96,6 +103,11 @@ class Process:
         self._rest += data
         *whole, self._rest = self._rest.split(b"\n")
         whole = [line.decode("utf-8", "replace") for line in whole]
+        if os.path.join(TOP_BUILD, "xmppctl") in self.argv:
+            try:
+                promise.check_text(self.argv, "".join(line + "\n" for line in whole))
+            except AssertionError as error:  # nobody catches it here: find_trouble() tells
+                _unpromised.append(str(error))
         self.lines += whole
         with open(self.log, "a") as out:
             out.writelines(line + "\n" for line in whole)
@@ -395,6 +407,8 @@ class User:
         done = subprocess.run(argv, input=input, stdin=None if input is not None else subprocess.DEVNULL, capture_output=True, text=text,
                               env=dict(self.env(), DBUS_SESSION_BUS_ADDRESS=self.bus_address, EARSHOT_BUS=self.bus_address),
                               timeout=timeout * SLOW, preexec_fn=_die_with_parent)
+        if text:
+            promise.check_text(args, done.stdout, done.stderr)
         if not check:
             return done.returncode, done.stdout, done.stderr
         if done.returncode != 0:
@@ -755,7 +769,9 @@ class Lan:
                 note("\n".join(lines[-tail:]))
 
     def find_trouble(self):
-        """What no daemon may say: a sanitizer's finding, a failed assertion, a critical."""
+        """What no daemon may say: a sanitizer's finding, a failed assertion, a critical; and no xmppctl: JSON that its schema does not know."""
+        if _unpromised:
+            return _unpromised.pop()
         for folder, _, files in os.walk(self.dir):
             for name in files:
                 if name.endswith(".log"):

@@ -29,8 +29,10 @@ class Headless:
         return self
 
     def run(self, *args, input=None):
-        return subprocess.run(self.host.enter([XMPPCTL, *args]), input=input, stdin=None if input is not None else subprocess.DEVNULL,
+        done = subprocess.run(self.host.enter([XMPPCTL, *args]), input=input, stdin=None if input is not None else subprocess.DEVNULL,
                               capture_output=True, text=True, env=self.env, timeout=60 * rig.SLOW)
+        rig.promise.check_text(args, done.stdout, done.stderr)
+        return done
 
     def ctl(self, *args, **kw):
         done = self.run(*args, **kw)
