@@ -33,6 +33,8 @@ entry_read (Entry *entry, GVariant *entries, gsize index)
   entry->sent_time = dict_number (data, "sent_time");
   entry->about = dict_string (data, "about");
   entry->url = dict_string (data, "url");
+  entry->change_state = dict_string (data, "change_state");
+  entry->change_reason = dict_string (data, "change_reason");
   entry->edited = dict_number (data, "edited");
   entry->retracted = dict_number (data, "retracted");
   entry->unstyled = dict_bool (data, "unstyled");
@@ -159,6 +161,23 @@ append_reactions (Ctl *ctl, const Entry *entry, GString *marks)
     }
 }
 
+/* What was changed, and whether the other side knows: "edited (there: queued, NotReachable)", "correction failed, conflict". */
+static void
+append_change (const Entry *entry, GString *marks)
+{
+  static const char *const never[] = { "failed", "expired", "cancelled", NULL };
+  const char *change = entry->change_state, *comma = *entry->change_reason != '\0' ? ", " : "";
+
+  if (entry->retracted > 0 || entry->edited > 0)
+    g_string_append_printf (marks, "%s%s", marks->len > 0 ? "; " : "", entry->retracted > 0 ? "retracted" : "edited");
+  if (*change == '\0')
+    return;
+  if (entry->retracted == 0 && g_strv_contains (never, change))
+    g_string_append_printf (marks, "%scorrection %s%s%s", marks->len > 0 ? "; " : "", change, comma, entry->change_reason);
+  else
+    g_string_append_printf (marks, " (there: %s%s%s)", change, comma, entry->change_reason);
+}
+
 /* What stands in brackets before the text: how far it got, and what became of it. Escaped; caller frees. */
 static char *
 dup_marks (Ctl *ctl, const Entry *entry)
@@ -167,10 +186,7 @@ dup_marks (Ctl *ctl, const Entry *entry)
 
   if (entry->outgoing && *entry->state != '\0')
     g_string_append_printf (marks, "%s%s%s", entry->state, *entry->reason != '\0' ? ", " : "", entry->reason);
-  if (entry->retracted > 0)
-    g_string_append_printf (marks, "%sretracted", marks->len > 0 ? "; " : "");
-  else if (entry->edited > 0)
-    g_string_append_printf (marks, "%sedited", marks->len > 0 ? "; " : "");
+  append_change (entry, marks);
   append_reactions (ctl, entry, marks);
   if (*entry->url != '\0' && strstr (entry->body, entry->url) == NULL)
     g_string_append_printf (marks, "%slink: %s", marks->len > 0 ? "; " : "", entry->url);
@@ -243,6 +259,11 @@ add_amended (Ctl *ctl, const Entry *entry, JsonObject *object)
     json_set_time (object, "edited", entry->edited);
   if (entry->retracted > 0)
     json_set_time (object, "retracted", entry->retracted);
+  if (*entry->change_state != '\0')
+    {
+      json_object_set_string_member (object, "change_state", entry->change_state);
+      json_object_set_string_member (object, "change_reason", entry->change_reason);
+    }
   if (*entry->url != '\0')
     json_object_set_string_member (object, "url", entry->url);
   if (entry->unstyled)

@@ -17,7 +17,7 @@ typedef struct {
   /* from data, "" where unset */
   gboolean outgoing, insecure, imported;
   const char *from, *key, *body, *trust, *state, *reason, *thread, *reply_to;
-  const char *about, *url;
+  const char *about, *url, *change_state, *change_reason;
   gint64 sent_time, edited, retracted;
   gboolean unstyled;
   gboolean show_id;          /* entry_print(): with the first digits of its id */

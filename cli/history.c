@@ -25,7 +25,7 @@ take_entry (History *history, GVariant *entries, gsize index)
   gboolean old = history->since > 0 && entry.time < history->since;
   gboolean before = entry.seq <= history->after || (old && !entry.imported);
 
-  if (before || old || !g_str_equal (entry.kind, "message") || (history->incoming_only && entry.outgoing))
+  if (before || old || !g_str_equal (entry.kind, "message") || (history->incoming_only && (entry.outgoing || entry.retracted > 0)))
     {
       entry_clear (&entry);
       return !before;

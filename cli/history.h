@@ -11,7 +11,7 @@ typedef struct {
   guint limit;             /* messages */
   gint64 since;            /* not older than this time; 0 = any */
   guint64 after;           /* only entries above this seq */
-  gboolean incoming_only;
+  gboolean incoming_only;  /* and what was not taken back: what counts as unread */
   gboolean show_ids;       /* history_print(): as in Entry */
   const char *words;       /* only messages with all of these; NULL = any */
   /* what there is, after history_read() */

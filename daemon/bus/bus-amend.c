@@ -95,8 +95,27 @@ add_reactions (const LogEntry *entry, GVariantBuilder *builder)
   g_variant_builder_add (builder, "{sv}", "reactions", g_variant_builder_end (&list));
 }
 
+/* What is shown is not what the other side has, and why. */
+static void
+add_change (Window *window, const LogEntry *entry, GVariantBuilder *builder)
+{
+  Contact *contact = contacts_get (window->rooms.contacts, entry->contact);
+  const char *reason = entry->change_reason;
+  g_autofree char *state = NULL, *valid = NULL;
+
+  if (entry->change_state == NULL || *entry->change_state == '\0')
+    return;
+  if (strcmp (entry->change_state, "queued") == 0 && contact != NULL && (reason == NULL || *reason == '\0'))
+    reason = contact_get_last_error (contact);
+  state = g_utf8_make_valid (entry->change_state, -1);
+  valid = g_utf8_make_valid (reason != NULL ? reason : "", -1);
+  g_variant_builder_add (builder, "{sv}", "change_state", g_variant_new_string (state));
+  if (*valid != '\0')
+    g_variant_builder_add (builder, "{sv}", "change_reason", g_variant_new_string (valid));
+}
+
 void
-bus_amend_describe (const LogEntry *entry, GVariantBuilder *builder)
+bus_amend_describe (Window *window, const LogEntry *entry, GVariantBuilder *builder)
 {
   g_autofree char *about = entry->about != NULL ? g_utf8_make_valid (entry->about, -1) : NULL;
 
@@ -108,6 +127,7 @@ bus_amend_describe (const LogEntry *entry, GVariantBuilder *builder)
     g_variant_builder_add (builder, "{sv}", "edited", g_variant_new_int64 (entry->edited));
   if (entry->retracted > 0)
     g_variant_builder_add (builder, "{sv}", "retracted", g_variant_new_int64 (entry->retracted));
+  add_change (window, entry, builder);
   add_reactions (entry, builder);
   /* It was checked when it came; nobody here opens it. */
   if (entry->url != NULL && web_link_is_valid (entry->url))

@@ -20,7 +20,7 @@
 #define EARSHOT_API_MINOR 3
 
 static const char *const features[] = {
-  "edits", "reactions", "markers",
+  "edits", "reactions", "markers", "change-state",
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
   "audit", "trust-links", "verification", "trust-roots", "search", "export",
   "name-warnings", "verify-choices",

@@ -197,7 +197,7 @@ add_message (Window *window, const LogEntry *entry, GVariantBuilder *builder)
     g_variant_builder_add (builder, "{sv}", "imported", g_variant_new_boolean (TRUE));
   add_text (builder, "thread", entry->thread);
   add_text (builder, "reply_to", entry->reply_to);
-  bus_amend_describe (entry, builder);
+  bus_amend_describe (window, entry, builder);
 }
 
 static GVariant *
@@ -411,42 +411,12 @@ get (BusCall *call, GVariant *args)
     history_get (call->window->rooms.history, id, on_got, call);
 }
 
-typedef struct {
-  char **ids;
-  guint waiting;
-} Deletion;
-
-static void
-deletion_free (gpointer data)
-{
-  Deletion *deletion = data;
-
-  g_strfreev (deletion->ids);
-  g_free (deletion);
-}
-
-static void
-on_cancelled_for_deletion (gpointer user, const GError *ignored)
-{
-  BusCall *call = user;
-  Deletion *deletion = call->data;
-
-  /* Most ids are not waiting to be sent: NotFound is the usual answer. */
-  if (--deletion->waiting > 0)
-    return;
-  if (call->window->closed)
-    bus_call_fail (call, EARSHOT_ERROR_FAILED, "earshotd is going away");
-  else
-    history_delete (call->window->rooms.history, (const char *const *) deletion->ids, bus_call_done, call);
-}
-
 static void
 delete_messages (BusCall *call, GVariant *args)
 {
   g_autoptr (GVariant) options = NULL;
   g_auto (GStrv) ids = NULL;
   GError *error = NULL;
-  Deletion *deletion;
   guint n;
 
   g_variant_get (args, "(^as@a{sv})", &ids, &options);
@@ -462,13 +432,7 @@ delete_messages (BusCall *call, GVariant *args)
       bus_call_take_error (call, error);
       return;
     }
-  deletion = g_new0 (Deletion, 1);
-  deletion->ids = g_steal_pointer (&ids);
-  deletion->waiting = n;
-  call->data = deletion;
-  call->data_free = deletion_free;
-  for (guint i = 0; i < n; i++)
-    delivery_cancel (call->window->rooms.delivery, deletion->ids[i], on_cancelled_for_deletion, call);
+  delivery_delete (call->window->rooms.delivery, (const char *const *) ids, bus_call_done, call);
 }
 
 /* --- reading the log ------------------------------------------------------------------------------------------- */

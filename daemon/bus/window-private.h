@@ -233,7 +233,7 @@ void bus_messages_emit_appended (Window *window, guint64 seq, const char *kind, 
 void bus_amend_react (BusCall *call, GVariant *args);
 void bus_amend_retract (BusCall *call, GVariant *args);
 /* What the data of an entry says beyond its text. */
-void bus_amend_describe (const LogEntry *entry, GVariantBuilder *builder);
+void bus_amend_describe (Window *window, const LogEntry *entry, GVariantBuilder *builder);
 
 /* --- bus-audit.c ----------------------------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 #include "daemon/io/history-private.h"
 
 #define DISPLAYED_MAX 500 /* messages that one marker moves on */
+#define NEVER_ARRIVES "'failed', 'expired', 'cancelled'"
 
 static gboolean
 set_text (sqlite3 *handle, const char *static_sql, guint64 seq, const char *text, GError **error)
@@ -34,16 +35,30 @@ set_number (sqlite3 *handle, const char *static_sql, guint64 seq, gint64 number,
   return db_step_done (handle, stmt, error);
 }
 
+static gboolean
+run_about (sqlite3 *handle, const char *static_sql, guint32 contact, const char *about, GError **error)
+{
+  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, about);
+  sqlite3_bind_int64 (stmt, 2, contact);
+  return db_step_done (handle, stmt, error);
+}
+
 /* --- the message that is meant ---------------------------------------------------------- */
 
 /* Its seq, 0 = none, and its id, which is another one than `about` where that is the id of a correction. */
 static gboolean
-find_target (sqlite3 *handle, const LogEntry *entry, gboolean of_any_direction, guint64 *seq, char **id, GError **error)
+find_target (sqlite3 *handle, const LogEntry *entry, Kind kind, guint64 *seq, char **id, GError **error)
 {
-  /* Of two that have the id the one of the other side is meant: one reacts to what somebody else said. */
+  /* What was taken back is no more, but that it may be asked for again when the other side never heard of it. Of two that have the id
+   * the one of the other side is meant: one reacts to what somebody else said. */
   static const char sql[] = "SELECT seq, id FROM log INDEXED BY log_id WHERE id = coalesce((SELECT about FROM log INDEXED BY log_id"
                             " WHERE id = ?1 AND contact = ?2 AND kind = 5 AND (?4 OR direction = ?3) LIMIT 1), ?1)"
-                            " AND contact = ?2 AND kind = 0 AND retracted = 0 AND (?4 OR direction = ?3)"
+                            " AND contact = ?2 AND kind = 0 AND (?4 OR direction = ?3)"
+                            " AND (retracted = 0 OR (?5 AND change_state IN (" NEVER_ARRIVES ")))"
                             " ORDER BY direction = ?3, seq DESC LIMIT 1";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -54,7 +69,8 @@ find_target (sqlite3 *handle, const LogEntry *entry, gboolean of_any_direction, 
   db_bind_text (stmt, 1, entry->about);
   sqlite3_bind_int64 (stmt, 2, entry->contact);
   sqlite3_bind_int (stmt, 3, (int) entry->direction);
-  sqlite3_bind_int (stmt, 4, of_any_direction ? 1 : 0);
+  sqlite3_bind_int (stmt, 4, kind == KIND_REACTION ? 1 : 0);
+  sqlite3_bind_int (stmt, 5, kind == KIND_RETRACT && entry->direction == DIRECTION_OUT ? 1 : 0);
   if (!db_step_row (handle, stmt, &row, error))
     return FALSE;
   if (!row)
@@ -67,7 +83,11 @@ find_target (sqlite3 *handle, const LogEntry *entry, gboolean of_any_direction, 
 static gboolean
 edit_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **error)
 {
-  return set_text (handle, "UPDATE log SET original = coalesce(original, body), body = ?2 WHERE seq = ?1", seq, entry->body, error)
+  static const char text[] = "UPDATE log SET original_url = CASE WHEN original IS NULL THEN url ELSE original_url END,"
+                             " original_flags = CASE WHEN original IS NULL THEN flags & 1 ELSE original_flags END,"
+                             " original = coalesce(original, body), body = ?2 WHERE seq = ?1";
+
+  return set_text (handle, text, seq, entry->body, error)
          && set_text (handle, "UPDATE log SET url = ?2 WHERE seq = ?1", seq, entry->url, error)
          && set_number (handle, "UPDATE log SET edited = ?2 WHERE seq = ?1", seq, entry->time, error)
          && set_number (handle, "UPDATE log SET flags = (flags & ~1) | ?2 WHERE seq = ?1", seq,
@@ -75,16 +95,31 @@ edit_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **erro
          && history_unindex_in_job (handle, UNINDEX_MAX, NULL, error);
 }
 
+/* What is not there any more is not unread. */
+static gboolean
+count_as_read (sqlite3 *handle, LogEntry *entry, guint64 seq, GError **error)
+{
+  static const char sql[] = "UPDATE conversation SET unread = unread - 1 WHERE contact = ?1 AND read_seq < ?2 AND unread > 0";
+
+  if (entry->direction != DIRECTION_IN)
+    return TRUE;
+  if (!history_run_numbers (handle, sql, (gint64[]){ entry->contact, (gint64) seq }, 2, error))
+    return FALSE;
+  entry->unread_gone = sqlite3_changes (handle) > 0;
+  return TRUE;
+}
+
 /* The row stays, as a tombstone and to know a repeat by; no word of any version does, nor in the index. */
 static gboolean
-retract_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **error)
+retract_message (sqlite3 *handle, LogEntry *entry, guint64 seq, GError **error)
 {
-  static const char words[] = "UPDATE log SET body = NULL, original = NULL, url = NULL, reply_to = NULL, retracted = ?2 WHERE seq = ?1";
+  static const char words[] = "UPDATE log SET body = NULL, original = NULL, url = NULL, original_url = NULL, reply_to = NULL,"
+                              " retracted = ?2 WHERE seq = ?1";
   static const char versions[] = "UPDATE log INDEXED BY log_about SET body = NULL, url = NULL WHERE about = ?1 AND contact = ?2"
                                  " AND kind = 5 AND direction = ?3";
   sqlite3_stmt *stmt;
 
-  if (!set_number (handle, words, seq, MAX (entry->time, 1), error))
+  if (!count_as_read (handle, entry, seq, error) || !set_number (handle, words, seq, MAX (entry->time, 1), error))
     return FALSE;
   stmt = db_prepare (handle, versions, error);
   if (stmt == NULL)
@@ -114,7 +149,7 @@ history_amend_in_job (sqlite3 *handle, LogEntry *entry, gboolean *found, GError 
   *found = FALSE;
   if (!kind_from_string (entry->kind, &kind) || entry->about == NULL || entry->contact == 0)
     return TRUE;
-  if (!find_target (handle, entry, kind == KIND_REACTION, &seq, &id, error))
+  if (!find_target (handle, entry, kind, &seq, &id, error))
     return FALSE;
   if (seq == 0)
     return TRUE;
@@ -129,6 +164,65 @@ history_amend_in_job (sqlite3 *handle, LogEntry *entry, gboolean *found, GError 
     return react_to_message (handle, entry, seq, error);
   *found = FALSE;
   return TRUE;
+}
+
+/* --- what became of it -------------------------------------------------------------------- */
+
+/* The text of the newest correction that did not fail, or the first one; a correction to what was deleted or retracted changes nothing. */
+static gboolean
+recall_text (sqlite3 *handle, guint32 contact, const char *about, GError **error)
+{
+#define OURS "log.id = ?1 AND log.contact = ?2 AND log.kind = 0 AND log.direction = 1 AND log.retracted = 0 AND log.original IS NOT NULL"
+#define STANDING "(SELECT body, url, flags, time FROM log INDEXED BY log_about WHERE about = ?1 AND contact = ?2 AND kind = 5" \
+                 " AND direction = 1 AND state NOT IN (" NEVER_ARRIVES ") ORDER BY seq DESC LIMIT 1)"
+  static const char *const sql[] = {
+    "UPDATE log SET body = new.body, url = new.url, flags = (log.flags & ~1) | (new.flags & 1), edited = new.time FROM " STANDING
+    " AS new WHERE " OURS,
+    "UPDATE log SET body = original, original = NULL, url = CASE WHEN original_flags IS NULL THEN url ELSE original_url END,"
+    " flags = (flags & ~1) | coalesce(original_flags, flags & 1), original_url = NULL, original_flags = NULL, edited = 0"
+    " WHERE " OURS " AND NOT EXISTS " STANDING,
+  };
+#undef STANDING
+#undef OURS
+
+  for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
+    if (!run_about (handle, sql[i], contact, about, error))
+      return FALSE;
+  return history_unindex_in_job (handle, UNINDEX_MAX, NULL, error);
+}
+
+static gboolean
+recall_reaction (sqlite3 *handle, guint32 contact, const char *about, GError **error)
+{
+  static const char sql[] = "UPDATE log SET reactions_out = (SELECT body FROM log INDEXED BY log_about WHERE about = ?1 AND contact = ?2"
+                            " AND kind = 8 AND direction = 1 AND state NOT IN (" NEVER_ARRIVES ") ORDER BY seq DESC LIMIT 1)"
+                            " WHERE seq = (SELECT seq FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND kind = 0"
+                            " AND retracted = 0 ORDER BY direction = 1, seq DESC LIMIT 1)";
+
+  return run_about (handle, sql, contact, about, error);
+}
+
+static gboolean
+never_arrives (const char *state)
+{
+  return g_strcmp0 (state, "failed") == 0 || g_strcmp0 (state, "expired") == 0 || g_strcmp0 (state, "cancelled") == 0;
+}
+
+gboolean
+history_change_in_job (sqlite3 *handle, guint32 contact, Kind kind, const char *about, const char *state, GError **error)
+{
+  static const char note[] = "UPDATE log INDEXED BY log_id SET change_state = new.state, change_reason = new.reason FROM"
+                             " (SELECT CASE WHEN state IN ('acked', 'delivered', 'displayed') THEN NULL ELSE state END AS state,"
+                             " CASE WHEN state IN ('acked', 'delivered', 'displayed') THEN NULL ELSE reason END AS reason"
+                             " FROM log INDEXED BY log_about WHERE about = ?1 AND contact = ?2 AND kind IN (5, 6) AND direction = 1"
+                             " ORDER BY seq DESC LIMIT 1) AS new"
+                             " WHERE log.id = ?1 AND log.contact = ?2 AND log.kind = 0 AND log.direction = 1";
+
+  if (kind == KIND_REACTION)
+    return !never_arrives (state) || recall_reaction (handle, contact, about, error);
+  if (kind == KIND_EDIT && never_arrives (state) && !recall_text (handle, contact, about, error))
+    return FALSE;
+  return (kind != KIND_EDIT && kind != KIND_RETRACT) || run_about (handle, note, contact, about, error);
 }
 
 gboolean

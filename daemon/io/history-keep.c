@@ -43,8 +43,11 @@ history_ask_number (sqlite3 *handle, const char *static_sql, const gint64 *numbe
 gboolean
 history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error)
 {
+  /* Two counts that an index answers, rather than one that reads every row. */
   static const char sql[] = "UPDATE conversation SET unread = (SELECT count(*) FROM log INDEXED BY log_contact WHERE"
                             " log.contact = ?1 AND seq > conversation.read_seq AND kind = 0 AND direction = 0)"
+                            " - (SELECT count(*) FROM log INDEXED BY log_retracted WHERE log.contact = ?1"
+                            " AND seq > conversation.read_seq AND retracted <> 0 AND kind = 0 AND direction = 0)"
                             " WHERE contact = ?1";
 
   return history_run_numbers (handle, sql, (gint64[]){ contact }, 1, error);
@@ -52,12 +55,35 @@ history_recount_in_job (sqlite3 *handle, guint32 contact, GError **error)
 
 /* --- deleting ------------------------------------------------------------- */
 
-/* Contacts with a message of that id into `contacts`; refuses what is owed, of it or about it. */
-static gboolean
-find_doomed (sqlite3 *handle, Job *job, const char *id, GHashTable *contacts, GError **error)
+static void
+gone_free (gpointer data)
 {
-  static const char sql[] = "SELECT contact, " OWED " FROM log INDEXED BY log_id WHERE id = ?1 AND " SPOKEN
-                            " UNION ALL SELECT contact, 1 FROM log INDEXED BY log_about WHERE about = ?1 AND " OWED;
+  HistoryGone *gone = data;
+
+  g_strfreev (gone->dropped);
+  g_free (gone);
+}
+
+static HistoryGone *
+gone_of (Job *job, guint32 contact)
+{
+  HistoryGone *gone;
+
+  for (guint i = 0; i < job->items->len; i++)
+    if (((HistoryGone *) job->items->pdata[i])->contact == contact)
+      return job->items->pdata[i];
+  gone = g_new0 (HistoryGone, 1);
+  gone->contact = contact;
+  gone->dropped = g_new0 (char *, 1);
+  g_ptr_array_add (job->items, gone);
+  return gone;
+}
+
+/* Conversations with a message of that id into job->items; refuses what is owed itself. */
+static gboolean
+find_doomed (sqlite3 *handle, Job *job, const char *id, GError **error)
+{
+  static const char sql[] = "SELECT contact, " OWED " FROM log INDEXED BY log_id WHERE id = ?1 AND " SPOKEN;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 
@@ -70,9 +96,44 @@ find_doomed (sqlite3 *handle, Job *job, const char *id, GHashTable *contacts, GE
         return TRUE;
       if (sqlite3_column_int (stmt, 1) != 0)
         job_refuse (job, EARSHOT_ERROR_FAILED, "still queued: cancel it first");
-      g_hash_table_add (contacts, GUINT_TO_POINTER ((guint) sqlite3_column_int64 (stmt, 0)));
+      gone_of (job, (guint32) sqlite3_column_int64 (stmt, 0));
     }
   return FALSE;
+}
+
+/* A correction of what is no more, or a smile at it, is not said any more. That it was taken back is. */
+static gboolean
+drop_owed_about (sqlite3 *handle, Job *job, const char *id, GError **error)
+{
+  static const char sql[] = "SELECT seq, contact, id FROM log INDEXED BY log_about WHERE about = ?1 AND kind IN (5, 8) AND " OWED
+                            " LIMIT 1";
+  gboolean row = TRUE;
+
+  while (row)
+    {
+      sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+      HistoryGone *gone;
+      guint64 seq;
+      guint n;
+
+      if (stmt == NULL)
+        return FALSE;
+      db_bind_text (stmt, 1, id);
+      if (!db_step_row (handle, stmt, &row, error))
+        return FALSE;
+      if (!row)
+        return TRUE;
+      seq = (guint64) db_column_positive (stmt, 0);
+      gone = gone_of (job, (guint32) sqlite3_column_int64 (stmt, 1));
+      n = g_strv_length (gone->dropped);
+      gone->dropped = g_renew (char *, gone->dropped, n + 2);
+      gone->dropped[n] = db_column_dup_or_empty (stmt, 2);
+      gone->dropped[n + 1] = NULL;
+      if (!outbox_remove_in_job (handle, seq, error)
+          || !history_run_numbers (handle, "DELETE FROM log WHERE seq = ?1", (gint64[]){ (gint64) seq }, 1, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 static gboolean
@@ -84,7 +145,9 @@ delete_id (sqlite3 *handle, const char *id, GError **error)
     ("INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_about"
      " WHERE about = ?1 AND direction IN (0, 2) AND id <> ''"),
     "DELETE FROM log INDEXED BY log_id WHERE id = ?1 AND (" SPOKEN " OR kind = 1)",
-    "DELETE FROM log INDEXED BY log_about WHERE about = ?1",
+    ("DELETE FROM log INDEXED BY log_id WHERE kind = 1 AND id IN (SELECT id FROM log INDEXED BY log_about WHERE about = ?1"
+     " AND id <> '' AND NOT " OWED ")"),
+    "DELETE FROM log INDEXED BY log_about WHERE about = ?1 AND NOT " OWED,
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
@@ -103,37 +166,54 @@ delete_id (sqlite3 *handle, const char *id, GError **error)
 static gboolean
 work_delete (sqlite3 *handle, gpointer data, GError **error)
 {
-  g_autoptr (GHashTable) contacts = g_hash_table_new (NULL, NULL);
+  static const char unread[] = "SELECT unread FROM conversation WHERE contact = ?1";
   Job *job = data;
-  GHashTableIter iter;
-  gpointer contact;
 
   job_reset (job);
+  job->items = g_ptr_array_new_with_free_func (gone_free);
   for (guint i = 0; job->ids[i] != NULL; i++)
-    if (job->ids[i][0] != '\0' && !find_doomed (handle, job, job->ids[i], contacts, error))
+    if (job->ids[i][0] != '\0' && !find_doomed (handle, job, job->ids[i], error))
       return FALSE;
   if (job->refusal != NULL)
     return TRUE;
-  if (g_hash_table_size (contacts) == 0)
+  if (job->items->len == 0)
     return job_refuse (job, EARSHOT_ERROR_NOT_FOUND, "no message has that id");
   for (guint i = 0; job->ids[i] != NULL; i++)
-    if (job->ids[i][0] != '\0' && !delete_id (handle, job->ids[i], error))
+    if (job->ids[i][0] != '\0'
+        && (!drop_owed_about (handle, job, job->ids[i], error) || !delete_id (handle, job->ids[i], error)))
       return FALSE;
-  g_hash_table_iter_init (&iter, contacts);
-  while (g_hash_table_iter_next (&iter, &contact, NULL))
-    if (!history_recount_in_job (handle, GPOINTER_TO_UINT (contact), error))
-      return FALSE;
+  for (guint i = 0; i < job->items->len; i++)
+    {
+      HistoryGone *gone = job->items->pdata[i];
+      gint64 left;
+
+      if (!history_recount_in_job (handle, gone->contact, error)
+          || !history_ask_number (handle, unread, (gint64[]){ gone->contact }, 1, 0, &left, error))
+        return FALSE;
+      gone->unread = (guint) CLAMP (left, 0, G_MAXINT32);
+    }
   return history_unindex_in_job (handle, UNINDEX_MAX, NULL, error);
 }
 
+static void
+done_delete (gpointer data, const GError *error)
+{
+  Job *job = data;
+
+  if (error == NULL)
+    error = job->refusal;
+  if (job->report.deleted != NULL)
+    job->report.deleted (job->user, error == NULL ? job->items : NULL, error);
+}
+
 void
-history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user)
+history_delete (History *history, const char *const *ids, HistoryDeleted done, gpointer user)
 {
   Job *job = job_new (user);
 
   job->ids = ids != NULL ? g_strdupv ((char **) ids) : g_new0 (char *, 1);
-  job->report.done = done;
-  db_submit (history->db, TRUE, work_delete, job_done, job, job_free);
+  job->report.deleted = done;
+  db_submit (history->db, TRUE, work_delete, done_delete, job, job_free);
   history_tidy_soon (history);
 }
 

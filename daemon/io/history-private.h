@@ -70,6 +70,7 @@ typedef struct
     HistoryCursor cursor;
     HistoryConsumers consumers;
     HistoryRead read;
+    HistoryDeleted deleted;
   } report;
   gpointer user;
 } Job;
@@ -90,7 +91,7 @@ void job_done_entries (gpointer job, const GError *error);
 /* The columns of `log` in the order log_entry_read() wants them. */
 #define LOG_COLUMNS \
   "seq, time, kind, contact, id, direction, insecure, sent_time, key, trust, thread, reply_to, state, reason, body," \
-  " about, edited, retracted, reactions_in, reactions_out, url, flags"
+  " about, edited, retracted, reactions_in, reactions_out, url, flags, change_state, change_reason"
 /* A row, checked; NULL: not sane. */
 LogEntry *log_entry_read (sqlite3_stmt *stmt);
 #define ANSWER_BYTES_MAX (1000 * 1000) /* of 1 MiB, which the bus message has for all of it */
@@ -123,6 +124,8 @@ gboolean history_unindex_in_job (sqlite3 *handle, int limit, gboolean *left, GEr
 /* Does to its message what an entry of kind edit, retract or reaction says; its `about` becomes the id of that message. FALSE
  * in *found: there is none that it may mean, and nothing was changed. Writer thread only. */
 gboolean history_amend_in_job (sqlite3 *handle, LogEntry *entry, gboolean *found, GError **error);
+/* Our entry of that kind about `about` is in `state` now: undone where that means that it never arrives, and put down in its message. */
+gboolean history_change_in_job (sqlite3 *handle, guint32 contact, Kind kind, const char *about, const char *state, GError **error);
 /* Drops a reply_to that names nothing of this conversation: another one's would be shown as a quote in this one. */
 gboolean history_check_reply_in_job (sqlite3 *handle, LogEntry *entry, GError **error);
 /* The newest received message of after < seq <= until that asks for a marker, kept as the conversation's; *id is the caller's and

@@ -17,7 +17,8 @@ gsize
 log_entry_bytes (const LogEntry *entry)
 {
   const char *const texts[] = { entry->id, entry->body, entry->trust, entry->thread, entry->reply_to, entry->state, entry->reason,
-                                entry->about, entry->url, entry->reactions_in, entry->reactions_out };
+                                entry->about, entry->url, entry->reactions_in, entry->reactions_out, entry->change_state,
+                                entry->change_reason };
   gsize bytes = ENTRY_BYTES;
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)

@@ -79,7 +79,19 @@ static const char step_amend[] =
 /* Messages that say more than words: an introduction (docs/protocol.md 3.7). */
 static const char step_payload[] = "ALTER TABLE outbox ADD COLUMN payload TEXT;";
 
-static const char *const steps[] = { step_1, step_search, step_amend, step_payload };
+/* What a failed correction leaves counts again, so what it took the place of is kept: `original_url` and the one flag a correction
+ * changes, NULL where an earlier version did not put them down. change_state, change_reason: how far our newest correction or
+ * retraction of the message came, NULL once the other side has it. */
+static const char step_change[] =
+  "ALTER TABLE log ADD COLUMN original_url TEXT;"
+  "ALTER TABLE log ADD COLUMN original_flags INTEGER;"
+  "ALTER TABLE log ADD COLUMN change_state TEXT;"
+  "ALTER TABLE log ADD COLUMN change_reason TEXT;"
+  "CREATE INDEX log_retracted ON log (contact, seq) WHERE retracted <> 0;"
+  "UPDATE conversation SET unread = max (0, unread - (SELECT count(*) FROM log WHERE log.contact = conversation.contact"
+  " AND log.seq > conversation.read_seq AND log.retracted <> 0 AND log.kind = 0 AND log.direction = 0));";
+
+static const char *const steps[] = { step_1, step_search, step_amend, step_payload, step_change };
 
 const DbSchema messages_schema = {
   .steps = steps,

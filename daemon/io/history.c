@@ -33,6 +33,8 @@ log_entry_free (LogEntry *entry)
   g_free (entry->url);
   g_free (entry->reactions_in);
   g_free (entry->reactions_out);
+  g_free (entry->change_state);
+  g_free (entry->change_reason);
   g_free (entry->about);
   g_free (entry->state);
   g_free (entry->reason);
@@ -102,6 +104,8 @@ log_entry_read (sqlite3_stmt *stmt)
   entry->url = db_column_dup (stmt, 20);
   entry->unstyled = (sqlite3_column_int (stmt, 21) & FLAG_UNSTYLED) != 0;
   entry->markable = (sqlite3_column_int (stmt, 21) & FLAG_MARKABLE) != 0;
+  entry->change_state = db_column_dup (stmt, 22);
+  entry->change_reason = db_column_dup (stmt, 23);
   return g_steal_pointer (&entry);
 }
 
@@ -296,10 +300,11 @@ history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error)
                              kind == KIND_MESSAGE && entry->direction == DIRECTION_IN && !entry->imported, error);
 }
 
+/* *about is the caller's, NULL for a message. */
 static gboolean
-find_our_message (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error)
+find_our_message (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, Kind *kind, char **about, GError **error)
 {
-  static const char sql[] = "SELECT seq FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND " SPOKEN " AND direction = 1"
+  static const char sql[] = "SELECT seq, kind, about FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND " SPOKEN " AND direction = 1"
                             " ORDER BY seq DESC LIMIT 1";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -312,7 +317,11 @@ find_our_message (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq
   if (!db_step_row (handle, stmt, &row, error))
     return FALSE;
   if (row)
-    *seq = (guint64) db_column_positive (stmt, 0);
+    {
+      *seq = (guint64) db_column_positive (stmt, 0);
+      *kind = (Kind) sqlite3_column_int (stmt, 1);
+      *about = db_column_dup (stmt, 2);
+    }
   return TRUE;
 }
 
@@ -322,12 +331,14 @@ history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const ch
 {
   LogEntry entry = { .time = time, .kind = (char *) "state", .contact = contact, .id = (char *) id,
                      .direction = DIRECTION_OUT, .state = (char *) state, .reason = (char *) reason };
+  g_autofree char *about = NULL;
   sqlite3_stmt *stmt;
+  Kind kind = KIND_MESSAGE;
   guint64 row;
 
   if (seq != NULL)
     *seq = 0;
-  if (!find_our_message (handle, contact, id, &row, error))
+  if (!find_our_message (handle, contact, id, &row, &kind, &about, error))
     return FALSE;
   if (row == 0)
     return TRUE;
@@ -337,7 +348,8 @@ history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const ch
   db_bind_seq (stmt, 1, row);
   db_bind_text (stmt, 2, state);
   db_bind_text (stmt, 3, reason);
-  if (!db_step_done (handle, stmt, error) || !history_append_in_job (handle, &entry, error))
+  if (!db_step_done (handle, stmt, error) || !history_append_in_job (handle, &entry, error)
+      || (about != NULL && !history_change_in_job (handle, contact, kind, about, state, error)))
     return FALSE;
   if (seq != NULL)
     *seq = entry.seq;
@@ -418,6 +430,7 @@ work_receive (sqlite3 *handle, gpointer data, GError **error)
 
   job_reset (job);
   entry->seq = 0;
+  entry->unread_gone = FALSE;
   if (!find_duplicate (handle, entry, &job->received, &entry->seq, error))
     return FALSE;
   /* In clear an id is what a program counted to: another text under it is another message (docs/protocol.md 4.1). */
@@ -558,7 +571,7 @@ static gboolean
 read_aside (sqlite3 *handle, Job *job, GError **error)
 {
   static const char sql[] = "SELECT 0, time, 0, contact, id, 0, insecure, sent_time, key, trust, thread, reply_to, NULL, NULL,"
-                            " body, NULL, 0, 0, NULL, NULL, url, flags FROM aside INDEXED BY aside_key WHERE key = ?1 ORDER BY n";
+                            " body, NULL, 0, 0, NULL, NULL, url, flags, NULL, NULL FROM aside INDEXED BY aside_key WHERE key = ?1 ORDER BY n";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 

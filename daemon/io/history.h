@@ -36,11 +36,13 @@ typedef struct {
   /* of a message, read only: what later ones did to it. `body` is its newest text, NULL when it was retracted. */
   gint64 edited, retracted; /* when; 0 = not */
   char *reactions_in, *reactions_out; /* of the contact, and ours: emojis, one space between; NULL or "" = none */
+  char *change_state, *change_reason; /* of our newest correction or retraction of it, until the other side has that; NULL = it has */
   /* kind edit, retract, reaction: id of the message that is meant. `body` is the new text, NULL, or the emojis; the rest as in
    * a message. */
   char *about;
   /* kind state, and the current state of a message: */
   char *state, *reason;
+  gboolean unread_gone;    /* out of history_receive(), kind retract: what it took back was unread */
 } LogEntry;
 
 LogEntry *log_entry_new (void);
@@ -58,7 +60,9 @@ Db *history_get_db (History *history);
 /* Appends inside somebody else's job (outbox): writer thread only. Fills entry->seq. */
 gboolean history_append_in_job (sqlite3 *handle, LogEntry *entry, GError **error);
 /* Updates the state columns of our message's own row and appends the `state` entry; *seq may be NULL. Where the message
- * is not in the log (any more) nothing happens and *seq is 0. Writer thread only. */
+ * is not in the log (any more) nothing happens and *seq is 0. A correction or reaction that failed, expired or was cancelled is undone
+ * in the message it means: what counts is again what the other side has. The words of a retracted one are gone; that its retraction
+ * failed is put down beside it. Writer thread only. */
 gboolean history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const char *state, const char *reason,
                                gint64 time, guint64 *seq, GError **error);
 
@@ -115,8 +119,15 @@ void history_get (History *history, const char *id, HistoryGot done, gpointer us
 typedef void (*HistoryAppended) (gpointer user, guint64 seq, const GError *error);
 void history_note (History *history, LogEntry *entry_take, HistoryAppended done, gpointer user);
 /* Deletes messages by id with their state entries and what is about them, all or none: FAILED while one is queued or held (cancel first), NOT_FOUND
- * when none of them exists. Their ids stay seen. */
-void history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user);
+ * when none of them exists. Their ids stay seen. Corrections and reactions of ours about them are owed no more; a retraction that is stays,
+ * without a word, and goes its way. Reports for each conversation what is unread now and which ids left the queue. */
+typedef struct {
+  guint32 contact;
+  guint unread;
+  char **dropped;
+} HistoryGone;
+typedef void (*HistoryDeleted) (gpointer user, GPtrArray *gone, const GError *error);
+void history_delete (History *history, const char *const *ids, HistoryDeleted done, gpointer user);
 /* Deletes a whole conversation: log, aside, reading state, and what is owed to it. */
 void history_delete_contact (History *history, guint32 contact, DoneFunc done, gpointer user);
 /* Moves a conversation's rows from one contact to another, with what is owed; nothing unread becomes read. */

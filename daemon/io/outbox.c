@@ -219,6 +219,14 @@ amend (sqlite3 *handle, Owing *owing, LogEntry *entry, GError **error)
 }
 
 static gboolean
+note_change (sqlite3 *handle, const OutboxItem *item, const char *state, GError **error)
+{
+  Kind kind = item->kind == MESSAGE_EDIT ? KIND_EDIT : item->kind == MESSAGE_RETRACT ? KIND_RETRACT : KIND_REACTION;
+
+  return history_change_in_job (handle, item->contact, kind, item->about, state, error);
+}
+
+static gboolean
 work_add (sqlite3 *handle, gpointer data, GError **error)
 {
   Owing *owing = data;
@@ -249,7 +257,8 @@ work_add (sqlite3 *handle, gpointer data, GError **error)
     return FALSE;
   if (owing->refusal != NULL)
     return TRUE;
-  if (!history_append_in_job (handle, &entry, error) || !insert_item (handle, item, entry.seq, error))
+  if (!history_append_in_job (handle, &entry, error) || !insert_item (handle, item, entry.seq, error)
+      || (item->kind != MESSAGE_TEXT && !note_change (handle, item, entry.state, error)))
     return FALSE;
   owing->seq = entry.seq;
   return owing->text == NULL || insert_token (handle, owing, error);
@@ -304,8 +313,9 @@ outbox_add (Outbox *outbox, OutboxItem *item_take, const char *token, OutboxAdde
 /* --- loading -------------------------------------------------------------- */
 
 #define ITEM_COLUMNS "outbox.seq, log.id, outbox.contact, coalesce(log.original, log.body), log.thread, log.reply_to, outbox.created," \
-                     " outbox.first_sent, outbox.expires, outbox.require, outbox.held, outbox.reason, log.kind, log.about, log.url, log.flags," \
-                     " outbox.payload"
+                     " outbox.first_sent, outbox.expires, outbox.require, outbox.held, outbox.reason, log.kind, log.about," \
+                     " CASE WHEN log.original_flags IS NULL THEN log.url ELSE log.original_url END," \
+                     " coalesce(log.original_flags, log.flags), outbox.payload"
 
 static gboolean
 read_kind (sqlite3_stmt *stmt, OutboxItem *item)

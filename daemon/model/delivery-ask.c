@@ -32,9 +32,9 @@ change_message (Change *change, const LogEntry *entry)
 
   if (entry->direction != DIRECTION_OUT)
     error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND, "That is no message of ours");
-  /* It was done here when it was said. */
-  else if (!change->retry && strcmp (entry->kind, "message") != 0)
-    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "Only texts are cancelled");
+  /* Its words are gone. */
+  else if (!change->retry && strcmp (entry->kind, "retract") == 0)
+    error = g_error_new_literal (EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "What was taken back does not come again");
   else if (change->retry)
     {
       conv_release_one (conv, entry->id, change->done, change->user);
@@ -92,6 +92,69 @@ delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user
 {
   find_and_change (delivery, id, TRUE, done, user);
 }
+
+/* --- deleting ------------------------------------------------------------------------ */
+
+typedef struct {
+  Delivery *delivery;
+  char **ids;
+  guint waiting;
+  DoneFunc done;
+  gpointer user;
+} Deletion;
+
+static void
+on_deleted (gpointer user, GPtrArray *gone, const GError *error)
+{
+  Deletion *deletion = user;
+  Delivery *delivery = deletion->delivery;
+
+  for (guint i = 0; gone != NULL && i < gone->len; i++)
+    {
+      HistoryGone *from = g_ptr_array_index (gone, i);
+      Conv *conv = delivery_find_conv (delivery, from->contact);
+
+      if (conv == NULL)
+        continue;
+      conv->unread = from->unread;
+      for (guint j = 0; from->dropped[j] != NULL; j++)
+        conv_drop_item (conv, from->dropped[j]);
+      delivery_counts_changed (delivery, from->contact);
+      conv_pump (conv);
+      delivery_reap_conv (delivery, from->contact);
+    }
+  if (deletion->done != NULL)
+    deletion->done (deletion->user, error);
+  g_strfreev (deletion->ids);
+  g_free (deletion);
+}
+
+static void
+on_cancelled_for_deletion (gpointer user, const GError *ignored)
+{
+  Deletion *deletion = user;
+
+  /* Most ids are not waiting to be sent: NotFound is the usual answer. */
+  if (--deletion->waiting == 0)
+    history_delete (deletion->delivery->config.history, (const char *const *) deletion->ids, on_deleted, deletion);
+}
+
+void
+delivery_delete (Delivery *delivery, const char *const *ids, DoneFunc done, gpointer user)
+{
+  Deletion *deletion = g_new0 (Deletion, 1);
+
+  deletion->delivery = delivery;
+  deletion->ids = g_strdupv ((char **) ids);
+  deletion->waiting = g_strv_length (deletion->ids) + 1;
+  deletion->done = done;
+  deletion->user = user;
+  for (guint i = 0; deletion->ids[i] != NULL; i++)
+    delivery_cancel (delivery, deletion->ids[i], on_cancelled_for_deletion, deletion);
+  on_cancelled_for_deletion (deletion, NULL);
+}
+
+/* --- looking -------------------------------------------------------------------------- */
 
 const char *
 delivery_get_live_state (Delivery *delivery, const char *id)

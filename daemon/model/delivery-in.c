@@ -137,6 +137,7 @@ on_received (gpointer user, const LogEntry *entry, ReceivedResult result, const 
   if (error == NULL && result == RECEIVED_NEW && contacts_get (delivery->config.contacts, incoming->contact) != NULL)
     {
       conv->unread += strcmp (entry->kind, "message") == 0;
+      conv->unread -= entry->unread_gone && conv->unread > 0;
       conv->last_seq = MAX (conv->last_seq, entry->seq);
       delivery_appended (delivery, entry->seq, entry->kind, incoming->contact);
       delivery_counts_changed (delivery, incoming->contact);

@@ -71,10 +71,14 @@ void delivery_send (Delivery *delivery, Contact *contact, const char *body, cons
  * and UNSUPPORTED (the contact speaks in clear only). */
 void delivery_react (Delivery *delivery, Contact *contact, const char *id, const char *const *emojis, DeliverySent done, gpointer user);
 /* Takes a message of ours back: its words leave our disk now, and the contact is asked to do the same. What is still queued of it
- * does not leave any more. Errors: NOT_FOUND, FAILED (it never arrived: delete it), and those of delivery_send(). */
+ * does not leave any more. Once that failed it may be asked for again. Errors: NOT_FOUND, FAILED (it never arrived: delete it), and those of
+ * delivery_send(). */
 void delivery_retract (Delivery *delivery, const char *id, DeliverySent done, gpointer user);
-/* Only texts. */
-void delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user); /* NOT_FOUND, FAILED once sent */
+/* NOT_FOUND, FAILED once sent and for retractions. A correction or reaction is undone with it. */
+void delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user);
+/* Here only. What can still be cancelled of them is; what we owe about them is not sent any more, but for retractions. FAILED while
+ * one is on the wire. NOT_FOUND: none of them is there. */
+void delivery_delete (Delivery *delivery, const char *const *ids, DoneFunc done, gpointer user);
 void delivery_retry (Delivery *delivery, const char *id, DoneFunc done, gpointer user);  /* releases a held one */
 /* The nickname that goes along with the first text on a stream (XEP-0172); "" = none. */
 void delivery_set_nick (Delivery *delivery, const char *nick);

@@ -90,6 +90,30 @@ def _():
     expect("m4 👍" in text and not [secret for secret in SECRETS if secret in text], repr(text))
 
 
+@test("/amend/what-the-other-side-does-not-have-is-marked")
+def _():
+    for n, changed in enumerate((dict(edited=5, change_state="queued", change_reason="NotReachable"), dict(change_state="failed", change_reason="conflict"),
+                                 dict(edited=5, change_state="expired"), dict(retracted=5, change_state="failed", change_reason="\x1b[31m"))):
+        F.mock.do(lambda: F.mock.append("message", JULIET, "c%d" % n, announce=False, direction="out", body="text", state="delivered", **changed))
+    text = run("log", "juliet").out
+    for mark in ("[delivered; edited (there: queued, NotReachable)]", "[delivered; correction failed, conflict]", "[delivered; edited; correction expired]",
+                 "[delivered; retracted (there: failed, \\u{1b}[31m)]"):
+        expect(mark in text, (mark, text))
+    lines = run("log", "juliet", "--json").lines()[-4:]
+    expect([line["change_state"] for line in lines] == ["queued", "failed", "expired", "failed"] and lines[0]["change_reason"] == "NotReachable", lines)
+    expect("change_state" not in run("log", "juliet", "--json").lines()[0], lines)
+
+
+@test("/amend/inbox-leaves-out-what-was-taken-back")
+def _():
+    F.mock.do(lambda: F.mock.append("message", ROMEO, "i1", announce=False, direction="in", from_=ROMEO, body="", trust="verified", retracted=5))
+    F.mock.do(lambda: F.mock.append("message", ROMEO, "i2", announce=False, direction="in", from_=ROMEO, body="still unread", trust="verified"))
+    F.mock.do(lambda: F.mock.append("message", ROMEO, "i3", announce=False, direction="in", from_=ROMEO, body="", trust="verified", retracted=5))
+    F.mock.do(lambda: F.mock.change(ROMEO, "Conversation", Unread=1))
+    lines = [line for line in run("inbox", "--json").lines() if line["id"].startswith("i")]
+    expect([line["body"] for line in lines] == ["still unread"], lines)
+
+
 @test("/amend/receive-all-tells-kind-and-message")
 def _():
     amended()

@@ -99,7 +99,8 @@ def of_the_log():
     F.mock.do(lambda: F.mock.append("reaction", JULIET, "c1", announce=False, direction="in", about="m3", emojis=["+"]))
     F.mock.do(lambda: F.mock.append("state", JULIET, "m3", announce=False, state="delivered", reason=""))
     F.mock.do(lambda: F.mock.append("message", JULIET, "m4", announce=False, direction="in", from_=JULIET, key=KEY_JULIET, body="x", url="https://a/",
-                                    edited=LATER, retracted=LATER, reactions=[("/", ["+"])]))
+                                    edited=LATER, retracted=LATER, reactions=[("/", ["+"])],
+                                    change_state="held", change_reason="require"))
     return printed("watch", "--since", "1", "--kinds", "message,edit,retract,reaction,state", "--timeout", "1", code=6)
 
 

@@ -198,6 +198,69 @@ def on_the_wire(lan):
     assert message["reply_to"] == "theirs" and message["url"] == "https://x.example/", message
 
 
+def shown(user, message):
+    data = get(user, message)
+    return data["body"], "edited" in data, data.get("change_state", ""), data.get("change_reason", "")
+
+
+@rig.test
+def what_does_not_arrive_is_undone(lan):
+    """M-08: a correction that bounces or expires is not shown as if it had arrived, a retraction says so and may be asked for again; what is deleted is not said; what was taken back is not unread"""
+    juliet = lan.host("pronto", avahi="embedded")
+    juliet.start_daemon(name="juliet", port=PORT)
+    user, mallory = juliet.me, lan.host("mallory", avahi="none")
+    key = foe.Key(lan.dir, "mallory")
+    path = user.manager("AddContact", GLib.Variant("(ssasa{sv})", ("mallory", key.fingerprint, [], {})))[0]
+    stream = foe.Stream(mallory, key, "mallory@m", (juliet.address, PORT)).open()
+
+    def refused(id, condition):
+        said = stream.until(b"</message>")
+        while b"id='%s'" % id.encode() not in said:
+            said = stream.until(b"</message>")
+        stream.send("<message type='error' id='%s'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (id, condition))
+        wait_state(user, id, "failed")
+
+    first = send(user, path, "first")[0]
+    heard(stream, first)
+    refused(send(user, path, "second", edit_of=first)[0], "not-acceptable")
+    assert shown(user, first) == ("first", False, "failed", "not-acceptable"), shown(user, first)
+    assert "correction failed, not-acceptable]  first" in user.ctl("log", "mallory", check=True)
+    refused(react(user, path, first, "👍"), "not-acceptable")
+    assert "reactions" not in get(user, first)
+    arrived = send(user, path, "third", edit_of=first)[0]
+    heard(stream, arrived)
+    wait_state(user, arrived, "delivered")
+    assert shown(user, first) == ("third", True, "", "")
+    refused(retract(user, first), "not-allowed")
+    assert shown(user, first)[::2] == ("", "failed") and get(user, first)["retracted"] > 0, get(user, first)
+    again = retract(user, first)
+    heard(stream, again)
+    wait_state(user, again, "delivered")
+    assert shown(user, first)[2] == "" and error_of(retract, user, first) == "NotFound"
+    # What is read there and then taken back.
+    stream.send(stream.message("one", "unread", "<request xmlns='urn:xmpp:receipts'/>") + stream.message("two", "unread, too", "<request xmlns='urn:xmpp:receipts'/>"))
+    user.wait_for(lambda: user.get_prop("", "Messages", "Unread") == 2, 15, "two unread messages")
+    stream.send(about("retract", "one"))
+    user.wait_for(lambda: user.get_prop("", "Messages", "Unread") == 1 and user.get_prop(path, "Conversation", "Unread") == 1, 15, "one of them to go")
+    # To the absent: what expires, and what is deleted. The daemon dies in between.
+    second = send(user, path, "to be deleted")[0]
+    heard(stream, second)
+    wait_state(user, second, "delivered")
+    stream.close()
+    user.wait_for(lambda: not user.get_prop(path, "Contact", "Connected"), 30, "the stream to end")
+    late = send(user, path, "never", edit_of=second, expires=GLib.get_real_time() + 500000)[0]
+    wait_state(user, late, "expired")
+    assert shown(user, second) == ("to be deleted", False, "expired", "expired"), shown(user, second)
+    send(user, path, "never, either", edit_of=second)
+    assert shown(user, second)[:3] == ("never, either", True, "queued")
+    user.call("", "Messages", "Delete", GLib.Variant("(asa{sv})", ([second, "two"], {})))
+    assert error_of(get, user, second) == "NotFound" and queued(user) == 0
+    assert user.get_prop("", "Messages", "Unread") == 0
+    user.kill9()
+    user.restart()
+    assert error_of(get, user, second) == "NotFound" and queued(user) == 0 and user.get_prop("", "Messages", "Unread") == 0
+
+
 def ask(stream, payload):
     stream.asked = getattr(stream, "asked", 0) + 1
     stream.send("<iq type='get' id='ask%d'>%s</iq>" % (stream.asked, payload))

@@ -887,7 +887,7 @@ history_get (History *history, const char *id, HistoryGot done, gpointer user)
 }
 
 void
-history_delete (History *history, const char *const *ids, DoneFunc done, gpointer user)
+delivery_delete (Delivery *delivery, const char *const *ids, DoneFunc done, gpointer user)
 {
   note ("delete %s", ids[0]);
   answer (DONE, done, user);

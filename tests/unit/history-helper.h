@@ -105,6 +105,13 @@ past_fill (Past *past, guint32 contact, guint n, const char *body_sql)
   past_sql (past, conversation);
 }
 
+/* outcome_set() for history_delete(). */
+static inline void
+outcome_set_deleted (gpointer user, GPtrArray *gone, const GError *error)
+{
+  outcome_set (user, error);
+}
+
 typedef struct
 {
   gboolean done, more;

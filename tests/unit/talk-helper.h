@@ -216,7 +216,7 @@ talk_check_counts (Host *host)
   gint64 queued = talk_sql (host, "SELECT count(*) FROM outbox"), held = talk_sql (host, "SELECT count(*) FROM outbox WHERE held");
   gint64 unread
     = talk_sql (host, "SELECT count(*) FROM log JOIN conversation ON log.contact = conversation.contact WHERE log.kind = 0"
-                      " AND log.direction = 0 AND log.seq > conversation.read_seq");
+                      " AND log.direction = 0 AND log.retracted = 0 AND log.seq > conversation.read_seq");
 
   g_assert_cmpint (delivery_get_queued (host->delivery, NULL), ==, queued);
   g_assert_cmpint (delivery_get_held (host->delivery, NULL), ==, held);

@@ -68,7 +68,7 @@ static const Case good[] = {
   { ROOT, I ("Messages"), "Get", "('m1',)", "get m1" },
   { ROOT, I ("Messages"), "Cancel", "('m1',)", "cancel m1" },
   { ROOT, I ("Messages"), "Retry", "('m1',)", "retry m1" },
-  { ROOT, I ("Messages"), "Delete", "(['m1'], @a{sv} {})", "cancel m1" },
+  { ROOT, I ("Messages"), "Delete", "(['m1'], @a{sv} {})", "delete m1" },
   { ROOT, I ("Manager"), "SetProfile", "({'first': <'Ann'>},)", "profile first Ann" },
   { ROOT, I ("Manager"), "FindContact", "('ann',)", "select ann" },
   { ROOT, I ("Manager"), "AddContact", "('ann', '" HEX2 "', ['[fe80::1%wlan0]:5298', 'host.local:1'], @a{sv} {})",

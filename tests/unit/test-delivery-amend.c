@@ -75,6 +75,20 @@ speak (Host *peer, Host *host, const char *id, const char *child, const char *ns
   g_assert_true (session_send (host_session (peer, host), message));
 }
 
+static void
+bounce (Host *peer, Host *host, const char *id, const char *type, const char *condition)
+{
+  g_autoptr (Stanza) message = stanza_new ("message", NS_CLIENT);
+  Stanza *error;
+
+  stanza_set_attr (message, "type", "error");
+  stanza_set_attr (message, "id", id);
+  error = stanza_add_new (message, "error", NS_CLIENT, NULL);
+  stanza_set_attr (error, "type", type);
+  stanza_add_new (error, condition, NS_STANZA_ERRORS, NULL);
+  g_assert_true (session_send (host_session (peer, host), message));
+}
+
 /* What a bare peer heard in answer to `id`: "received", or the error's condition. Caller frees. */
 static char *
 answer_to (Host *peer, const char *id)
@@ -149,6 +163,7 @@ test_said_to_the_absent (Talk *talk, gconstpointer unused)
   talk_assert_state (talk->a, gone, "delivered");
   talk_assert_state (talk->a, second, "delivered");
   g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log WHERE retracted AND body IS NULL"), ==, 1);
+  g_assert_cmpuint (delivery_get_unread (talk->b->delivery, NULL), ==, 1);
   g_assert_cmpint (talk_sql (talk->a, "SELECT count(*) FROM log WHERE retracted AND body IS NULL"), ==, 1);
   g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log WHERE kind = 0 AND reactions_in = ''"), ==, 1);
   talk_check_counts (talk->a);
@@ -165,8 +180,8 @@ test_taken_back_in_time (Talk *talk, gconstpointer unused)
   talk_befriend (talk);
   first = talk_send (talk->a, talk->b, "not for you");
   edit = say_edit (talk->a, host_contact (talk->a, talk->b), first, "not for you either");
-  g_assert_cmpint (talk_cancel (talk->a, edit), ==, EARSHOT_ERROR_FAILED);
   gone = retract (talk->a, first);
+  g_assert_cmpint (talk_cancel (talk->a, gone), ==, EARSHOT_ERROR_FAILED);
   talk_assert_state (talk->a, first, "cancelled:retracted");
   g_assert_cmpuint (delivery_get_queued (talk->a->delivery, NULL), ==, 1);
   talk_check_counts (talk->a);
@@ -177,6 +192,116 @@ test_taken_back_in_time (Talk *talk, gconstpointer unused)
   talk_assert_state (talk->a, gone, "delivered");
   g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log"), ==, 0);
   talk_check_counts (talk->a);
+}
+
+static void
+assert_text (Host *host, const char *id, const char *wanted, const char *change)
+{
+  g_autofree char *sql = g_strdup_printf ("SELECT count(*) FROM log WHERE kind = 0 AND id = '%s' AND body = '%s' AND coalesce(change_state, '') = '%s'",
+                                          id, wanted, change);
+
+  g_assert_cmpint (talk_sql (host, sql), ==, 1);
+}
+
+static int
+delete_one (Host *host, const char *id)
+{
+  const char *const ids[] = { id, NULL };
+  Outcome outcome = { 0 };
+
+  delivery_delete (host->delivery, ids, outcome_set, &outcome);
+  return outcome_wait (&outcome);
+}
+
+/* What the other side does not have is not shown as if it had: cancelled, expired, bounced. */
+static void
+test_undone (Talk *talk, gconstpointer unused)
+{
+  DeliveryOptions soon = { .require = REQUIRE_ENCRYPTED, .expires = g_get_real_time () + G_USEC_PER_SEC };
+  g_autofree char *first = NULL, *edit = NULL, *late = NULL, *refused = NULL, *ours = NULL;
+  g_autoptr (Host) eve = NULL;
+  Contact *bob, *contact;
+  Sent sent = { 0 };
+
+  talk_befriend (talk);
+  bob = host_contact (talk->a, talk->b);
+  host_sees (talk->a, talk->b);
+  first = talk_send (talk->a, talk->b, "first");
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  sessions_disconnect (talk->a->sessions, bob);
+  host_wait_for (host_session (talk->a, talk->b) == NULL);
+  host_stop (talk->b);
+  edit = say_edit (talk->a, bob, first, "second");
+  assert_text (talk->a, first, "second", "queued");
+  g_assert_cmpint (talk_cancel (talk->a, edit), ==, -1);
+  assert_text (talk->a, first, "first", "cancelled");
+  soon.edit_of = first;
+  soon.expires = g_get_real_time () + G_USEC_PER_SEC / 5;
+  talk_start_sending (talk->a, bob, "third", &soon, &sent);
+  host_wait_for (sent.done);
+  late = sent.id;
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  talk_assert_state (talk->a, late, "expired:expired");
+  assert_text (talk->a, first, "first", "expired");
+  talk_check_counts (talk->a);
+  /* One who knows no such message says so. */
+  host_start (talk->b);
+  eve = bare_friend (talk->a, "eve");
+  contact = host_contact (talk->a, eve);
+  ours = talk_send_to (talk->a, contact, "to Eve");
+  speak (eve, talk->a, "x", "received", NS_RECEIPTS, ours, NULL);
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  refused = say_edit (talk->a, contact, ours, "to Adam");
+  host_wait_for (delivery_get_live_state (talk->a->delivery, refused) != NULL);
+  bounce (eve, talk->a, refused, "cancel", "item-not-found");
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  talk_assert_state (talk->a, refused, "failed:item-not-found");
+  assert_text (talk->a, ours, "to Eve", "failed");
+}
+
+/* A message is deleted here whatever is still to be said about it; that it was taken back is still said. */
+static void
+test_delete_owed (Talk *talk, gconstpointer unused)
+{
+  static const char *const thumb[] = { "👍", NULL };
+  g_autofree char *first = NULL, *second = NULL, *edit = NULL, *reaction = NULL, *gone = NULL, *waiting = NULL, *third = NULL;
+  Contact *bob;
+
+  talk_befriend (talk);
+  bob = host_contact (talk->a, talk->b);
+  host_sees (talk->a, talk->b);
+  first = talk_send (talk->a, talk->b, "first");
+  second = talk_send (talk->a, talk->b, "second");
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  sessions_disconnect (talk->a->sessions, bob);
+  host_wait_for (host_session (talk->a, talk->b) == NULL);
+  host_stop (talk->b);
+  edit = say_edit (talk->a, bob, first, "never said");
+  reaction = react (talk->a, bob, first, thumb);
+  gone = retract (talk->a, second);
+  waiting = talk_send (talk->a, talk->b, "never sent");
+  third = say_edit (talk->a, bob, waiting, "never sent either");
+  g_assert_cmpuint (delivery_get_queued (talk->a->delivery, NULL), ==, 5);
+  g_assert_cmpint (delete_one (talk->a, first), ==, -1);
+  g_assert_cmpint (delete_one (talk->a, second), ==, -1);
+  g_assert_cmpint (delete_one (talk->a, waiting), ==, -1);
+  g_assert_cmpint (talk_sql (talk->a, "SELECT count(*) FROM log WHERE body IS NOT NULL"), ==, 0);
+  g_assert_cmpuint (delivery_get_queued (talk->a->delivery, NULL), ==, 1);
+  talk_check_counts (talk->a);
+  g_assert_cmpint (delete_one (talk->a, first), ==, EARSHOT_ERROR_NOT_FOUND);
+  host_start (talk->b);
+  host_sees (talk->a, talk->b);
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  talk_assert_state (talk->a, gone, "delivered");
+  g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log WHERE kind = 0"), ==, 2);
+  g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log WHERE body = 'first' AND edited = 0"), ==, 1);
+  g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log WHERE retracted <> 0"), ==, 1);
+  /* And what is deleted unread is not unread. */
+  g_assert_cmpuint (delivery_get_unread (talk->b->delivery, NULL), ==, 1);
+  talk_check_counts (talk->b);
+  g_assert_cmpint (delete_one (talk->b, first), ==, -1);
+  g_assert_cmpuint (delivery_get_unread (talk->b->delivery, NULL), ==, 0);
+  talk_check_counts (talk->b);
 }
 
 static void
@@ -379,6 +504,8 @@ main (int argc, char **argv)
   store_main (&argc, &argv);
   TALK_TEST ("/delivery-amend/M-01-M-04-said-to-the-absent", NULL, test_said_to_the_absent);
   TALK_TEST ("/delivery-amend/taken-back-in-time", NULL, test_taken_back_in_time);
+  TALK_TEST ("/delivery-amend/M-08-what-does-not-arrive-is-undone", NULL, test_undone);
+  TALK_TEST ("/delivery-amend/delete-what-something-is-owed-about", NULL, test_delete_owed);
   TALK_TEST ("/delivery-amend/refused-input", NULL, test_refused_input);
   TALK_TEST ("/delivery-amend/M-10-a-third-contact", NULL, test_third_contact);
   TALK_TEST ("/delivery-amend/T-08-stranger", NULL, test_stranger);

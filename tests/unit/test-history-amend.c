@@ -61,6 +61,10 @@ on_fetched (gpointer user, const LogEntry *entry, const GError *error)
   fetched->entry->reply_to = g_strdup (entry->reply_to);
   fetched->entry->state = g_strdup (entry->state);
   fetched->entry->reason = g_strdup (entry->reason);
+  fetched->entry->change_state = g_strdup (entry->change_state);
+  fetched->entry->change_reason = g_strdup (entry->change_reason);
+  fetched->entry->url = g_strdup (entry->url);
+  fetched->entry->unstyled = entry->unstyled;
 }
 
 static LogEntry *
@@ -486,20 +490,215 @@ test_delete (Past *past, gconstpointer unused)
   past_receive (past, ROMEO, "a", "one");
   say (past, ROMEO, "edit", "e", "a", "two");
   say (past, ROMEO, "reaction", "r", "a", "👍");
-  history_delete (past->history, a, outcome_set, &outcome);
+  history_delete (past->history, a, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log"), ==, 0);
   g_assert_cmpint (say (past, ROMEO, "edit", "e", "a", "two"), ==, RECEIVED_DUPLICATE);
-  /* A correction that is still owed keeps its message. */
+  /* What is owed itself stays. A correction of it that is owed goes with it, and leaves no state of its own behind. */
   queue (outbox, ROMEO, MESSAGE_TEXT, "ours", NULL, "one");
+  history_delete (past->history, ours, outcome_set_deleted, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_FAILED);
   settle (outbox, ROMEO, "ours", "delivered");
   queue (outbox, ROMEO, MESSAGE_EDIT, "oe", "ours", "two");
-  history_delete (past->history, ours, outcome_set, &outcome);
-  g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_FAILED);
   settle (outbox, ROMEO, "oe", "delivered");
-  history_delete (past->history, ours, outcome_set, &outcome);
+  queue (outbox, ROMEO, MESSAGE_EDIT, "oe2", "ours", "three");
+  queue (outbox, ROMEO, MESSAGE_REACTION, "or", "ours", "👍");
+  history_delete (past->history, ours, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log"), ==, 0);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox"), ==, 0);
+  /* That it was taken back is still told. */
+  queue (outbox, ROMEO, MESSAGE_TEXT, "ours", NULL, "one");
+  settle (outbox, ROMEO, "ours", "delivered");
+  queue (outbox, ROMEO, MESSAGE_RETRACT, "gone", "ours", NULL);
+  history_delete (past->history, ours, outcome_set_deleted, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE id = 'ours'"), ==, 0);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox JOIN log USING (seq) WHERE kind = 6 AND about = 'ours'"), ==, 1);
+  settle (outbox, ROMEO, "gone", "delivered");
   outbox_free (outbox);
+}
+
+/* --- what never arrives -------------------------------------------------------------- */
+
+static void
+assert_change (Past *past, const char *id, const char *body, gboolean edited, const char *state)
+{
+  g_autoptr (LogEntry) got = get (past, id);
+
+  g_assert_cmpstr (got->body, ==, body);
+  g_assert_cmpint (got->edited != 0, ==, edited);
+  g_assert_cmpstr (got->change_state, ==, state);
+}
+
+static void
+on_found (gpointer user, GPtrArray *entries, gboolean more, guint64 last, const GError *error)
+{
+  g_assert_no_error (error);
+  *(guint *) user = entries->len + 1;
+  g_ptr_array_unref (entries);
+}
+
+static guint
+count_hits (Past *past, const char *words)
+{
+  guint n = 0;
+
+  history_search (past->history, 0, 0, 10, words, on_found, &n);
+  while (n == 0)
+    g_main_context_iteration (NULL, TRUE);
+  return n - 1;
+}
+
+/* What is shown is what the other side has, or says that it is not. */
+static void
+test_failed_edit (Past *past, gconstpointer unused)
+{
+  static const char *const ends[] = { "failed", "expired", "cancelled" };
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+
+  for (guint i = 0; i < G_N_ELEMENTS (ends); i++)
+    {
+      g_autofree char *id = g_strdup_printf ("m%u", i), *first = g_strdup_printf ("a%u", i), *second = g_strdup_printf ("b%u", i);
+
+      queue (outbox, ROMEO, MESSAGE_TEXT, id, NULL, "original");
+      settle (outbox, ROMEO, id, "delivered");
+      assert_change (past, id, "original", FALSE, NULL);
+      queue (outbox, ROMEO, MESSAGE_EDIT, first, id, "corrected");
+      assert_change (past, id, "corrected", TRUE, "queued");
+      g_assert_cmpuint (count_hits (past, "original"), ==, i);
+      settle (outbox, ROMEO, first, ends[i]);
+      assert_change (past, id, "original", FALSE, ends[i]);
+      g_assert_cmpuint (count_hits (past, "corrected"), ==, 0);
+      g_assert_cmpuint (count_hits (past, "original"), ==, i + 1);
+      /* One that arrived stays when the next one does not, also when that was said before it arrived. */
+      queue (outbox, ROMEO, MESSAGE_EDIT, second, id, "there");
+      g_free (g_steal_pointer (&first));
+      first = g_strdup_printf ("c%u", i);
+      queue (outbox, ROMEO, MESSAGE_EDIT, first, second, "lost");
+      assert_change (past, id, "lost", TRUE, "queued");
+      settle (outbox, ROMEO, second, "delivered");
+      assert_change (past, id, "lost", TRUE, "queued");
+      settle (outbox, ROMEO, first, ends[i]);
+      assert_change (past, id, "there", TRUE, ends[i]);
+      g_free (g_steal_pointer (&first));
+      first = g_strdup_printf ("d%u", i);
+      queue (outbox, ROMEO, MESSAGE_EDIT, first, id, "last");
+      settle (outbox, ROMEO, first, "delivered");
+      assert_change (past, id, "last", TRUE, NULL);
+      past_sql (past, "UPDATE log SET body = 'original', original = NULL WHERE kind = 0 AND body = 'last'");
+    }
+  outbox_free (outbox);
+}
+
+/* The link and the style are those of the text that counts, also of one that waits itself. */
+static void
+test_failed_edit_of_link (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+  g_autoptr (LogEntry) after = NULL;
+
+  queue (outbox, ROMEO, MESSAGE_TEXT, "m", NULL, "see");
+  past_sql (past, "UPDATE log SET url = 'https://first.example/', flags = 3 WHERE id = 'm' AND kind = 0");
+  queue (outbox, ROMEO, MESSAGE_EDIT, "e", "m", "see this");
+  g_assert_cmpint (past_sql (past, "SELECT url IS NULL AND flags = 2 AND body = 'see this' FROM log WHERE id = 'm' AND kind = 0"), ==, 1);
+  g_assert_cmpint (past_sql (past, "SELECT original = 'see' AND original_url = 'https://first.example/' AND original_flags = 1"
+                                   " FROM log WHERE id = 'm' AND kind = 0"), ==, 1);
+  settle (outbox, ROMEO, "e", "failed");
+  after = get (past, "m");
+  g_assert_cmpstr (after->url, ==, "https://first.example/");
+  g_assert_true (after->unstyled);
+  g_assert_cmpint (past_sql (past, "SELECT flags = 3 AND original IS NULL FROM log WHERE id = 'm' AND kind = 0"), ==, 1);
+  outbox_free (outbox);
+}
+
+static void
+test_failed_reaction (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+  g_autoptr (LogEntry) one = NULL, two = NULL;
+
+  past_receive (past, ROMEO, "theirs", "hello");
+  queue (outbox, ROMEO, MESSAGE_REACTION, "r1", "theirs", "👍");
+  settle (outbox, ROMEO, "r1", "delivered");
+  queue (outbox, ROMEO, MESSAGE_REACTION, "r2", "theirs", "🎉");
+  settle (outbox, ROMEO, "r2", "failed");
+  one = get (past, "theirs");
+  g_assert_cmpstr (one->reactions_out, ==, "👍");
+  queue (outbox, ROMEO, MESSAGE_REACTION, "r3", "theirs", "");
+  settle (outbox, ROMEO, "r3", "expired");
+  two = get (past, "theirs");
+  g_assert_cmpstr (two->reactions_out, ==, "👍");
+  outbox_free (outbox);
+}
+
+/* The words are gone here whatever the other side does; that it has them is said, and it may be asked again. */
+static void
+test_failed_retraction (Past *past, gconstpointer unused)
+{
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+  Queued again;
+
+  queue (outbox, ROMEO, MESSAGE_TEXT, "m", NULL, "words");
+  settle (outbox, ROMEO, "m", "delivered");
+  queue (outbox, ROMEO, MESSAGE_EDIT, "e", "m", "other words");
+  queue (outbox, ROMEO, MESSAGE_RETRACT, "r", "m", NULL);
+  assert_change (past, "m", NULL, TRUE, "queued");
+  again = queue (outbox, ROMEO, MESSAGE_RETRACT, "r2", "m", NULL);
+  g_assert_cmpint (again.code, ==, EARSHOT_ERROR_NOT_FOUND);
+  settle (outbox, ROMEO, "r", "failed");
+  assert_change (past, "m", NULL, TRUE, "failed");
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE body IS NOT NULL"), ==, 0);
+  g_assert_cmpint (past_sql (past, "SELECT retracted <> 0 FROM log WHERE id = 'm' AND kind = 0"), ==, 1);
+  /* Nothing else is said about it any more. */
+  again = queue (outbox, ROMEO, MESSAGE_EDIT, "e2", "m", "and others");
+  g_assert_cmpint (again.code, ==, EARSHOT_ERROR_NOT_FOUND);
+  again = queue (outbox, ROMEO, MESSAGE_RETRACT, "r3", "m", NULL);
+  g_assert_cmpint (again.code, ==, -1);
+  assert_change (past, "m", NULL, TRUE, "queued");
+  settle (outbox, ROMEO, "r3", "delivered");
+  assert_change (past, "m", NULL, TRUE, NULL);
+  again = queue (outbox, ROMEO, MESSAGE_RETRACT, "r4", "m", NULL);
+  g_assert_cmpint (again.code, ==, EARSHOT_ERROR_NOT_FOUND);
+  outbox_free (outbox);
+}
+
+/* --- unread ----------------------------------------------------------------------------- */
+
+static void
+on_unread (gpointer user, guint32 contact, guint64 read_seq, guint unread, const char *marker, const GError *error)
+{
+  g_assert_no_error (error);
+  *(gint *) user = (gint) unread;
+}
+
+static gint
+unread_after (Past *past, guint64 seq)
+{
+  gint unread = -1;
+
+  history_mark_read (past->history, ROMEO, seq, FALSE, on_unread, &unread);
+  while (unread < 0)
+    g_main_context_iteration (NULL, TRUE);
+  return unread;
+}
+
+static void
+test_retracted_is_not_unread (Past *past, gconstpointer unused)
+{
+  past_receive (past, ROMEO, "a", "one");
+  past_receive (past, ROMEO, "b", "two");
+  past_receive (past, ROMEO, "c", "three");
+  g_assert_cmpint (unread_after (past, 1), ==, 2);
+  say (past, ROMEO, "retract", "r1", "b", NULL);
+  g_assert_cmpint (unread_after (past, 0), ==, 1);
+  /* Twice, or of what was read: counts once, or not. */
+  say (past, ROMEO, "retract", "r2", "b", NULL);
+  say (past, ROMEO, "retract", "r3", "a", NULL);
+  g_assert_cmpint (unread_after (past, 0), ==, 1);
+  /* Counted anew it is the same. */
+  g_assert_cmpint (unread_after (past, 2), ==, 1);
+  g_assert_cmpint (unread_after (past, 3), ==, 0);
 }
 
 #define PAST_TEST(path, func) g_test_add (path, Past, NULL, past_set_up, func, past_tear_down)
@@ -519,5 +718,10 @@ main (int argc, char **argv)
   PAST_TEST ("/amend/displayed-moves-forward-only", test_displayed);
   PAST_TEST ("/amend/marker-to-tell", test_marker_to_tell);
   PAST_TEST ("/amend/delete-with-what-is-about-it", test_delete);
+  PAST_TEST ("/amend/a-correction-that-fails-is-undone", test_failed_edit);
+  PAST_TEST ("/amend/with-its-link-and-style", test_failed_edit_of_link);
+  PAST_TEST ("/amend/a-reaction-that-fails-is-undone", test_failed_reaction);
+  PAST_TEST ("/amend/a-retraction-that-fails-says-so", test_failed_retraction);
+  PAST_TEST ("/amend/retracted-is-not-unread", test_retracted_is_not_unread);
   return g_test_run ();
 }

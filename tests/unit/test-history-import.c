@@ -51,7 +51,7 @@ test_once (Past *past, gconstpointer unused)
   g_assert_cmpuint (import (past, DIRECTION_OUT, "new", "delivered").added, ==, 1);
   g_assert_cmpuint (import (past, DIRECTION_OUT, "new", "delivered").skipped, ==, 1);
   /* What was deleted does not come back. */
-  history_delete (past->history, ids, outcome_set, &outcome);
+  history_delete (past->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_cmpuint (import (past, DIRECTION_IN, "there", NULL).skipped, ==, 1);
   g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log"), ==, 2);

@@ -111,7 +111,7 @@ delete_one (Past *past, const char *id)
   const char *const ids[] = { id, NULL };
   Outcome outcome = { 0 };
 
-  history_delete (past->history, ids, outcome_set, &outcome);
+  history_delete (past->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
 }
 

@@ -265,7 +265,7 @@ test_words_leave_the_file (Past *past, gconstpointer unused)
   history_index (past->history, outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   past_receive (past, JULIET, "other", "nothing");
-  history_delete (past->history, ids, outcome_set, &outcome);
+  history_delete (past->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_cmpint (past_sql (past, "SELECT value FROM meta WHERE name = 'unmerged'"), ==, 1);
   prune (past, (HistoryLimits){ 0 });

@@ -4,7 +4,7 @@
 #include "daemon/io/history.h"
 #include "daemon/io/outbox.h"
 
-#include "tests/unit/store-helper.h"
+#include "tests/unit/history-helper.h"
 
 #define ROMEO 11
 #define JULIET 22
@@ -306,12 +306,12 @@ test_dedup_after_delete (Fixture *f, gconstpointer unused)
   Outcome outcome = { 0 };
   guint64 seq = receive (f, ROMEO, "a", "one", RECEIVED_NEW);
 
-  history_delete (f->history, ids, outcome_set, &outcome);
+  history_delete (f->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_cmpint (got (f, "a"), ==, EARSHOT_ERROR_NOT_FOUND);
   restart (f);
   g_assert_cmpuint (receive (f, ROMEO, "a", "one", RECEIVED_DUPLICATE), ==, seq);
-  history_delete (f->history, ids, outcome_set, &outcome);
+  history_delete (f->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_NOT_FOUND);
 }
 
@@ -584,7 +584,7 @@ test_seq_never_again (Fixture *f, gconstpointer unused)
 
   receive (f, ROMEO, "a", "one", RECEIVED_NEW);
   g_assert_cmpuint (receive (f, ROMEO, "b", "two", RECEIVED_NEW), ==, 2);
-  history_delete (f->history, ids, outcome_set, &outcome);
+  history_delete (f->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   restart (f);
   g_assert_cmpuint (receive (f, ROMEO, "c", "three", RECEIVED_NEW), ==, 3);
@@ -719,7 +719,7 @@ test_unread (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (read, ==, 3);
   g_assert_cmpuint (mark_read (f, ROMEO, 1, &read), ==, 2);
   g_assert_cmpuint (read, ==, 3);
-  history_delete (f->history, ids, outcome_set, &outcome);
+  history_delete (f->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   restart (f);
   g_assert_cmpuint (conversation (f, ROMEO).unread, ==, 1);
@@ -769,13 +769,13 @@ test_delete_owed (Fixture *f, gconstpointer unused)
   receive (f, ROMEO, "r", "theirs", RECEIVED_NEW);
   append_ours (f, ROMEO, "o");
   sql (f, "INSERT INTO log (time, kind, contact, id, direction, insecure, sent_time) VALUES (1, 3, 0, '', 0, 0, 0)");
-  history_delete (f->history, ids, outcome_set, &outcome);
+  history_delete (f->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_FAILED);
   g_assert_cmpint (sql (f, "SELECT count(*) FROM log"), ==, 3);
-  history_delete (f->history, nothing, outcome_set, &outcome);
+  history_delete (f->history, nothing, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_NOT_FOUND);
   set_state (f, ROMEO, "o", "delivered");
-  history_delete (f->history, ids, outcome_set, &outcome);
+  history_delete (f->history, ids, outcome_set_deleted, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   /* With its state entry; what has no id stays. */
   g_assert_cmpint (sql (f, "SELECT count(*) FROM log"), ==, 1);
