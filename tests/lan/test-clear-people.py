@@ -31,6 +31,9 @@ def asked_and_answered(lan):
     assert status == 7, (status, err)
     status, _out, err = juliet.ctl("send", romeo.addr, said("for romeo"), check=False)
     assert status == 0 and "WITHOUT ENCRYPTION" in err, (status, err)
+    stream = romeo.answer()  # she calls to see what he is, and leaves before a word of it
+    stream.rest()
+    assert b"for romeo" not in stream.wire.raw_in, stream.wire.raw_in
 
     # Restarted, the question still stands, about the same contact; and the policy does.
     juliet.stop()
