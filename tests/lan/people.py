@@ -37,7 +37,8 @@ def with_key(user, fp):
     return None
 
 
-def wait_sight(user, name, timeout=15):
+def wait_sight(user, name, timeout=35):
+    """A browser asks after 0, 1, 3, 7, 15 and 31 s (RFC 6762 section 5.2): what was lost on the way comes with the next answer."""
     return user.wait_for(lambda: named(user, name, ("sighted", "online")), timeout, "%s to see %s" % (user, name))
 
 
