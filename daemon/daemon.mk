@@ -125,8 +125,6 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/trust-succession.c \
 	daemon/model/trust-invite.c \
 	daemon/model/trust-introduce.c \
-	daemon/model/trust-record.c \
-	daemon/model/trust-record.c \
 	daemon/model/trust-verified.c \
 	daemon/model/trust-clear.c daemon/model/trust-decision.c \
 	daemon/model/verification.c daemon/model/verification.h \
