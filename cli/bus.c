@@ -85,7 +85,13 @@ bus_open (const char *bus, gboolean *is_private, char **where, GError **error)
   else if (local->domain == CLI_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else
-    g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "no message bus (%s)%s%s", local->message, refused != NULL ? ", and " : "",
-                 refused != NULL ? refused->message : "");
+    {
+      /* Of a bus that nobody named GIO tells that it can not start one without X11. */
+      gboolean named = bus != NULL || g_getenv ("DBUS_SESSION_BUS_ADDRESS") != NULL;
+      g_autofree char *why = named ? g_strdup_printf (" (%s)", local->message) : g_strdup ("");
+
+      g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "the daemon earshotd is not running, or out of reach: no message bus%s%s%s", why,
+                   refused != NULL ? ", and " : "", refused != NULL ? refused->message : "");
+    }
   return connection;
 }

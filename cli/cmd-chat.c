@@ -152,13 +152,22 @@ is_worth_saying (const char *state, const char *reason)
          || !(g_str_equal (state, "queued") || g_str_equal (state, "sent") || g_str_equal (state, "acked"));
 }
 
+/* Of the two holds that everybody meets first, what they want. */
+static const char *
+what_to_do (const char *reason)
+{
+  if (g_str_equal (reason, "approval-needed"))
+    return " (you have not accepted this key: xmppctl trust pending)";
+  return g_str_equal (reason, "waiting-approval") ? " (they have not accepted your key yet)" : "";
+}
+
 static void
 say_marks (Ctl *ctl, Chat *chat, guint first, guint last, const char *state, const char *reason)
 {
   g_autofree char *range = first == last ? g_strdup_printf ("[%u]", first) : g_strdup_printf ("[%u]-[%u]", first, last);
 
   if (first > 0 && is_worth_saying (state, reason))
-    say (ctl, chat, "%s %s%s%s", range, state, *reason != '\0' ? ": " : "", reason);
+    say (ctl, chat, "%s %s%s%s%s", range, state, *reason != '\0' ? ": " : "", reason, what_to_do (reason));
 }
 
 /* Follows the states of what was typed here; a mark is one line naming the messages by their numbers, neighbours that share a fate in one. */
@@ -339,7 +348,8 @@ send_line (Ctl *ctl, Chat *chat, const char *text)
   if (ctl->json)
     return;
   g_autofree char *line = g_strdup_printf ("[%u] %s", own->number, text);
-  g_auto (GStrv) folded = escape_lines (line, 0);
+  guint terminal = out_columns (ctl);
+  g_auto (GStrv) folded = escape_lines (line, terminal > 0 ? terminal - OUT_TRUST_WIDTH - 3 : 0);
 
   hide_prompt (chat);
   for (guint i = 0; folded[i] != NULL; i++)
@@ -575,6 +585,8 @@ converse (Ctl *ctl, Chat *chat)
        chat->reach);
   if (warning != NULL)
     say (ctl, chat, "NAME WARNING: %s", warning);
+  if (g_str_equal (peer_get_trust (ctl, chat->path), "unknown") && !peer_is_legacy (ctl, chat->path))
+    say (ctl, chat, "their key is not accepted: until it is, what either of you writes is held back; see xmppctl trust pending");
   if (peer_is_legacy (ctl, chat->path))
     say (ctl, chat, "without encryption: anybody on the link can read and change it, and who it is nobody knows");
   chat->raw = ctl->tty_out && !ctl->json && line_edit_raw_terminal ();

@@ -55,8 +55,6 @@ run_log (Ctl *ctl, int argc, char **argv)
     return ctl_load (ctl, &error) && archive_import (ctl, option_import, &error) ? EXIT_DONE : ctl_fail (ctl, error);
   history.words = option_grep;
   history.show_ids = option_ids;
-  if (argc == 0 && option_grep == NULL && option_export == NULL)
-    return ctl_usage (ctl, "log takes a peer, or --grep to look through all conversations");
   if (option_export != NULL)
     return ctl_load (ctl, &error) && (path = argc > 0 ? peer_select (ctl, argv[0], SELECTOR_ANY, &error) : g_strdup ("/")) != NULL
                && archive_export (ctl, option_export, path, history.since, &error)
@@ -76,13 +74,14 @@ run_log (Ctl *ctl, int argc, char **argv)
 const Command command_log = {
   .name = "log",
   .args = "[PEER]",
-  .summary = "The history with one peer, or a search through it",
+  .summary = "The history, with one peer or with all, or a search through it",
   .detail = "The first column is what the sender's key was worth when the message arrived. What you wrote carries its\n"
             "state in brackets. Nothing is marked as read. --grep takes whole words, all of which must be there, in any\n"
-            "order; case and accents make no difference. Without PEER it looks through all conversations.\n"
+            "order; case and accents make no difference. Without PEER it takes all conversations together.\n"
             "--export writes all of it, or of PEER, and never over a file that is there. --import takes the messages of such a\n"
             "file back whose peer's key is known here: as history, marked \"imported\", never sent and never unread.",
-  .examples = "xmppctl log juliet -n 20\n"
+  .examples = "xmppctl log\n"
+              "xmppctl log juliet -n 20\n"
               "xmppctl log juliet --since yesterday\n"
               "xmppctl log juliet --since 2026-01-05 --json > juliet.jsonl\n"
               "xmppctl log --grep 'garden party' -n 5\n"

@@ -451,6 +451,22 @@ warn_of_clear (Ctl *ctl, Job *job)
     }
 }
 
+/* Else somebody who writes to a stranger looks at "queued" and waits for nothing. */
+static void
+tell_of_decision (Ctl *ctl, Job *job)
+{
+  if (!g_str_equal (model_string (ctl->model, EARSHOT_ROOT, "Manager", "TrustMode"), "ask"))
+    return;
+  for (guint i = 0; i < job->targets->len; i++)
+    {
+      const char *path = g_ptr_array_index (job->targets, i);
+      g_autofree char *label = peer_dup_label (ctl, path);
+
+      if (g_str_equal (peer_get_trust (ctl, path), "unknown") && !peer_is_legacy (ctl, path))
+        ctl_note (ctl, "it waits here until you have accepted the key of %s: see xmppctl trust pending", label);
+    }
+}
+
 static int
 run_job (Ctl *ctl, Job *job, GPtrArray *names)
 {
@@ -475,6 +491,8 @@ run_job (Ctl *ctl, Job *job, GPtrArray *names)
     }
   int result = finish (ctl, job, complete);
 
+  if (job->wanted == 0 && job->sent->len > 0)
+    tell_of_decision (ctl, job);
   return code != EXIT_DONE ? code : result;
 }
 

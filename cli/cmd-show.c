@@ -44,18 +44,27 @@ explain_reach (Ctl *ctl, const char *path)
   return g_strdup ("");
 }
 
+/* Nothing of a time that never was. */
+static char *
+dup_when (const char *before, gint64 time)
+{
+  g_autofree char *text = time > 0 ? time_format_local (time) : NULL;
+
+  return text != NULL ? g_strconcat (before, text, NULL) : g_strdup ("");
+}
+
 static void
 print_key (Ctl *ctl, const char *key, gboolean active)
 {
   g_autofree char *groups = fingerprint_dup_groups (model_string (ctl->model, key, "Key", "Fingerprint"));
-  g_autofree char *since = time_format_local (model_number (ctl->model, key, "Key", "TrustSince"));
-  g_autofree char *used = time_format_local (model_number (ctl->model, key, "Key", "LastUsed"));
+  g_autofree char *since = dup_when (" since ", model_number (ctl->model, key, "Key", "TrustSince"));
+  g_autofree char *used = dup_when (", used ", model_number (ctl->model, key, "Key", "LastUsed"));
   g_autofree const char **warnings = model_strv (ctl->model, key, "Key", "Warnings");
   g_autofree char *list = g_strjoinv (", ", (char **) warnings);
   const char *trust = model_string (ctl->model, key, "Key", "Trust");
   g_autofree char *source = key_dup_source (ctl, key);
   g_autofree char *line =
-    g_strdup_printf ("%s%s%s since %s, used %s%s%s%s", trust, *source != '\0' ? " by " : "", source, since, used,
+    g_strdup_printf ("%s%s%s%s%s%s%s%s", trust, *source != '\0' ? " by " : "", source, since, used,
                      active ? ", active" : "", *list != '\0' ? ", warnings: " : "", list);
 
   out_field (ctl, "key", groups);

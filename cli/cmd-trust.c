@@ -133,7 +133,7 @@ run_pending (Ctl *ctl, int argc, char **argv)
   for (guint i = 0; i < runs->len; i++)
     print_run (ctl, runs->pdata[i]);
   if (requests->len + runs->len == 0)
-    ctl_note (ctl, "nothing waits for a decision");
+    ctl_note (ctl, "nothing waits for a decision; a key is asked about when one of you first writes to the other");
   return EXIT_DONE;
 }
 
@@ -240,6 +240,8 @@ report (Ctl *ctl, const Decision *decision, const char *choice)
   else
     {
       ctl_note (ctl, "%s %s", past_tense (choice), label);
+      if (g_str_equal (choice, "accept") && option_name == NULL && decision->fingerprint != NULL && *peer_get_petname (ctl, decision->contact) == '\0')
+        ctl_note (ctl, "that name is what they claim; give them one of your own: xmppctl name %.16s NAME", decision->fingerprint);
     }
 }
 

@@ -32,7 +32,7 @@ ctl_connect (Ctl *ctl, GError **error)
   if (ctl->connection == NULL)
     {
       if (local->code != CLI_ERROR_USAGE)
-        ctl_hint (ctl, "start earshotd (without a bus it listens on a socket of its own), set DBUS_SESSION_BUS_ADDRESS, or name its bus with "
+        ctl_hint (ctl, "start it in another terminal: earshotd (without a bus it listens on a socket of its own); if it runs on a bus, set DBUS_SESSION_BUS_ADDRESS or name that with "
                        "--bus=ADDRESS");
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
@@ -66,7 +66,11 @@ explain_absence (Ctl *ctl, GError **error)
 
   g_dbus_error_strip_remote_error (was);
   ctl_hint (ctl, "start it with: systemctl --user start earshotd (or run earshotd in another terminal)");
-  g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "the daemon earshotd is not running: %s", was->message);
+  /* What the bus says of a name that nobody owns is true, and tells a person nothing. */
+  if (g_error_matches (was, G_DBUS_ERROR, G_DBUS_ERROR_SERVICE_UNKNOWN))
+    g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "the daemon earshotd is not running on this bus, and nothing is installed that would start it");
+  else
+    g_set_error (error, CLI_ERROR, CLI_ERROR_UNAVAILABLE, "the daemon earshotd is not running: %s", was->message);
 }
 
 gboolean
@@ -249,12 +253,12 @@ dup_for_stderr (const char *text, guint used)
   room = columns - used - 1;
   for (const char *at = safe; *at != '\0'; room = columns - (guint) strlen (OUT_INDENT) - 1)
     {
-      gsize len = escape_fitting (at, room);
+      gsize next, len = escape_fold (at, room, &next);
 
       if (at != safe)
         g_string_append (folded, "\n" OUT_INDENT);
       g_string_append_len (folded, at, (gssize) len);
-      at += len;
+      at += next;
     }
   return g_string_free (folded, FALSE);
 }
@@ -316,12 +320,12 @@ ctl_usage (Ctl *ctl, const char *format, ...)
       print_error_json ("InvalidArgument", EXIT_USAGE, text, own_hint);
       return EXIT_USAGE;
     }
-  g_autofree char *safe = escape_text (text);
+  g_autofree char *safe = dup_for_stderr (text, (guint) (strlen ("xmppctl: ") + strlen (space) + strlen (command)));
 
   fprintf (stderr, "xmppctl%s%s: %s\n", space, command, safe);
   if (own_hint != NULL)
     {
-      g_autofree char *safe_hint = escape_text (own_hint);
+      g_autofree char *safe_hint = dup_for_stderr (own_hint, strlen ("  hint: "));
 
       fprintf (stderr, "  hint: %s\n", safe_hint);
     }

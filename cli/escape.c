@@ -90,6 +90,23 @@ escape_fitting (const char *text, guint columns)
   return (gsize) (p - text);
 }
 
+gsize
+escape_fold (const char *text, guint columns, gsize *next)
+{
+  gsize fits = escape_fitting (text, columns), space = fits;
+
+  *next = fits;
+  if (text[fits] == '\0')
+    return fits;
+  while (space > 0 && text[space] != ' ')
+    space--;
+  /* A word that is nearly a line is cut: a line with next to nothing in it reads worse. */
+  if (space < fits / 3 || space == 0)
+    return fits;
+  *next = space + 1;
+  return space;
+}
+
 char *
 escape_cut (const char *text, guint columns)
 {
@@ -114,10 +131,10 @@ add_folded (GPtrArray *lines, const char *line, guint columns)
     }
   do
     {
-      gsize len = escape_fitting (line, columns);
+      gsize next, len = escape_fold (line, columns, &next);
 
       g_ptr_array_add (lines, g_strndup (line, len));
-      line += len;
+      line += next;
     }
   while (*line != '\0');
 }

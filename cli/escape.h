@@ -18,11 +18,16 @@ char *escape_text (const char *text);
 char *escape_cut (const char *text, guint columns);
 
 /* A message body as lines: newlines separate, tabs widen, the rest as above; with `columns` > 0 long lines are folded,
- * because a terminal that wraps by itself would let remote text begin in the trust column. Never empty. */
+ * between words where
+ * there are any, because a terminal that wraps by itself would let remote text begin in the trust column. Never empty. */
 char **escape_lines (const char *text, guint columns);
 
 /* Serialised JSON (unsafe characters can only be inside strings there): unsafe ones as \uXXXX, so still the same JSON. */
 char *escape_json (const char *json);
+
+/* The bytes of an escaped text that make its first line when it is folded to `columns`: up to a space where there is one, so that words stay
+ * whole, else what fits. *next: where the line after it begins, behind that space. */
+gsize escape_fold (const char *text, guint columns, gsize *next);
 
 /* How many bytes of an escaped text fit into `columns` of a terminal: whole characters, at least one (none of ""). */
 gsize escape_fitting (const char *text, guint columns);

@@ -66,13 +66,19 @@ static const Command command_root = {
   .name = "",
   .args = "COMMAND",
   .summary = "Talk to the people within earshot.",
-  .detail = "Without a COMMAND: status. PEER is a petname, a full address, or at least 8 digits of a fingerprint;\n"
+  .detail = "First steps: peers shows who is near. Write to one of them (send, chat): each of you is asked once whether the\n"
+            "other's key is accepted (trust pending, trust accept). Then talk; inbox and log show what was said.\n"
+            "Without a COMMAND: status. PEER is a petname, a full address, or at least 8 digits of a fingerprint;\n"
             "decisions about trust take a petname or at least 16 digits.\n"
             "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 ambiguous, 5 not reachable, 6 time ran out,\n"
             "7 trust says no, 8 refused over there, 9 no daemon or no access, 10 some of several failed.",
   .examples = "xmppctl peers\n"
-              "xmppctl send juliet 'Wherefore art thou?'\n"
+              "xmppctl send juliet@pronto 'Wherefore art thou?'\n"
+              "xmppctl trust pending\n"
+              "xmppctl trust accept b1946ac92492d234 --name juliet\n"
+              "xmppctl chat juliet\n"
               "make 2>&1 | xmppctl send juliet -\n"
+              "xmppctl log juliet\n"
               "xmppctl wait juliet --for online --timeout 300",
   .options = version_option,
   .max_args = -1,

@@ -101,10 +101,10 @@ out_rest (Ctl *ctl, guint used, const char *format, ...)
   room = terminal > used + 1 ? terminal - used - 1 : 1;
   for (const char *at = safe; *at != '\0';)
     {
-      gsize len = escape_fitting (at, room);
+      gsize next, len = escape_fold (at, room, &next);
 
       printf ("%s%.*s\n", at == safe ? "" : OUT_INDENT, (int) len, at);
-      at += len;
+      at += next;
       room = terminal - (guint) strlen (OUT_INDENT) - 1;
     }
 }

@@ -6,6 +6,8 @@
 #include "cli/name-warning.h"
 #include "cli/peer.h"
 
+#define HINTS_MAX 3
+
 const char *
 peer_get_trust (Ctl *ctl, const char *path)
 {
@@ -161,6 +163,25 @@ fail_nobody (Ctl *ctl, const char *text, SelectorUse use, gboolean matches_other
                "nobody is called %s (no petname, address or fingerprint matches)", text);
 }
 
+/* Whoever types the half of an address that is easy to remember shall not have to guess what is wrong with it. */
+static void
+hint_at_addresses (Ctl *ctl, GArray *candidates, const char *text)
+{
+  g_autoptr (GArray) like = selector_suggest (candidates, text);
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  for (guint i = 0; i < like->len && i < HINTS_MAX; i++)
+    {
+      const SelectorCandidate *one = &g_array_index (candidates, SelectorCandidate, g_array_index (like, guint, i));
+
+      g_string_append_printf (list, "%s%s", i > 0 ? ", " : "", one->address);
+    }
+  if (like->len > HINTS_MAX)
+    g_string_append_printf (list, " and %u more", like->len - HINTS_MAX);
+  if (like->len > 0)
+    ctl_hint (ctl, "there is %s: who has no petname yet goes by the whole address, which is a claim; see: xmppctl peers", list->str);
+}
+
 static void
 fail_ambiguous (Ctl *ctl, GArray *candidates, GArray *found, const char *text, GError **error)
 {
@@ -216,6 +237,8 @@ peer_select (Ctl *ctl, const char *text, SelectorUse use, GError **error)
   if (only != NULL && peer_is_legacy (ctl, only))
     return g_strdup (only);
   fail_nobody (ctl, text, use, otherwise->len > 0, error);
+  if (use == SELECTOR_ANY)
+    hint_at_addresses (ctl, candidates, text);
   return NULL;
 }
 

@@ -84,6 +84,26 @@ collect (GArray *candidates, Rule rule, const char *wanted, GArray *found)
   return found->len > 0;
 }
 
+static gboolean
+has_user_part (const SelectorCandidate *candidate, const char *wanted)
+{
+  const char *at = strrchr (candidate->address, '@');
+  g_autofree char *user = at != NULL ? g_strndup (candidate->address, (gsize) (at - candidate->address)) : g_strdup ("");
+  g_autofree char *address = folded (user);
+
+  return *wanted != '\0' && g_str_equal (address, wanted);
+}
+
+GArray *
+selector_suggest (GArray *candidates, const char *text)
+{
+  GArray *found = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autofree char *user = folded (text);
+
+  collect (candidates, has_user_part, user, found);
+  return found;
+}
+
 GArray *
 selector_match (GArray *candidates, const char *text, SelectorUse use)
 {

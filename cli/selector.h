@@ -28,5 +28,8 @@ typedef enum {
  * nothing else; else NULL. Caller frees. */
 char *selector_dup_prefix (const char *text, guint min);
 
+/* Of `candidates` whose claimed address is `text` at some machine: whom somebody may have meant who selected nobody. Only to be shown. */
+GArray *selector_suggest (GArray *candidates, const char *text);
+
 /* Indices into `candidates` (array of SelectorCandidate); empty = nobody. Caller unrefs. */
 GArray *selector_match (GArray *candidates, const char *text, SelectorUse use);

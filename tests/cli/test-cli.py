@@ -110,7 +110,7 @@ def _():
 def _():
     wrong = [
         ["bogus"], ["--bogus"], ["status", "extra"], ["show"], ["show", "a", "b"], ["send"], ["send", "juliet", "--wait=never", "x"],
-        ["send", "juliet", "x", "--expires", "yesterday"], ["send", "--to", "juliet", "two", "texts"], ["log"], ["log", "juliet", "-n", "-1"],
+        ["send", "juliet", "x", "--expires", "yesterday"], ["send", "--to", "juliet", "two", "texts"], ["log", "a", "b"], ["log", "juliet", "-n", "-1"],
         ["log", "juliet", "--since", "soon"], ["wait", "juliet"], ["wait", "juliet", "--for", "rain"], ["watch", "--kinds", "gossip"],
         ["watch", "--since", "-3"], ["trust", "bogus"], ["trust", "accept"], ["name", "juliet"], ["config", "set", "show"],
         ["config", "set", "max-strangers", "many"], ["config", "set", "share-jid", "perhaps"], ["completion"], ["net", "probe"],

@@ -72,6 +72,31 @@ test_folding (void)
     }
 }
 
+/* Words stay whole where they can, and no line begins with the space it was broken at. */
+static void
+test_words (void)
+{
+  g_auto (GStrv) lines = escape_lines ("one two three", 8), exact = escape_lines ("seven ab", 5), own = escape_lines ("  x  y", 4);
+  g_auto (GStrv) long_word = escape_lines ("a bcdefghijklmnop", 8);
+  gsize next;
+
+  g_assert_cmpstr (lines[0], ==, "one two");
+  g_assert_cmpstr (lines[1], ==, "three");
+  g_assert_null (lines[2]);
+  g_assert_cmpstr (exact[0], ==, "seven");
+  g_assert_cmpstr (exact[1], ==, "ab");
+  g_assert_cmpstr (own[0], ==, "  x ");
+  g_assert_cmpstr (own[1], ==, "y");
+  g_assert_cmpstr (long_word[0], ==, "a bcdefg");
+  g_assert_cmpstr (long_word[1], ==, "hijklmno");
+  g_assert_cmpuint (escape_fold ("", 8, &next), ==, 0);
+  g_assert_cmpuint (next, ==, 0);
+  /* Nothing but spaces ends, too. */
+  g_auto (GStrv) blank = escape_lines ("          ", 3);
+
+  g_assert_cmpuint (g_strv_length (blank), <=, 10);
+}
+
 static void
 test_cut (void)
 {
@@ -102,6 +127,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/escape/broken-utf8", test_broken_utf8);
   g_test_add_func ("/cli/escape/lines", test_lines);
   g_test_add_func ("/cli/escape/folding-never-wraps", test_folding);
+  g_test_add_func ("/cli/escape/folding-keeps-words-whole", test_words);
   g_test_add_func ("/cli/escape/cut", test_cut);
   g_test_add_func ("/cli/escape/json-stays-the-same-json", test_json);
   return g_test_run ();

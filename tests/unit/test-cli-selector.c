@@ -97,6 +97,28 @@ test_prefix (void)
     g_assert_null (selector_dup_prefix (bad[i], 8));
 }
 
+/* Whoever types half an address is told whose it may be; nobody is selected by it. */
+static void
+test_suggest (void)
+{
+  static const struct {
+    const char *text;
+    guint found;
+  } cases[] = { { "romeo", 2 }, { "ROMEO", 2 }, { "rom", 0 }, { "juliet", 2 }, { "", 0 }, { "romeo@forza", 0 }, { "@forza", 0 } };
+  g_autoptr (GArray) candidates = g_array_new (FALSE, FALSE, sizeof (SelectorCandidate));
+
+  g_array_append_vals (candidates, people, G_N_ELEMENTS (people));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GArray) found = selector_suggest (candidates, cases[i].text);
+
+      g_assert_cmpuint (found->len, ==, cases[i].found);
+    }
+  g_autoptr (GArray) selected = selector_match (candidates, "romeo", SELECTOR_ANY);
+
+  g_assert_cmpuint (selected->len, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -105,5 +127,6 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/selector/several-are-all-reported", test_several);
   g_test_add_func ("/cli/selector/trust-takes-no-claimed-name", test_trust_takes_no_claim);
   g_test_add_func ("/cli/selector/prefix", test_prefix);
+  g_test_add_func ("/cli/selector/half-an-address-selects-nobody-and-is-understood", test_suggest);
   return g_test_run ();
 }
