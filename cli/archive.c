@@ -16,6 +16,7 @@
 #define LINE_MAX_BYTES (512 * 1024) /* a body of 60,000 bytes with every character escaped, and the rest */
 #define DEPTH_MAX 8
 #define BATCH_ENTRIES 200
+#define EMOJIS_MAX 64
 #define BATCH_BYTES (512 * 1024)
 
 gboolean
@@ -61,8 +62,8 @@ archive_export (Ctl *ctl, const char *file, const char *conversation, gint64 sin
 typedef struct {
   Ctl *ctl;
   EarshotMessages *messages;
-  GVariantBuilder batch;
-  guint entries;
+  gboolean amended;        /* the daemon takes more than plain messages */
+  GPtrArray *batch;        /* GVariant */
   gsize bytes;
   guint64 added, skipped, strangers, others;
 } Import;
@@ -133,34 +134,58 @@ add_text (GVariantBuilder *data, const char *key, const char *text)
     g_variant_builder_add (data, "{sv}", key, g_variant_new_string (text));
 }
 
+/* How many of the batch the daemon took; FALSE with INVALID_ARGUMENT: none, for one of them is not fit. */
 static gboolean
-send_batch (Import *import, GError **error)
+call_import (Import *import, GVariant *const *entries, guint n, GError **error)
 {
   guint added = 0, skipped = 0;
-  GVariant *entries = g_variant_builder_end (&import->batch);
 
-  g_variant_builder_init (&import->batch, G_VARIANT_TYPE ("a(xossa{sv})"));
-  if (import->entries == 0)
-    {
-      g_variant_unref (g_variant_ref_sink (entries));
-      return TRUE;
-    }
-  if (!earshot_messages_call_import_sync (import->messages, entries, ctl_no_options (), &added, &skipped, NULL, error))
+  if (!earshot_messages_call_import_sync (import->messages, g_variant_new_array (G_VARIANT_TYPE ("(xossa{sv})"), entries, n), ctl_no_options (),
+                                          &added, &skipped, NULL, error))
     return FALSE;
   import->added += added;
   import->skipped += skipped;
-  import->entries = 0;
-  import->bytes = 0;
   return TRUE;
 }
 
-/* What the daemon would refuse, and with it all of its batch. */
+/* Where it refuses one of them it gets them one by one: a line that somebody made up does not take its neighbours along. */
+static gboolean
+send_batch (Import *import, GError **error)
+{
+  g_autoptr (GPtrArray) batch = import->batch;
+  GVariant *const *entries = (GVariant *const *) batch->pdata;
+  g_autoptr (GError) refused = NULL;
+
+  import->batch = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  import->bytes = 0;
+  if (batch->len == 0 || call_import (import, entries, batch->len, &refused))
+    return TRUE;
+  for (guint i = 0; i < batch->len && refused != NULL && exit_code_of_error (refused, NULL, NULL) == EXIT_USAGE; i++)
+    {
+      g_autoptr (GError) alone = NULL;
+
+      if (batch->len > 1 && call_import (import, &entries[i], 1, &alone))
+        continue;
+      if (batch->len > 1 && exit_code_of_error (alone, NULL, NULL) != EXIT_USAGE)
+        {
+          g_propagate_error (error, g_steal_pointer (&alone));
+          return FALSE;
+        }
+      import->others++;
+    }
+  if (exit_code_of_error (refused, NULL, NULL) == EXIT_USAGE)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&refused));
+  return FALSE;
+}
+
+/* A plain entry, as most are; the daemon judges the rest. */
 static gboolean
 is_fit (const char *id, const char *body, const char *direction, gint64 time)
 {
   gsize n = id != NULL ? strlen (id) : 0;
 
-  if (n == 0 || n > 255 || body == NULL || *body == '\0' || strlen (body) > 60000 || time <= 0
+  if (n == 0 || n > 255 || body == NULL || strlen (body) > 60000 || time <= 0
       || (g_strcmp0 (direction, "in") != 0 && g_strcmp0 (direction, "out") != 0))
     return FALSE;
   for (const guchar *p = (const guchar *) id; *p != '\0'; p++)
@@ -185,8 +210,91 @@ short_line (JsonObject *object, const char *name)
   return text;
 }
 
+/* Texts of an array of texts, at most EMOJIS_MAX; NULL: no such array. */
+static char **
+dup_words (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  g_autoptr (GStrvBuilder) words = g_strv_builder_new ();
+
+  if (array == NULL)
+    return NULL;
+  for (guint i = 0; i < MIN (json_array_get_length (array), EMOJIS_MAX); i++)
+    {
+      JsonNode *item = json_array_get_element (array, i);
+
+      if (JSON_NODE_HOLDS_VALUE (item) && json_node_get_value_type (item) == G_TYPE_STRING)
+        g_strv_builder_add (words, json_node_get_string (item));
+    }
+  return g_strv_builder_end (words);
+}
+
+static void
+add_words (GVariantBuilder *data, const char *key, JsonObject *object)
+{
+  g_auto (GStrv) words = dup_words (object, "emojis");
+
+  if (words != NULL)
+    g_variant_builder_add (data, "{sv}", key, g_variant_new_strv ((const char *const *) words, -1));
+}
+
+static void
+add_reactions (GVariantBuilder *data, JsonObject *object)
+{
+  JsonNode *node = json_object_get_member (object, "reactions");
+  JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  gboolean in = FALSE, out = FALSE;
+
+  for (guint i = 0; array != NULL && i < MIN (json_array_get_length (array), 2); i++)
+    {
+      JsonNode *item = json_array_get_element (array, i);
+      JsonObject *one = JSON_NODE_HOLDS_OBJECT (item) ? json_node_get_object (item) : NULL;
+      gboolean ours = g_strcmp0 (member (one, "direction"), "out") == 0;
+
+      if (one == NULL || (ours ? out : in))
+        continue;
+      add_words (data, ours ? "reactions_out" : "reactions_in", one);
+      *(ours ? &out : &in) = TRUE;
+    }
+}
+
+static void
+add_when (GVariantBuilder *data, const char *key, JsonObject *object)
+{
+  gint64 time = time_of (object, key);
+
+  if (time > 0)
+    g_variant_builder_add (data, "{sv}", key, g_variant_new_int64 (time));
+}
+
+/* What became of a message, or what an edit, retract or reaction is about; daemons before this one know neither. */
+static void
+add_amended (GVariantBuilder *data, JsonObject *object, const char *kind)
+{
+  const char *url = member (object, "url");
+
+  if (url != NULL && strlen (url) <= 2048)
+    add_text (data, "url", url);
+  if (flag (object, "unstyled"))
+    g_variant_builder_add (data, "{sv}", "unstyled", g_variant_new_boolean (TRUE));
+  if (g_str_equal (kind, "message"))
+    {
+      add_when (data, "edited", object);
+      add_when (data, "retracted", object);
+      add_text (data, "change_state", short_line (object, "change_state"));
+      add_text (data, "change_reason", short_line (object, "change_reason"));
+      add_reactions (data, object);
+      return;
+    }
+  add_text (data, "kind", kind);
+  add_text (data, "about", short_line (object, "about"));
+  if (g_str_equal (kind, "reaction"))
+    add_words (data, "emojis", object);
+}
+
 static gboolean
-add_message (Import *import, JsonObject *object, gsize length, GError **error)
+add_entry (Import *import, JsonObject *object, const char *kind, gsize length, GError **error)
 {
   static const char *const levels[] = { "unknown", "pinned", "vouched", "ca", "verified", "revoked", "none", NULL };
   JsonNode *peer_node = json_object_get_member (object, "peer");
@@ -194,10 +302,10 @@ add_message (Import *import, JsonObject *object, gsize length, GError **error)
   const char *fingerprint = member (peer, "fingerprint"), *trust = member (peer, "trust");
   const char *id = member (object, "id"), *body = member (object, "body"), *direction = member (object, "direction");
   const char *contact = find_contact (import->ctl, fingerprint);
-  gint64 time = time_of (object, "time"), sent = time_of (object, "sent_time");
+  gint64 time = time_of (object, "time");
   GVariantBuilder data;
 
-  if (!is_fit (id, body, direction, time))
+  if (!is_fit (id, body != NULL ? body : "", direction, time))
     {
       import->others++;
       return TRUE;
@@ -213,34 +321,46 @@ add_message (Import *import, JsonObject *object, gsize length, GError **error)
     add_text (&data, "key", fingerprint);
   if (trust != NULL && g_strv_contains (levels, trust))
     add_text (&data, "trust", trust);
-  if (sent > 0)
-    g_variant_builder_add (&data, "{sv}", "sent_time", g_variant_new_int64 (sent));
+  add_when (&data, "sent_time", object);
   g_variant_builder_add (&data, "{sv}", "insecure", g_variant_new_boolean (flag (object, "insecure")));
   add_text (&data, "thread", short_line (object, "thread"));
   add_text (&data, "reply_to", short_line (object, "reply_to"));
   add_text (&data, "state", short_line (object, "state"));
   add_text (&data, "reason", short_line (object, "reason"));
-  g_variant_builder_add (&import->batch, "(xossa{sv})", time, contact, id, body, &data);
+  if (import->amended)
+    add_amended (&data, object, kind);
+  g_ptr_array_add (import->batch, g_variant_ref_sink (g_variant_new ("(xossa{sv})", time, contact, id, body != NULL ? body : "", &data)));
   import->bytes += length;
-  return (++import->entries < BATCH_ENTRIES && import->bytes < BATCH_BYTES) || send_batch (import, error);
+  return (import->batch->len < BATCH_ENTRIES && import->bytes < BATCH_BYTES) || send_batch (import, error);
+}
+
+/* NULL: nothing to import. */
+static const char *
+kind_of (const Import *import, JsonObject *object)
+{
+  static const char *const kinds[] = { "message", "edit", "retract", "reaction", NULL };
+  const char *type = member (object, "type");
+
+  return type != NULL && g_strv_contains (kinds, type) && (import->amended || g_str_equal (type, "message")) ? type : NULL;
 }
 
 static gboolean
 take_line (Import *import, const char *line, gsize length, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  const char *kind;
   JsonNode *root;
 
   if (length == 0)
     return TRUE;
   if (strlen (line) != length || !g_utf8_validate (line, (gssize) length, NULL) || !is_flat (line)
       || !json_parser_load_from_data (parser, line, (gssize) length, NULL) || (root = json_parser_get_root (parser)) == NULL
-      || !JSON_NODE_HOLDS_OBJECT (root) || g_strcmp0 (member (json_node_get_object (root), "type"), "message") != 0)
+      || !JSON_NODE_HOLDS_OBJECT (root) || (kind = kind_of (import, json_node_get_object (root))) == NULL)
     {
       import->others++;
       return TRUE;
     }
-  return add_message (import, json_node_get_object (root), length, error);
+  return add_entry (import, json_node_get_object (root), kind, length, error);
 }
 
 /* Lines of at most LINE_MAX_BYTES; of a longer one nothing is taken. */
@@ -290,6 +410,7 @@ archive_import (Ctl *ctl, const char *file, GError **error)
 {
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
   Import import = { .ctl = ctl, .messages = messages };
+  g_autofree const char **features = NULL;
   FILE *in = g_str_equal (file, "-") ? stdin : fopen (file, "re");
   gboolean done;
 
@@ -301,15 +422,17 @@ archive_import (Ctl *ctl, const char *file, GError **error)
         fclose (in);
       return FALSE;
     }
-  g_variant_builder_init (&import.batch, G_VARIANT_TYPE ("a(xossa{sv})"));
+  features = model_strv (ctl->model, EARSHOT_ROOT, "Manager", "Features");
+  import.amended = g_strv_contains (features, "import-amended");
+  import.batch = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
   done = take_file (&import, in, error);
-  g_variant_builder_clear (&import.batch);
+  g_ptr_array_unref (import.batch);
   if (in != stdin)
     fclose (in);
-  ctl_note (ctl, "%" G_GUINT64_FORMAT " messages imported, %" G_GUINT64_FORMAT " were there already", import.added, import.skipped);
+  ctl_note (ctl, "%" G_GUINT64_FORMAT " entries imported, %" G_GUINT64_FORMAT " were there already", import.added, import.skipped);
   if (import.strangers > 0)
     ctl_note (ctl, "%" G_GUINT64_FORMAT " left out: nobody here has their key", import.strangers);
   if (import.others > 0)
-    ctl_note (ctl, "%" G_GUINT64_FORMAT " lines left out: no messages", import.others);
+    ctl_note (ctl, "%" G_GUINT64_FORMAT " lines left out: nothing that was said", import.others);
   return done;
 }

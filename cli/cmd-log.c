@@ -78,7 +78,7 @@ const Command command_log = {
   .detail = "The first column is what the sender's key was worth when the message arrived. What you wrote carries its\n"
             "state in brackets. Nothing is marked as read. --grep takes whole words, all of which must be there, in any\n"
             "order; case and accents make no difference. Without PEER it takes all conversations together.\n"
-            "--export writes all of it, or of PEER, and never over a file that is there. --import takes the messages of such a\n"
+            "--export writes all of it, or of PEER, and never over a file that is there. --import takes what was said in such a\n"
             "file back whose peer's key is known here: as history, marked \"imported\", never sent and never unread.",
   .examples = "xmppctl log\n"
               "xmppctl log juliet -n 20\n"

@@ -166,16 +166,17 @@ static void
 append_change (const Entry *entry, GString *marks)
 {
   static const char *const never[] = { "failed", "expired", "cancelled", NULL };
-  const char *change = entry->change_state, *comma = *entry->change_reason != '\0' ? ", " : "";
+  const char *change = entry->change_state;
+  const char *reason = g_str_equal (entry->change_reason, change) ? "" : entry->change_reason, *comma = *reason != '\0' ? ", " : "";
 
   if (entry->retracted > 0 || entry->edited > 0)
     g_string_append_printf (marks, "%s%s", marks->len > 0 ? "; " : "", entry->retracted > 0 ? "retracted" : "edited");
   if (*change == '\0')
     return;
   if (entry->retracted == 0 && g_strv_contains (never, change))
-    g_string_append_printf (marks, "%scorrection %s%s%s", marks->len > 0 ? "; " : "", change, comma, entry->change_reason);
+    g_string_append_printf (marks, "%scorrection %s%s%s", marks->len > 0 ? "; " : "", change, comma, reason);
   else
-    g_string_append_printf (marks, " (there: %s%s%s)", change, comma, entry->change_reason);
+    g_string_append_printf (marks, " (there: %s%s%s)", change, comma, reason);
 }
 
 /* What stands in brackets before the text: how far it got, and what became of it. Escaped; caller frees. */

@@ -148,6 +148,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-manager.c \
 	daemon/bus/bus-messages.c daemon/bus/bus-amend.c \
 	daemon/bus/bus-export.c \
+	daemon/bus/bus-import.c \
 	daemon/bus/bus-messages.c \
 	daemon/bus/bus-network.c \
 	daemon/bus/bus-objects.c \

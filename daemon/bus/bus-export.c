@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Messages.Export and Import. An export is pages of the log, each written to the caller's descriptor by a thread before the next one is
+ * Messages.Export. An export is pages of the log, each written to the caller's descriptor by a thread before the next one is
  * read: memory holds one page, the loop waits for nobody, and a reader that takes nothing for WRITE_WAIT_MS ends it. The descriptor is
  * the caller's own, flags and all: it is not made non-blocking, and never more than PIPE_BUF is written to a pipe that said it has room.
- *
- * Import takes entries and no file: what reads somebody's JSON is the caller, with the caller's rights.
  */
 #include "earshot-config.h"
 
@@ -22,8 +20,6 @@
 #define PAGE 200
 #define EXPORTS_MAX 2
 #define WRITE_WAIT_MS 30000
-#define IMPORT_MAX 1000
-#define TEXT_MAX 255
 #define TIME_MAX G_GINT64_CONSTANT (253402300800000000) /* the year 10000 */
 
 static guint exports; /* going on; main thread */
@@ -55,11 +51,11 @@ export_free (gpointer data)
 /* --- JSON ------------------------------------------------------------------------------------------------------- */
 
 static void
-add_string (GString *line, const char *key, const char *text)
+add_text (GString *line, const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
 
-  g_string_append_printf (line, ",\"%s\":\"", key);
+  g_string_append_c (line, '"');
   for (const char *p = valid; *p != '\0'; p++)
     if (*p == '"' || *p == '\\')
       g_string_append_printf (line, "\\%c", *p);
@@ -68,6 +64,13 @@ add_string (GString *line, const char *key, const char *text)
     else
       g_string_append_c (line, *p);
   g_string_append_c (line, '"');
+}
+
+static void
+add_string (GString *line, const char *key, const char *text)
+{
+  g_string_append_printf (line, ",\"%s\":", key);
+  add_text (line, text);
 }
 
 static void
@@ -105,6 +108,67 @@ add_peer (GString *line, Window *window, const LogEntry *entry)
   g_string_append_c (line, '}');
 }
 
+/* Emojis with one space between, as they are on disk. */
+static void
+add_emojis (GString *line, const char *joined)
+{
+  g_auto (GStrv) words = joined != NULL && *joined != '\0' ? g_strsplit (joined, " ", -1) : g_new0 (char *, 1);
+
+  g_string_append (line, "\"emojis\":[");
+  for (guint i = 0; words[i] != NULL; i++)
+    {
+      g_string_append (line, i > 0 ? "," : "");
+      add_text (line, words[i]);
+    }
+  g_string_append_c (line, ']');
+}
+
+static void
+add_reactions (GString *line, const LogEntry *entry)
+{
+  const char *const joined[] = { entry->reactions_in, entry->reactions_out };
+  gboolean some = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (joined); i++)
+    if (joined[i] != NULL && *joined[i] != '\0')
+      {
+        g_string_append (line, some ? "," : ",\"reactions\":[");
+        g_string_append_printf (line, "{\"direction\":\"%s\",", i == 0 ? "in" : "out");
+        add_emojis (line, joined[i]);
+        g_string_append_c (line, '}');
+        some = TRUE;
+      }
+  if (some)
+    g_string_append_c (line, ']');
+}
+
+/* What became of a message. */
+static void
+add_amended (GString *line, const LogEntry *entry)
+{
+  add_time (line, "edited", entry->edited);
+  add_time (line, "retracted", entry->retracted);
+  add_if (line, "change_state", entry->change_state);
+  add_if (line, "change_reason", entry->change_reason);
+  add_if (line, "url", entry->url);
+  if (entry->unstyled)
+    g_string_append (line, ",\"unstyled\":true");
+  add_reactions (line, entry);
+}
+
+static void
+add_amendment (GString *line, const LogEntry *entry)
+{
+  add_string (line, "direction", entry->direction == DIRECTION_IN ? "in" : "out");
+  add_string (line, "about", entry->about);
+  if (g_str_equal (entry->kind, "edit"))
+    add_string (line, "body", entry->body != NULL ? entry->body : "");
+  if (!g_str_equal (entry->kind, "reaction"))
+    return;
+  g_string_append_c (line, ',');
+  add_emojis (line, entry->body);
+}
+
 static void
 add_line (GString *line, Window *window, const LogEntry *entry)
 {
@@ -122,6 +186,11 @@ add_line (GString *line, Window *window, const LogEntry *entry)
       add_if (line, "reply_to", entry->reply_to);
       if (entry->imported)
         g_string_append (line, ",\"imported\":true");
+      add_amended (line, entry);
+    }
+  else if (entry->about != NULL)
+    {
+      add_amendment (line, entry);
     }
   add_if (line, "state", entry->state);
   add_if (line, "reason", entry->reason);
@@ -281,114 +350,4 @@ bus_messages_export (BusCall *call, GVariant *args)
   call->data = export;
   call->data_free = export_free;
   export_next (export);
-}
-
-/* --- back again ------------------------------------------------------------------------------------------------- */
-
-static gboolean
-is_trust_word (const char *word)
-{
-  static const char *const words[] = { "unknown", "pinned", "vouched", "ca", "verified", "revoked", "none", NULL };
-
-  return g_strv_contains (words, word);
-}
-
-static gboolean
-read_data (GVariant *data, LogEntry *entry, GError **error)
-{
-  g_autofree char *direction = NULL;
-  g_autofree char *key = NULL;
-  const BusOption table[] = {
-    { "direction", "s", &direction }, { "sent_time", "x", &entry->sent_time }, { "key", "s", &key },
-    { "trust", "s", &entry->trust }, { "insecure", "b", &entry->insecure }, { "thread", "s", &entry->thread },
-    { "reply_to", "s", &entry->reply_to }, { "state", "s", &entry->state }, { "reason", "s", &entry->reason }, { NULL, NULL, NULL },
-  };
-
-  if (!bus_options_parse (data, table, error))
-    return FALSE;
-  if (direction == NULL || (!g_str_equal (direction, "in") && !g_str_equal (direction, "out")))
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "direction is in or out");
-  else if (entry->sent_time < 0 || entry->sent_time >= TIME_MAX)
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "sent_time is no time");
-  else if (entry->trust != NULL && !is_trust_word (entry->trust))
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "no such level: %.64s", entry->trust);
-  else if ((key == NULL || bus_check_fingerprint (key, &entry->key, error))
-           && (entry->thread == NULL || bus_check_line ("thread", entry->thread, TEXT_MAX, error))
-           && (entry->reply_to == NULL || bus_check_line ("reply_to", entry->reply_to, TEXT_MAX, error))
-           && (entry->state == NULL || bus_check_line ("state", entry->state, TEXT_MAX, error))
-           && (entry->reason == NULL || bus_check_line ("reason", entry->reason, TEXT_MAX, error)))
-    {
-      entry->direction = g_str_equal (direction, "in") ? DIRECTION_IN : DIRECTION_OUT;
-      entry->has_key = key != NULL;
-      return TRUE;
-    }
-  return FALSE;
-}
-
-static LogEntry *
-read_entry (Window *window, GVariant *item, GError **error)
-{
-  g_autoptr (LogEntry) entry = log_entry_new ();
-  g_autoptr (GVariant) data = NULL;
-  const char *path, *id, *body;
-
-  g_variant_get (item, "(x&o&s&s@a{sv})", &entry->time, &path, &id, &body, &data);
-  if (entry->time <= 0 || entry->time >= TIME_MAX)
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "the time is none");
-  else if (bus_check_id (id, error) && bus_check_body (body, error)
-           && bus_check_conversation (window, path, &entry->contact, error) && read_data (data, entry, error))
-    {
-      if (entry->contact != 0)
-        {
-          entry->id = g_strdup (id);
-          entry->body = g_strdup (body);
-          return g_steal_pointer (&entry);
-        }
-      g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "a message has a conversation");
-    }
-  return NULL;
-}
-
-static void
-on_imported (gpointer user, guint added, guint skipped, guint64 last, const GError *error)
-{
-  BusCall *call = user;
-
-  if (error != NULL)
-    {
-      bus_call_return_error (call, error);
-      return;
-    }
-  if (last != 0 && !call->window->closed)
-    delivery_raise_head (call->window->rooms.delivery, last);
-  bus_call_return (call, g_variant_new ("(uu)", added, skipped));
-}
-
-void
-bus_messages_import (BusCall *call, GVariant *args)
-{
-  g_autoptr (GVariant) list = g_variant_get_child_value (args, 0);
-  g_autoptr (GVariant) options = g_variant_get_child_value (args, 1);
-  g_autoptr (GPtrArray) entries = g_ptr_array_new_with_free_func ((GDestroyNotify) log_entry_free);
-  GError *error = NULL;
-  gsize n = g_variant_n_children (list);
-
-  if (n > IMPORT_MAX)
-    g_set_error (&error, EARSHOT_ERROR, EARSHOT_ERROR_INVALID_ARGUMENT, "at most %d entries", IMPORT_MAX);
-  else
-    bus_options_none (options, &error);
-  for (gsize i = 0; i < n && error == NULL; i++)
-    {
-      g_autoptr (GVariant) item = g_variant_get_child_value (list, i);
-      LogEntry *entry = read_entry (call->window, item, &error);
-
-      if (entry != NULL)
-        g_ptr_array_add (entries, entry);
-      else
-        g_prefix_error (&error, "entry %" G_GSIZE_FORMAT ": ", i);
-    }
-  if (error != NULL)
-    bus_call_take_error (call, error);
-  else
-    history_import (call->window->rooms.history, g_steal_pointer (&entries), on_imported, call);
 }

@@ -22,7 +22,7 @@
 static const char *const features[] = {
   "edits", "reactions", "markers", "change-state",
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
-  "audit", "trust-links", "verification", "trust-roots", "search", "export",
+  "audit", "trust-links", "verification", "trust-roots", "search", "export", "import-amended",
   "name-warnings", "verify-choices",
   "app-access",
   "rotation",

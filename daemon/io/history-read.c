@@ -240,9 +240,9 @@ history_walk (History *history, guint32 contact, guint64 after, guint limit, con
 static gboolean
 work_get (sqlite3 *handle, gpointer data, GError **error)
 {
-  /* Ours first: a peer knows the ids of what we sent to it, and may use one for a message of its own. */
+  /* Ours first: a peer knows the ids of what we sent to it, and may use one for a message of its own. What a file says comes last. */
   static const char sql[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_id WHERE id = ?1 AND " SPOKEN " AND id <> ''"
-                            " ORDER BY direction DESC, kind, seq DESC LIMIT 1";
+                            " ORDER BY direction & 2, direction DESC, kind, seq DESC LIMIT 1";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;

@@ -108,8 +108,9 @@ void history_index (History *history, DoneFunc done, gpointer user);
 /* For an export: what follows `after`, oldest first, whoever has fetched it. */
 void history_walk (History *history, guint32 contact, guint64 after, guint limit, const char *const *kinds,
                    HistoryEntries done, gpointer user);
-/* Messages out of an export, all or none; those that are there, or were and were deleted, are skipped. Their numbers are new, their times
- * are not. The array owns its LogEntry; checked by the caller. `last`: the highest new number, 0 = none. */
+/* Messages out of an export with what became of them, and edits, retracts and reactions as records that change nothing; all or none. Those
+ * that are there, or were and were deleted, are skipped. Their numbers are new, their times are not. The array owns its LogEntry; checked
+ * by the caller; `kind` NULL = message. `last`: the highest new number, 0 = none. */
 typedef void (*HistoryImported) (gpointer user, guint added, guint skipped, guint64 last, const GError *error);
 void history_import (History *history, GPtrArray *entries_take, HistoryImported done, gpointer user);
 /* The message, edit, retract or reaction with that id; NULL entry and NOT_FOUND. One that we sent goes first. */

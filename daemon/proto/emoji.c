@@ -121,3 +121,33 @@ emoji_is_one (const char *text)
       p = g_utf8_next_char (p);
     }
 }
+
+gboolean
+emoji_append (GString *joined, guint *count, const char *emoji, guint max)
+{
+  g_auto (GStrv) before = NULL;
+
+  if (!emoji_is_one (emoji))
+    return FALSE;
+  before = g_strsplit (joined->str, " ", -1);
+  if (g_strv_contains ((const char *const *) before, emoji))
+    return TRUE;
+  if (++*count > max)
+    return FALSE;
+  if (joined->len > 0)
+    g_string_append_c (joined, ' ');
+  g_string_append (joined, emoji);
+  return TRUE;
+}
+
+char *
+emoji_join (const char *const *emojis, guint max)
+{
+  g_autoptr (GString) joined = g_string_new (NULL);
+  guint count = 0;
+
+  for (guint i = 0; emojis[i] != NULL; i++)
+    if (!emoji_append (joined, &count, emojis[i], max))
+      return NULL;
+  return g_string_free (g_steal_pointer (&joined), FALSE);
+}

@@ -12,3 +12,7 @@
 
 /* UTF-8 of 1 to EMOJI_BYTES_MAX bytes and exactly one emoji: with skin tones, joined ones, flags, keycaps. */
 gboolean emoji_is_one (const char *text);
+/* Appends it behind a space unless it is there; FALSE: it is none, or would be one more than `max`. */
+gboolean emoji_append (GString *joined, guint *count, const char *emoji, guint max);
+/* All of them with one space between, each once; NULL when one is none, or there are more than `max`. Caller frees. */
+char *emoji_join (const char *const *emojis, guint max);

@@ -33,34 +33,10 @@ message_kind_to_string (MessageKind kind)
 
 /* --- reactions ------------------------------------------------------------------------ */
 
-static gboolean
-join_one (GString *joined, guint *count, const char *emoji)
-{
-  g_auto (GStrv) before = NULL;
-
-  if (!emoji_is_one (emoji))
-    return FALSE;
-  before = g_strsplit (joined->str, " ", -1);
-  if (g_strv_contains ((const char *const *) before, emoji))
-    return TRUE;
-  if (++*count > MESSAGE_REACTIONS_MAX)
-    return FALSE;
-  if (joined->len > 0)
-    g_string_append_c (joined, ' ');
-  g_string_append (joined, emoji);
-  return TRUE;
-}
-
 char *
 message_reactions_join (const char *const *emojis)
 {
-  g_autoptr (GString) joined = g_string_new (NULL);
-  guint count = 0;
-
-  for (guint i = 0; emojis[i] != NULL; i++)
-    if (!join_one (joined, &count, emojis[i]))
-      return NULL;
-  return g_string_free (g_steal_pointer (&joined), FALSE);
+  return emoji_join (emojis, MESSAGE_REACTIONS_MAX);
 }
 
 static gboolean
@@ -74,7 +50,7 @@ read_reactions (const Stanza *reactions, MessageParts *parts)
       {
         g_autofree char *emoji = g_strstrip (stanza_dup_text (c));
 
-        if (!join_one (joined, &count, emoji))
+        if (!emoji_append (joined, &count, emoji, MESSAGE_REACTIONS_MAX))
           return FALSE;
       }
   parts->body = g_string_free (g_steal_pointer (&joined), FALSE);

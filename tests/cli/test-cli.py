@@ -250,7 +250,7 @@ def _():
     raw = "\n".join(json.dumps(line) for line in lines).encode()
     raw += b'\n{"type":"message"\n\xff\xfe\n\0\n\n' + b"[" * 100000 + b"\n" + b'{"a":"' + b"x" * 600000 + b'"}\n' + json.dumps(dict(good, id="last")).encode()
     result = run("log", "--import", "-", input=raw)
-    expect("2 messages imported, 1 were there already" in result.err and "2 left out" in result.err, result)
+    expect("2 entries imported, 1 were there already" in result.err and "2 left out" in result.err, result)
     expect([l["id"] for l in run("log", "juliet", "--json").lines() if l.get("imported")] == ["old", "last"], "imported")
     rows = run("log", "juliet", "-n", "1").out
     expect(rows.startswith("imported"), rows)

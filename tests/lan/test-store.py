@@ -194,13 +194,84 @@ def out_and_back(lan):
         os.unlink(left)
     juliet.restart()
     status, _, note = juliet.ctl("log", "--import", path, check=False)
-    assert status == 0 and "301 messages imported, 0 were there" in note, note
+    assert status == 0 and "301 entries imported, 0 were there" in note, note
     _, _, note = juliet.ctl("log", "--import", path, check=False)
-    assert "0 messages imported, 301 were there" in note, note
+    assert "0 entries imported, 301 were there" in note, note
     assert [entry[5]["body"] for entry in log(juliet)] == bodies + ["answer"]
     assert queued(juliet) == 0 and juliet.get_prop(rig.ROOT, "Messages", "Unread") == 0
     wait_state(romeo, send(romeo, at_romeo, "news")[0], "delivered", 60)
     assert received(romeo) == bodies + ["meanwhile"]
+    assert juliet.stop() == 0
+    sound(juliet)
+
+
+def seen_of(line):
+    """What a person sees of an exported entry: not its number, nor that it went through a file."""
+    entry = json.loads(line)
+    return {key: value for key, value in entry.items() if key not in ("seq", "imported")}
+
+
+@rig.test
+def there_and_back_again(lan):
+    """Export, import into an empty daemon, export: the same corrections, tombstones, reactions, links and states; what somebody made up in between is left out alone"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+
+    def react(user, contact, message, *emojis):
+        return user.call("", "Messages", "React", GLib.Variant("(osas)", (contact, message, emojis)))[0]
+
+    first, second = send(juliet, at_juliet, "helo")[0], send(juliet, at_juliet, "not for you")[0]
+    theirs = send(romeo, at_romeo, "see this", url="https://x.example/")[0]
+    wait_received(juliet, ["see this"])
+    wait_received(romeo, ["helo", "not for you"])
+    edit = send(juliet, at_juliet, "hello", edit_of=first)[0]
+    thumb, party = react(juliet, at_juliet, theirs, "👍"), react(romeo, at_romeo, first, "🎉", "👍")
+    gone = juliet.call("", "Messages", "Retract", GLib.Variant("(s)", (second,)))[0]
+    answer = send(juliet, at_juliet, "looks good", reply_to=theirs, thread="t")[0]
+    for id in (edit, thumb, gone, answer):
+        wait_state(juliet, id, "delivered")
+    wait_state(romeo, party, "delivered")
+    romeo.host.unplug()
+    late = send(juliet, at_juliet, "goodbye", edit_of=first, expires=GLib.get_real_time() + 300000)[0]
+    wait_state(juliet, late, "expired", 30)
+
+    def export(user, name):
+        path = os.path.join(lan.dir, name)
+        user.ctl("log", "--export", path)
+        with open(path) as file:
+            lines = [line for line in file if json.loads(line)["type"] in ("message", "edit", "retract", "reaction")]
+        return path, lines
+
+    def shown(user):
+        # Without the first column, which says `imported` from then on.
+        return [line.split("  ", 1)[1].strip() for line in user.ctl("log", fingerprint(romeo)[:16]).splitlines()]
+
+    path, before = export(juliet, "before.jsonl")
+    said = shown(juliet)
+    assert any("edited; correction expired" in line and "🎉 👍 by" in line and line.endswith("hello") for line in said), said
+    assert any("[delivered; retracted]" in line for line in said), said
+    assert juliet.stop() == 0
+    for left in glob.glob(juliet.data_dir + "/messages.db*"):
+        os.unlink(left)
+    # Lines that no daemon wrote stand between, and take nothing along.
+    forged = json.loads(before[0])
+    with open(path) as file, open(path + ".forged", "w") as out:
+        for line in file:
+            out.write(line)
+            for change in ({"url": "javascript:1"}, {"type": "reaction", "about": first, "emojis": ["buy"]}, {"retracted": forged["time"]}, {"type": "edit"}):
+                out.write(json.dumps(dict(forged, id="forged", **change)) + "\n")
+    juliet.restart()
+    _, _, note = juliet.ctl("log", "--import", path + ".forged", check=False)
+    assert "%d entries imported, 0 were there" % len(before) in note, note
+    _, after = export(juliet, "after.jsonl")
+    assert [seen_of(line) for line in after] == [seen_of(line) for line in before], (before, after)
+    assert shown(juliet) == said, (said, shown(juliet))
+    # Nothing came of it: no number counts, nobody hears anything, and the file once more brings nothing.
+    assert queued(juliet) == 0 and juliet.get_prop(rig.ROOT, "Messages", "Unread") == 0
+    _, _, note = juliet.ctl("log", "--import", path, check=False)
+    assert "0 entries imported, %d were there" % len(before) in note, note
+    romeo.host.plug()
+    wait_state(romeo, send(romeo, at_romeo, "still here?")[0], "delivered", 60)
+    assert received(romeo) == ["hello", "", "looks good"], received(romeo)
     assert juliet.stop() == 0
     sound(juliet)
 

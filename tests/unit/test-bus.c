@@ -61,6 +61,12 @@ static const Case good[] = {
   { ROOT, I ("Messages"), "Import", "([(int64 5, objectpath '" C7 "', 'id', 'text', {'direction': <'out'>, 'trust': <'pinned'>})], @a{sv} {})",
     "import 1 id 1 text" },
   { ROOT, I ("Messages"), "Import", "(@a(xossa{sv}) [], @a{sv} {})", "import 0 - -1 -" },
+  { ROOT, I ("Messages"), "Import", "([(int64 5, objectpath '" C7 "', 'id', '', {'direction': <'out'>, 'retracted': <int64 7>, 'change_state': <'failed'>})], @a{sv} {})",
+    "import 1 id 1 (null)" },
+  { ROOT, I ("Messages"), "Import", "([(int64 5, objectpath '" C7 "', 'id', '', {'direction': <'in'>, 'kind': <'reaction'>, 'about': <'m'>, 'emojis': <['👍', '🎉']>})], @a{sv} {})",
+    "import 1 id 0 👍 🎉" },
+  { ROOT, I ("Messages"), "Import", "([(int64 5, objectpath '" C7 "', 'id', 'new', {'direction': <'in'>, 'kind': <'edit'>, 'about': <'m'>, 'url': <'https://x.example/'>})], @a{sv} {})",
+    "import 1 id 0 new" },
   { ROOT, I ("Messages"), "Ack", "('cli', uint64 100)", "ack cli 100" },
   { ROOT, I ("Messages"), "CreateConsumer", "('cli', {'from_start': <true>})", "create cli 1" },
   { ROOT, I ("Messages"), "DeleteConsumer", "('cli',)", "delete-consumer cli" },
@@ -191,6 +197,14 @@ static const Case bad[] = {
   { ROOT, I ("Messages"), "Import", "([" GOOD ", (int64 5, objectpath '" C7 "', 'id', 'text', {'direction': <'in'>, 'trust': <'divine'>})], @a{sv} {})", "InvalidArgument" },
   { ROOT, I ("Messages"), "Import", "([" GOOD ", (int64 5, objectpath '" C7 "', 'id', 'text', {'direction': <'in'>, 'key': <'ab'>})], @a{sv} {})", "InvalidArgument" },
   { ROOT, I ("Messages"), "Import", "([" GOOD ", (int64 5, objectpath '" C7 "', 'id', 'text', {'direction': <'in'>, 'seq': <uint64 1>})], @a{sv} {})", "InvalidArgument" },
+#define BAD(body, data) { ROOT, I ("Messages"), "Import", "([" GOOD ", (int64 5, objectpath '" C7 "', 'id', '" body "', {'direction': <'in'>, " data "})], @a{sv} {})", "InvalidArgument" }
+  BAD ("", "'insecure': <false>"), BAD ("words", "'retracted': <int64 5>"), BAD ("x", "'kind': <'state'>"), BAD ("x", "'kind': <'edit'>"),
+  BAD ("x", "'kind': <'edit'>, 'about': <''>"), BAD ("x", "'about': <'m'>"), BAD ("x", "'kind': <'retract'>, 'about': <'m'>"),
+  BAD ("x", "'kind': <'reaction'>, 'about': <'m'>, 'emojis': <['👍']>"), BAD ("", "'kind': <'reaction'>, 'about': <'m'>"),
+  BAD ("", "'kind': <'reaction'>, 'about': <'m'>, 'emojis': <['buy']>"), BAD ("x", "'emojis': <['👍']>"), BAD ("x", "'reactions_in': <['buy']>"),
+  BAD ("", "'kind': <'retract'>, 'about': <'m'>, 'retracted': <int64 5>"), BAD ("x", "'edited': <int64 -5>"),
+  BAD ("x", "'url': <'file:///etc/passwd'>"), BAD ("x", "'change_state': <'a\\nb'>"),
+#undef BAD
   { ROOT, I ("Messages"), "Export", "(handle 0, @a{sv} {})", "InvalidArgument" },
   { ROOT, I ("Messages"), "Export", "(handle 0, {'before': <int64 1>})", "InvalidArgument" },
 #undef GOOD

@@ -95,6 +95,72 @@ test_history_only (Past *past, gconstpointer unused)
   outbox_free (outbox);
 }
 
+static Told
+take (Past *past, LogEntry *entry)
+{
+  GPtrArray *entries = g_ptr_array_new_with_free_func ((GDestroyNotify) log_entry_free);
+  Told told = { 0 };
+
+  entry->time = 1000;
+  g_ptr_array_add (entries, entry);
+  history_import (past->history, entries, on_imported, &told);
+  store_wait (&told.done);
+  return told;
+}
+
+static LogEntry *
+record (const char *kind, Direction direction, const char *id, const char *about, const char *body)
+{
+  LogEntry *entry = past_message (ROMEO, id, body);
+
+  entry->kind = g_strdup (kind);
+  entry->direction = direction;
+  entry->about = g_strdup (about);
+  return entry;
+}
+
+static void
+on_got (gpointer user, const LogEntry *entry, const GError *error)
+{
+  g_assert_no_error (error);
+  *(char **) user = g_strdup_printf ("%s/%s", entry->kind, entry->body);
+}
+
+/* What became of a message comes with it; the records of how do nothing again, to nobody's message. */
+static void
+test_amended (Past *past, gconstpointer unused)
+{
+  LogEntry *edited = record ("message", DIRECTION_IN, "m", NULL, "newest"), *gone = record ("message", DIRECTION_OUT, "g", NULL, NULL);
+  g_autofree char *got = NULL;
+
+  edited->edited = 7;
+  edited->reactions_in = g_strdup ("👍");
+  edited->reactions_out = g_strdup ("🎉");
+  edited->url = g_strdup ("https://x.example/");
+  gone->retracted = 8;
+  gone->change_state = g_strdup ("queued");
+  past_receive (past, ROMEO, "real", "real");
+  g_assert_cmpuint (take (past, edited).added, ==, 1);
+  g_assert_cmpuint (take (past, gone).added, ==, 1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE id = 'm' AND edited = 7 AND reactions_in = '👍' AND reactions_out = '🎉'"
+                                   " AND url = 'https://x.example/' AND body = 'newest'"), ==, 1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE id = 'g' AND retracted = 8 AND body IS NULL AND change_state = 'failed'"), ==, 1);
+  g_assert_cmpuint (take (past, record ("edit", DIRECTION_IN, "e1", "real", "forged")).added, ==, 1);
+  g_assert_cmpuint (take (past, record ("retract", DIRECTION_IN, "e2", "real", NULL)).added, ==, 1);
+  g_assert_cmpuint (take (past, record ("reaction", DIRECTION_IN, "e3", "real", "👍")).added, ==, 1);
+  g_assert_cmpuint (take (past, record ("edit", DIRECTION_IN, "e1", "real", "forged")).skipped, ==, 1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE id = 'real' AND body = 'real' AND edited = 0 AND retracted = 0"
+                                   " AND reactions_in IS NULL"), ==, 1);
+  /* Nor does one get in the way of what it has the id of. */
+  g_assert_cmpuint (take (past, record ("edit", DIRECTION_IN, "real", "m", "forged")).skipped, ==, 1);
+  g_assert_cmpuint (take (past, record ("message", DIRECTION_OUT, "real", NULL, "forged")).added, ==, 1);
+  history_get (past->history, "real", on_got, &got);
+  while (got == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (got, ==, "message/real");
+  g_assert_cmpint (past_sql (past, "SELECT unread FROM conversation WHERE contact = 11"), ==, 1);
+}
+
 static void
 test_walk (Past *past, gconstpointer unused)
 {
@@ -121,6 +187,7 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/history-import/" name, Past, NULL, past_set_up, func, past_tear_down)
   ADD ("once", test_once);
   ADD ("a-file-makes-nothing-happen", test_history_only);
+  ADD ("what-became-of-it-comes-along-and-does-nothing", test_amended);
   ADD ("walk", test_walk);
 #undef ADD
   return g_test_run ();
