@@ -8,7 +8,8 @@ cli_libcli_a_SOURCES = \
 	cli/line-edit.c cli/line-edit.h \
 	cli/model.c cli/model.h \
 	cli/selector.c cli/selector.h \
-	cli/time-text.c cli/time-text.h
+	cli/time-text.c cli/time-text.h \
+	cli/usage.c cli/usage.h
 cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 
 bin_PROGRAMS += xmppctl
@@ -29,6 +30,7 @@ xmppctl_SOURCES = \
 	cli/cmd-log.c \
 	cli/cmd-net.c \
 	cli/cmd-pair.c \
+	cli/cmd-pair-ls.c \
 	cli/cmd-peers.c \
 	cli/cmd-receive.c \
 	cli/cmd-send.c \
@@ -39,6 +41,7 @@ xmppctl_SOURCES = \
 	cli/cmd-wait.c \
 	cli/cmd-watch.c \
 	cli/commands.h \
+	cli/complete.c cli/complete.h \
 	cli/ctl.c cli/ctl.h \
 	cli/consumer-lock.c cli/consumer-lock.h \
 	cli/entry.c cli/entry.h \
@@ -54,18 +57,19 @@ xmppctl_SOURCES = \
 	cli/trust-link.c cli/trust-link.h \
 	cli/trust-release.c cli/verify.h \
 	cli/trust-requests.c cli/trust-requests.h
-nodist_xmppctl_SOURCES = cli/completion-bash.h
+nodist_xmppctl_SOURCES = cli/completion-scripts.h
 xmppctl_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS) $(JSON_CFLAGS) $(QRENCODE_CFLAGS)
 xmppctl_LDADD = cli/libcli.a dbus/libearshot-dbus.a $(JSON_LIBS) $(QRENCODE_LIBS) $(GLIB_LIBS)
 
-# The completion script as a C string: the binary prints what data/ installs.
-cli/completion-bash.h: data/xmppctl.bash
-	$(AM_V_GEN)$(MKDIR_P) cli && { \
-	  echo '/* Made from data/xmppctl.bash. */'; \
-	  echo 'static const char completion_bash[] ='; \
-	  $(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/  "/' -e 's/$$/\\n"/' $(srcdir)/data/xmppctl.bash; \
-	  echo '  ;'; } >$@.tmp && mv $@.tmp $@
+# The completion scripts as C strings: the binary prints what data/ installs.
+completion_scripts = data/xmppctl.bash data/xmppctl.zsh data/xmppctl.fish
+cli/completion-scripts.h: $(completion_scripts)
+	$(AM_V_GEN)$(MKDIR_P) cli && for shell in bash zsh fish; do \
+	  echo "/* Made from data/xmppctl.$$shell. */"; \
+	  echo "static const char completion_$$shell[] ="; \
+	  $(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/  "/' -e 's/$$/\\n"/' "$(srcdir)/data/xmppctl.$$shell" || exit 1; \
+	  echo '  ;'; done >$@.tmp && mv $@.tmp $@
 # BUILT_SOURCES alone would not help `make xmppctl`.
-$(xmppctl_OBJECTS): cli/completion-bash.h dbus/earshot-dbus.h
-BUILT_SOURCES += cli/completion-bash.h
-CLEANFILES += cli/completion-bash.h
+$(xmppctl_OBJECTS): cli/completion-scripts.h dbus/earshot-dbus.h
+BUILT_SOURCES += cli/completion-scripts.h
+CLEANFILES += cli/completion-scripts.h

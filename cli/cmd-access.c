@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/out.h"
 #include "cli/time-text.h"
 
@@ -269,6 +270,25 @@ run_forget (Ctl *ctl, int argc, char **argv)
 
 /* --- the command ---------------------------------------------------------------------------------------- */
 
+static gboolean
+complete_app (Ctl *ctl, const char *what, const char *before, Completion *completion)
+{
+  g_autoptr (GVariant) apps = NULL;
+
+  for (guint i = 0; g_str_equal (what, "SCOPE") && all_scopes[i] != NULL; i++)
+    completion_add (completion, all_scopes[i], NULL);
+  if (g_str_equal (what, "SCOPE") || !completion_ask (completion) || (apps = list_apps (ctl, NULL)) == NULL)
+    return TRUE;
+  for (gsize i = 0; i < g_variant_n_children (apps); i++)
+    {
+      g_auto (App) app = { 0 };
+
+      read_app (apps, i, &app);
+      completion_add (completion, app.app, state_of (&app));
+    }
+  return TRUE;
+}
+
 static const GOptionEntry grant_options[] = {
   { "yes", 'y', 0, G_OPTION_ARG_NONE, &option_yes, "Grant trust or admin without asking", NULL },
   G_OPTION_ENTRY_NULL
@@ -293,6 +313,7 @@ static const Command command_grant = {
   .min_args = 2,
   .max_args = 5,
   .run = run_grant,
+  .complete = complete_app,
 };
 
 static const Command command_revoke = {
@@ -304,6 +325,7 @@ static const Command command_revoke = {
   .min_args = 1,
   .max_args = 5,
   .run = run_revoke,
+  .complete = complete_app,
 };
 
 static const Command command_forget = {
@@ -314,6 +336,7 @@ static const Command command_forget = {
   .min_args = 1,
   .max_args = 1,
   .run = run_forget,
+  .complete = complete_app,
 };
 
 static const Command *const subcommands[] = { &command_ls, &command_grant, &command_revoke, &command_forget, NULL };
@@ -324,6 +347,5 @@ const Command command_access = {
   .summary = "What programs in sandboxes may do",
   .detail = "A Flatpak or Snap may do nothing here until you say so; its first call asks you (xmppctl trust pending).",
   .examples = "xmppctl access ls\nxmppctl access grant org.example.Chat send\nxmppctl access revoke org.example.Chat",
-  .max_args = -1,
   .subcommands = subcommands,
 };

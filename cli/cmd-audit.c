@@ -8,13 +8,20 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
+#include "cli/usage.h"
 
 #define AUDIT_DEFAULT 50
 #define PAGE 256
 #define HASH_DIGITS 64
+
+/* What can be recorded; which words there are is the daemon's to say: it may be newer. */
+#define EVENTS                                                                                                                       \
+  "pin|join|resolve|accept|add-contact|revoke|block|unblock|forget|keep|legacy|resolve-legacy|setting|refused|denied|verify|"        \
+  "app-access|invite|invited|accept-invite|succession|rotate|export-identity|import-identity|introduce|introduction|distrust"
 
 static int option_number;
 static char *option_since, *option_contact, *option_event, *option_head;
@@ -271,6 +278,16 @@ run_audit (Ctl *ctl, int argc, char **argv)
   return EXIT_DONE;
 }
 
+static gboolean
+complete_event (Ctl *ctl, const char *what, const char *before, Completion *completion)
+{
+  g_auto (GStrv) events = usage_alternatives (EVENTS);
+
+  for (guint i = 0; g_str_equal (what, "WORD") && events[i] != NULL; i++)
+    completion_add (completion, events[i], NULL);
+  return g_str_equal (what, "WORD");
+}
+
 const Command command_audit = {
   .name = "audit",
   .args = "",
@@ -285,4 +302,5 @@ const Command command_audit = {
               "xmppctl audit --check --head \"$(cat noted-head)\"",
   .options = audit_options,
   .run = run_audit,
+  .complete = complete_event,
 };

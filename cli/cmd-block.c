@@ -65,6 +65,7 @@ const Command command_block = {
   .examples = "xmppctl block romeo\nxmppctl block b1946ac92492d234",
   .min_args = 1,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_block,
 };
 
@@ -75,6 +76,7 @@ const Command command_unblock = {
   .examples = "xmppctl unblock romeo",
   .min_args = 1,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_unblock,
 };
 

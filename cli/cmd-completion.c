@@ -1,60 +1,71 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * completion: the scripts for three shells, which know nothing themselves, and `words`, which they ask. SECURITY: see complete.h; the
+ * scripts read lines and quote, and evaluate nothing.
+ */
 #include "earshot-config.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/commands.h"
-#include "cli/completion-bash.h"
-#include "cli/escape.h"
-#include "cli/peer.h"
+#include "cli/complete.h"
+#include "cli/completion-scripts.h"
+#include "cli/usage.h"
 
-#define COMPLETION_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define WORDS_MAX 1000 /* of a line */
 
 static int
-run_bash (Ctl *ctl, int argc, char **argv)
+print_script (Ctl *ctl, int argc, char **argv)
 {
-  fputs (completion_bash, stdout);
+  if (g_str_equal (ctl->command->name, "bash"))
+    fputs (completion_bash, stdout);
+  else if (g_str_equal (ctl->command->name, "zsh"))
+    fputs (completion_zsh, stdout);
+  else
+    fputs (completion_fish, stdout);
   return EXIT_DONE;
 }
 
-/* What the script offers for PEER: petnames, else addresses, one a line. Whatever is not plain text stays out: these
- * lines come to stand in a shell's command line. */
+/* The first line says whether a file's name may stand there; then the words, one a line, a tab before what it is. Neither has one inside. */
+static int
+run_words (Ctl *ctl, int argc, char **argv)
+{
+  g_autoptr (GPtrArray) plain = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (Completion) completion = NULL;
+
+  if (argc > WORDS_MAX)
+    return EXIT_USAGE;
+  for (int i = 0; i < argc; i++)
+    g_ptr_array_add (plain, usage_dup_unquoted (argv[i]));
+  completion = complete_line (ctl, (const char *const *) plain->pdata, plain->len);
+  printf ("%s\n", completion_wants_files (completion) ? "files" : "words");
+  for (guint i = 0; i < completion_get_n (completion); i++)
+    printf ("%s\t%s\n", completion_get_word (completion, i), completion_get_text (completion, i));
+  return EXIT_DONE;
+}
+
 static int
 run_peers (Ctl *ctl, int argc, char **argv)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) paths = NULL;
+  const char *const line[] = { "show", "" };
+  g_autoptr (Completion) completion = complete_line (ctl, line, G_N_ELEMENTS (line));
 
-  /* A key press neither starts the daemon nor waits long nor complains. */
-  ctl->no_autostart = TRUE;
-  if (ctl->deadline == 0)
-    ctl->deadline = g_get_monotonic_time () + COMPLETION_TIMEOUT_US;
-  if (!ctl_load (ctl, &error))
-    return exit_code_of_error (error, NULL, NULL);
-  paths = model_list (ctl->model, "Contact");
-  for (guint i = 0; i < paths->len; i++)
-    {
-      const char *path = g_ptr_array_index (paths, i);
-      const char *name = peer_get_petname (ctl, path);
-
-      if (*name == '\0')
-        name = model_string (ctl->model, path, "Contact", "ClaimedAddress");
-      g_autofree char *safe = escape_text (name);
-
-      if (*name != '\0' && g_str_equal (safe, name))
-        printf ("%s\n", name);
-    }
+  if (!completion_ask (completion))
+    return EXIT_UNAVAILABLE;
+  for (guint i = 0; i < completion_get_n (completion); i++)
+    printf ("%s\n", completion_get_word (completion, i));
   return EXIT_DONE;
 }
 
-static const Command command_completion_bash = {
-  .name = "bash",
-  .args = "",
-  .summary = "The script for bash",
-  .examples = "eval \"$(xmppctl completion bash)\"",
-  .run = run_bash,
-};
+#define SCRIPT(shell, example)                                                         \
+  static const Command command_completion_##shell = {                                  \
+    .name = #shell, .args = "", .summary = "The script for " #shell, .examples = example, .run = print_script, \
+  }
+
+SCRIPT (bash, "eval \"$(xmppctl completion bash)\"");
+SCRIPT (zsh, "eval \"$(xmppctl completion zsh)\"");
+SCRIPT (fish, "xmppctl completion fish | source");
+
 static const Command command_completion_peers = {
   .name = "peers",
   .args = "",
@@ -62,16 +73,29 @@ static const Command command_completion_peers = {
   .examples = "xmppctl completion peers",
   .run = run_peers,
 };
+static const Command command_completion_words = {
+  .name = "words",
+  .args = "WORD...",
+  .summary = "What may come next; for the scripts",
+  .examples = "xmppctl completion words send jul",
+  .max_args = -1,
+  .hidden = TRUE,
+  .raw = TRUE,
+  .run = run_words,
+};
 
-static const Command *const subcommands[] = { &command_completion_bash, &command_completion_peers, NULL };
+static const Command *const subcommands[] = { &command_completion_bash,  &command_completion_zsh,   &command_completion_fish,
+                                              &command_completion_peers, &command_completion_words, NULL };
 
 const Command command_completion = {
   .name = "completion",
-  .args = "bash|peers",
+  .args = "COMMAND",
   .summary = "Shell completion",
-  .detail = "Packages install the script; this prints it for those who have none.",
-  .examples = "xmppctl completion bash > ~/.local/share/bash-completion/completions/xmppctl\n"
-              "eval \"$(xmppctl completion bash)\"",
+  .detail = "Packages install the scripts; this prints them for those who have none. They offer commands, options, their values, and\n"
+            "who and what is there now; what they know comes from xmppctl itself.",
+  .examples = "eval \"$(xmppctl completion bash)\"\n"
+              "xmppctl completion zsh > ~/.zfunc/_xmppctl\n"
+              "xmppctl completion fish > ~/.config/fish/completions/xmppctl.fish",
   .max_args = 0,
   .subcommands = subcommands,
 };

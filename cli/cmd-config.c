@@ -5,6 +5,7 @@
 #include "earshot-config.h"
 
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/out.h"
 #include "cli/time-text.h"
 
@@ -175,6 +176,23 @@ run_set (Ctl *ctl, int argc, char **argv)
   return EXIT_DONE;
 }
 
+static gboolean
+complete_setting (Ctl *ctl, const char *what, const char *before, Completion *completion)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    if (g_str_equal (what, "NAME"))
+      completion_add (completion, settings[i].name, settings[i].about);
+    else if (g_strcmp0 (before, settings[i].name) == 0)
+      {
+        g_auto (GStrv) values = g_strsplit (settings[i].values, ", ", -1);
+
+        /* One alone says what kind of thing it is. */
+        for (guint j = 0; values[1] != NULL && values[j] != NULL; j++)
+          completion_add (completion, values[j], NULL);
+      }
+  return TRUE;
+}
+
 static const GOptionEntry ls_options[] = { { "describe", 0, 0, G_OPTION_ARG_NONE, &option_describe,
                                              "With meaning and allowed values", NULL },
                                            G_OPTION_ENTRY_NULL };
@@ -195,6 +213,7 @@ static const Command command_config_get = {
   .min_args = 1,
   .max_args = 1,
   .run = run_get,
+  .complete = complete_setting,
 };
 static const Command command_config_set = {
   .name = "set",
@@ -205,13 +224,14 @@ static const Command command_config_set = {
   .min_args = 2,
   .max_args = 2,
   .run = run_set,
+  .complete = complete_setting,
 };
 
 static const Command *const subcommands[] = { &command_config_ls, &command_config_get, &command_config_set, NULL };
 
 const Command command_config = {
   .name = "config",
-  .args = "[ls|get NAME|set NAME VALUE]",
+  .args = "[COMMAND]",
   .summary = "Settings of the running daemon",
   .detail = "Without a subcommand: ls.",
   .examples = "xmppctl config ls --describe\nxmppctl config set show dnd",

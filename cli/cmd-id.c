@@ -222,7 +222,7 @@ static const Command *const subcommands[] = { &command_id_show, &command_id_qr, 
 
 const Command command_id = {
   .name = "id",
-  .args = "[show|qr|csr|certificate FILE|rotate|export FILE|import FILE]",
+  .args = "[COMMAND]",
   .summary = "Our own identity",
   .detail =
     "Read the fingerprint to the other person, or let it be compared on screen, when a decision about trust is due.",

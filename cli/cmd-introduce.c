@@ -76,5 +76,6 @@ const Command command_trust_introduce = {
   .options = options,
   .min_args = 2,
   .max_args = 2,
+  .by_key = TRUE,
   .run = run_introduce,
 };

@@ -2,6 +2,7 @@
 #include "earshot-config.h"
 
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/out.h"
 #include "cli/peer.h"
 
@@ -259,6 +260,24 @@ static const Command command_net_static_add = {
   .max_args = 1,
   .run = run_static_add,
 };
+static gboolean
+complete_static (Ctl *ctl, const char *what, const char *before, Completion *completion)
+{
+  g_autoptr (EarshotNetwork) network = NULL;
+  g_autoptr (GVariant) entries = NULL;
+  const char *endpoint;
+
+  if (!completion_ask (completion) || (network = ctl_network (ctl, NULL)) == NULL
+      || !earshot_network_call_list_static_sync (network, &entries, NULL, NULL))
+    return TRUE;
+  for (gsize i = 0; i < g_variant_n_children (entries); i++)
+    {
+      g_variant_get_child (entries, i, "(&so)", &endpoint, NULL);
+      completion_add (completion, endpoint, NULL);
+    }
+  return TRUE;
+}
+
 static const Command command_net_static_rm = {
   .name = "rm",
   .args = "ADDR",
@@ -267,6 +286,7 @@ static const Command command_net_static_rm = {
   .min_args = 1,
   .max_args = 1,
   .run = run_static_rm,
+  .complete = complete_static,
 };
 
 static const Command *const static_subcommands[] = { &command_net_static_ls, &command_net_static_add,
@@ -274,7 +294,7 @@ static const Command *const static_subcommands[] = { &command_net_static_ls, &co
 
 static const Command command_net_static = {
   .name = "static",
-  .args = "ls|add ADDR|rm ADDR",
+  .args = "[COMMAND]",
   .summary = "Peers beyond multicast, by address",
   .detail = "Without a subcommand: ls.",
   .examples = "xmppctl net static add 192.0.2.7:5298\nxmppctl net static ls",
@@ -288,7 +308,7 @@ static const Command *const subcommands[] = { &command_net_links, &command_net_s
 
 const Command command_net = {
   .name = "net",
-  .args = "[links|static|probe ADDR|rescan]",
+  .args = "[COMMAND]",
   .summary = "Discovery and static peers",
   .detail = "Without a subcommand: links.",
   .examples = "xmppctl net\nxmppctl net static add 192.0.2.7:5298\nxmppctl net probe host.local:5298",

@@ -363,18 +363,6 @@ on_changed (Ctl *ctl, const char *path, const char *interface, gpointer user)
 }
 
 static int
-take_back (Ctl *ctl, const char *id)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (EarshotManager) manager = ctl_manager (ctl, &error);
-
-  if (manager == NULL || !earshot_manager_call_revoke_invite_sync (manager, id, NULL, &error))
-    return ctl_fail (ctl, error);
-  ctl_note (ctl, "nobody can use it any more");
-  return EXIT_DONE;
-}
-
-static int
 run_pair (Ctl *ctl, int argc, char **argv)
 {
   static const LiveHandlers handlers = { .changed = on_changed };
@@ -382,17 +370,13 @@ run_pair (Ctl *ctl, int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int code;
 
-  if (argc == 2 && !g_str_equal (argv[0], "revoke"))
-    return ctl_usage (ctl, "one argument too many: %s", argv[1]);
-  if (argc == 1 && g_str_equal (argv[0], "revoke"))
-    return ctl_usage (ctl, "which one? give its ID");
   if (argc == 1 && !g_str_has_prefix (argv[0], "xmpp:"))
     return ctl_usage (ctl, "a link begins with xmpp:");
   if (option_wait && option_no_wait)
     return ctl_usage (ctl, "--wait or --no-wait, not both");
   if (!live_start (ctl, &handlers, &pairing, &error))
     return ctl_fail (ctl, error);
-  code = argc == 0 ? make (ctl, &pairing) : argc == 1 ? accept_link (ctl, &pairing, argv[0]) : take_back (ctl, argv[1]);
+  code = argc == 0 ? make (ctl, &pairing) : accept_link (ctl, &pairing, argv[0]);
   live_stop (ctl);
   g_free (pairing.id);
   g_free (pairing.contact);
@@ -400,9 +384,11 @@ run_pair (Ctl *ctl, int argc, char **argv)
   return code;
 }
 
+static const Command *const subcommands[] = { &command_pair_ls, &command_pair_revoke, NULL };
+
 const Command command_pair = {
   .name = "pair",
-  .args = "[LINK | revoke ID]",
+  .args = "[LINK]",
   .summary = "Make an invite, or accept one: key and address in one link",
   .detail =
     "Without LINK it prints a link to your key with your addresses and a one-time secret; on a terminal it then waits and\n"
@@ -414,8 +400,9 @@ const Command command_pair = {
               "xmppctl pair --qr\n"
               "xmppctl pair 'xmpp:juliet@pronto?trust-message;...' --in-person\n"
               "xmppctl pair --ttl 1h --uses 5 --endpoint pronto.example:5298\n"
-              "xmppctl pair revoke 7744c0392e2e9a27",
+              "xmppctl pair ls",
   .options = options,
-  .max_args = 2,
+  .max_args = 1,
   .run = run_pair,
+  .subcommands = subcommands,
 };

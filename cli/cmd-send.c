@@ -11,9 +11,13 @@
 #include "cli/out.h"
 #include "cli/peer.h"
 #include "cli/time-text.h"
+#include "cli/usage.h"
 
 /* More than any message may have; the daemon knows the true limit and says TooLarge. */
 #define BODY_MAX (256 * 1024)
+
+/* Of --wait. */
+#define WAIT_STATES "queued|sent|delivered|displayed"
 
 static char *option_wait, *option_require, *option_expires, *option_token;
 static char **option_to;
@@ -21,9 +25,9 @@ static char *option_reply_to, *option_url;
 static gboolean option_lines, option_plain;
 
 static const GOptionEntry options[] = {
-  { "wait", 0, 0, G_OPTION_ARG_STRING, &option_wait, "queued (default), sent, delivered or displayed", "STATE" },
-  { "require", 0, 0, G_OPTION_ARG_STRING, &option_require, "Least trust: insecure-ok, encrypted, pinned, vouched, ca, verified",
-    "LEVEL" },
+  { "wait", 0, 0, G_OPTION_ARG_STRING, &option_wait, "Return when it is that; queued unless told", WAIT_STATES },
+  { "require", 0, 0, G_OPTION_ARG_STRING, &option_require, "Only to a key of at least that trust",
+    "insecure-ok|encrypted|pinned|vouched|ca|verified" },
   { "expires", 0, 0, G_OPTION_ARG_STRING, &option_expires, "Give up sending after that: 2h, 23:30, a date", "TIME" },
   { "token", 0, 0, G_OPTION_ARG_STRING, &option_token, "The same token within 7 days is the same message", "TOKEN" },
   { "lines", 0, 0, G_OPTION_ARG_NONE, &option_lines, "Each line is a message of its own", NULL },
@@ -115,12 +119,12 @@ split_arguments (Ctl *ctl, Job *job, int argc, char **argv, GPtrArray *names)
 static gboolean
 check_options (Ctl *ctl, Job *job)
 {
-  job->wanted = option_wait != NULL ? rank_of (option_wait) : 0;
-  if (job->wanted < 0 || job->wanted == rank_of ("acked"))
+  if (option_wait != NULL && !usage_allows (WAIT_STATES, option_wait))
     {
-      ctl_usage (ctl, "--wait takes queued, sent, delivered or displayed, not %s", option_wait);
+      ctl_usage (ctl, "--wait takes " WAIT_STATES ", not %s", option_wait);
       return FALSE;
     }
+  job->wanted = option_wait != NULL ? rank_of (option_wait) : 0;
   if (option_expires != NULL && !time_parse_until (option_expires, g_get_real_time (), &job->expires))
     {
       ctl_usage (ctl, "--expires takes a time to come, such as 2h, 23:30 or 2030-01-31; not %s", option_expires);

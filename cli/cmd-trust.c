@@ -611,6 +611,7 @@ static const Command command_trust_accept = {
               "xmppctl trust accept --in-person --link 'xmpp:romeo@forza?trust-message;encryption=...;trust=...'",
   .options = accept_options,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_accept,
 };
 static const Command command_trust_reject = {
@@ -620,6 +621,7 @@ static const Command command_trust_reject = {
   .examples = "xmppctl trust reject b1946ac92492d234",
   .options = reject_options,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_reject,
 };
 static const Command command_trust_replace = {
@@ -633,6 +635,7 @@ static const Command command_trust_replace = {
               "xmppctl trust replace juliet --release --fingerprint b1946ac92492d234",
   .options = replace_options,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_replace,
 };
 static const Command command_trust_revoke = {
@@ -642,6 +645,7 @@ static const Command command_trust_revoke = {
   .examples = "xmppctl trust revoke romeo --reason 'phone stolen'",
   .options = revoke_options,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_revoke,
 };
 static const Command command_trust_forget = {
@@ -653,6 +657,7 @@ static const Command command_trust_forget = {
   .options = forget_options,
   .min_args = 1,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_forget,
 };
 
@@ -682,7 +687,7 @@ static const Command *const subcommands[] = { &command_trust_ls,      &command_t
 
 const Command command_trust = {
   .name = "trust",
-  .args = "ls|pending|accept|reject|replace|release|revoke|legacy|forget|introduce",
+  .args = "[COMMAND]",
   .summary = "Decide whose keys to trust",
   .detail = "Without a subcommand: ls.",
   .examples = "xmppctl trust pending\n"

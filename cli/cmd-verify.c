@@ -504,5 +504,6 @@ const Command command_verify = {
   .options = options,
   .min_args = 1,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_verify,
 };

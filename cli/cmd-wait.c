@@ -7,11 +7,15 @@
 #include "cli/entry.h"
 #include "cli/live.h"
 #include "cli/peer.h"
+#include "cli/usage.h"
+
+/* Of --for. */
+#define EVENTS "sighted|online|pinned|verified|message"
 
 static char *option_for;
 
 static const GOptionEntry options[] = { { "for", 0, 0, G_OPTION_ARG_STRING, &option_for,
-                                          "sighted, online, pinned, verified or message", "WHAT" },
+                                          "What to wait for", EVENTS },
                                         G_OPTION_ENTRY_NULL };
 
 typedef struct {
@@ -128,13 +132,12 @@ on_resync (Ctl *ctl, gpointer user)
 static int
 run_wait (Ctl *ctl, int argc, char **argv)
 {
-  static const char *const kinds[] = { "sighted", "online", "pinned", "verified", "message", NULL };
   static const LiveHandlers handlers = { .appended = on_appended, .changed = on_changed, .resync = on_resync };
   g_autoptr (GError) error = NULL;
   Waiter waiter = { .selector = argv[0] };
 
-  if (option_for == NULL || !g_strv_contains (kinds, option_for))
-    return ctl_usage (ctl, "--for takes sighted, online, pinned, verified or message");
+  if (option_for == NULL || !usage_allows (EVENTS, option_for))
+    return ctl_usage (ctl, "--for takes " EVENTS);
   if (!live_start (ctl, &handlers, &waiter, &error))
     return ctl_fail (ctl, error);
   waiter.seen = (guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq");

@@ -9,13 +9,17 @@
 #include "cli/peer.h"
 #include "cli/time-text.h"
 #include "cli/trust-requests.h"
+#include "cli/usage.h"
 
 static gint64 option_since = -1;
+/* Of --kinds; an entry of another kind is one of a newer daemon. */
+#define KINDS "message|edit|retract|reaction|state|read|trust|request|transfer|reach"
+
 static char *option_kinds;
 
 static const GOptionEntry options[] = {
   { "since", 0, 0, G_OPTION_ARG_INT64, &option_since, "Begin behind that entry of the log; 0 = the oldest", "SEQ" },
-  { "kinds", 0, 0, G_OPTION_ARG_STRING, &option_kinds, "Only these: message,edit,retract,reaction,state,read,trust,request,reach", "K,..." },
+  { "kinds", 0, 0, G_OPTION_ARG_STRING, &option_kinds, "Only these, with commas between", KINDS ",..." },
   G_OPTION_ENTRY_NULL
 };
 
@@ -199,18 +203,13 @@ print_opening (Ctl *ctl)
 static gboolean
 check_kinds (Ctl *ctl, Watcher *watcher)
 {
-  static const char *const known[] = { "message", "edit",  "retract", "reaction", "state", "read",
-                                       "trust",   "request", "transfer", "reach", NULL };
-
   if (option_kinds == NULL)
     return TRUE;
   watcher->kinds = g_strsplit (option_kinds, ",", -1);
   for (guint i = 0; watcher->kinds[i] != NULL; i++)
-    if (!g_strv_contains (known, watcher->kinds[i]))
+    if (!usage_allows (KINDS, watcher->kinds[i]))
       {
-        ctl_usage (ctl,
-                   "--kinds knows message, edit, retract, reaction, state, read, trust, request, transfer and reach, not '%s'",
-                   watcher->kinds[i]);
+        ctl_usage (ctl, "--kinds knows " KINDS ", not '%s'", watcher->kinds[i]);
         return FALSE;
       }
   return TRUE;

@@ -14,7 +14,12 @@ extern const Command command_status, command_peers, command_show, command_send, 
 /* cmd-id-key.c, of id. */
 extern const Command command_id_rotate, command_id_export, command_id_import, command_id_ignore;
 
+/* cmd-pair-ls.c, of pair. */
+extern const Command command_pair_ls, command_pair_revoke;
+
 /* Of `trust`, in files of their own. */
 extern const Command command_trust_introduce, command_trust_release;
 
+extern const Command command_root; /* main.c: what is no command's own */
+extern const GOptionEntry global_options[];
 extern const Command *const all_commands[];

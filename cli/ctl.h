@@ -16,11 +16,12 @@
 
 typedef struct _Ctl Ctl;
 typedef struct _Command Command;
+struct _Completion;
 
 /* A subcommand. `run` gets the arguments without options and returns the exit code. */
 struct _Command {
   const char *name;
-  const char *args;              /* for the usage line */
+  const char *args;              /* for the usage line; completion reads it, too (cli/usage.h) */
   const char *summary;           /* one line */
   const char *detail;            /* more of it, or NULL */
   const char *examples;          /* one command line per line */
@@ -28,6 +29,12 @@ struct _Command {
   int min_args, max_args;        /* max -1 = any number */
   int (*run) (Ctl *ctl, int argc, char **argv); /* NULL: a subcommand must be named */
   const Command *const *subcommands;            /* NULL-terminated, or NULL */
+  gboolean by_key;               /* it changes trust: an address does not say which PEER is meant */
+  gboolean hidden;               /* for programs, not for people */
+  gboolean raw;                  /* what follows is arguments, dashes or not */
+  /* Offers what may stand for `what`, a word in capitals of `args` or of an option; `before` is the argument before it, or NULL. FALSE: it
+   * knows nothing of that word. May be NULL. */
+  gboolean (*complete) (Ctl *ctl, const char *what, const char *before, struct _Completion *completion);
 };
 
 struct _Ctl {

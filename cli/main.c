@@ -16,14 +16,16 @@
 #include "cli/out.h"
 #include "cli/time-text.h"
 
+#define OPTION_WIDTH 26
+
 static gboolean option_help, option_version, json_wanted;
 static Ctl ctl_of_process;
 
-static const GOptionEntry global_options[] = {
+const GOptionEntry global_options[] = {
   { "json", 0, 0, G_OPTION_ARG_NONE, &ctl_of_process.json, "One JSON object per line", NULL },
   { "timeout", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.timeout_text, "Give up after that time (exit 6)", "SEC" },
-  { "color", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.color, "auto, always or never", "WHEN" },
-  { "bus", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.bus, "session, system, private or a D-Bus address", "BUS" },
+  { "color", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.color, "When to use colours", "auto|always|never" },
+  { "bus", 0, 0, G_OPTION_ARG_STRING, &ctl_of_process.bus, "Where the daemon is", "session|system|private|ADDRESS" },
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &ctl_of_process.quiet, "Only data and errors", NULL },
   { "verbose", 'v', 0, G_OPTION_ARG_NONE, &ctl_of_process.verbose, "Say more on stderr", NULL },
   { "help", 'h', 0, G_OPTION_ARG_NONE, &option_help, "Show help with examples", NULL },
@@ -62,7 +64,7 @@ const Command *const all_commands[] = { &command_status,
                                         &command_completion,
                                         NULL };
 
-static const Command command_root = {
+const Command command_root = {
   .name = "",
   .args = "COMMAND",
   .summary = "Talk to the people within earshot.",
@@ -81,7 +83,6 @@ static const Command command_root = {
               "xmppctl log juliet\n"
               "xmppctl wait juliet --for online --timeout 300",
   .options = version_option,
-  .max_args = -1,
   .subcommands = all_commands,
 };
 
@@ -98,7 +99,10 @@ print_options (const GOptionEntry *options)
 
       if (options->short_name != 0)
         text[1] = options->short_name;
-      printf ("  %-26s %s\n", text, options->description);
+      if (strlen (text) > OPTION_WIDTH)
+        printf ("  %s\n  %-*s %s\n", text, OPTION_WIDTH, "", options->description);
+      else
+        printf ("  %-*s %s\n", OPTION_WIDTH, text, options->description);
     }
 }
 
@@ -116,7 +120,8 @@ print_help (const Command *command, const char *line)
     {
       printf ("\nCommands:\n");
       for (guint i = 0; command->subcommands[i] != NULL; i++)
-        printf ("  %-12s %s\n", command->subcommands[i]->name, command->subcommands[i]->summary);
+        if (!command->subcommands[i]->hidden)
+          printf ("  %-12s %s\n", command->subcommands[i]->name, command->subcommands[i]->summary);
     }
   printf ("\nOptions:\n");
   if (command->options != NULL)
@@ -201,7 +206,7 @@ static int
 run_leaf (Ctl *ctl, const Command *command, int argc, char **argv)
 {
   /* GOption leaves the first "--" where something behind it begins with a dash. */
-  for (int i = 0; i < argc; i++)
+  for (int i = 0; i < argc && !command->raw; i++)
     if (g_str_equal (argv[i], "--"))
       {
         memmove (argv + i, argv + i + 1, sizeof *argv * (gsize) (argc - i));
@@ -229,13 +234,15 @@ run_leaf (Ctl *ctl, const Command *command, int argc, char **argv)
 static int
 run (Ctl *ctl, const Command *command, GString *line, int argc, char **argv)
 {
+  gboolean behind = FALSE;
+
   for (;;)
     {
       gboolean group = command->subcommands != NULL;
 
       ctl->command = command;
       ctl->command_line = line->str;
-      if (!parse_options (ctl, command, group, &argc, &argv))
+      if (!command->raw && !parse_options (ctl, command, group && !behind, &argc, &argv))
         return EXIT_USAGE;
       if (option_help)
         {
@@ -247,12 +254,18 @@ run (Ctl *ctl, const Command *command, GString *line, int argc, char **argv)
           printf ("xmppctl %s\n", PACKAGE_VERSION);
           return EXIT_DONE;
         }
-      if (!group || argc < 2)
+      if (!group || behind || argc < 2)
         break;
       const Command *next = find_command (command->subcommands, argv[1]);
 
-      if (next == NULL)
+      if (next == NULL && command->max_args <= 0)
         return ctl_usage (ctl, "there is no command '%s'", argv[1]);
+      if (next == NULL)
+        {
+          /* It takes arguments itself, and options may stand behind those. */
+          behind = TRUE;
+          continue;
+        }
       command = next;
       g_string_append_printf (line, "%s%s", line->len > 0 ? " " : "", next->name);
       argc--;

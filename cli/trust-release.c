@@ -151,5 +151,6 @@ const Command command_trust_release = {
   .options = options,
   .min_args = 1,
   .max_args = 1,
+  .by_key = TRUE,
   .run = run_release,
 };

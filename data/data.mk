@@ -17,13 +17,15 @@ data/earshotd.service: $(srcdir)/data/earshotd.service.in Makefile
 dist_examples_DATA = data/earshotd.conf
 
 dist_man_MANS += data/xmppctl.1 data/earshotd.8 data/earshot-dbus.7
-# bash-completion loads a script by the command's name, without suffix.
-EXTRA_DIST += data/xmppctl.bash
+# Each shell has its own idea of where, and of the name: bash-completion loads a script by the command's name, without suffix.
+EXTRA_DIST += $(completion_scripts)
 install-data-local: install-completion
 install-completion:
-	$(MKDIR_P) '$(DESTDIR)$(bashcompletiondir)'
+	$(MKDIR_P) '$(DESTDIR)$(bashcompletiondir)' '$(DESTDIR)$(zshcompletiondir)' '$(DESTDIR)$(fishcompletiondir)'
 	$(INSTALL_DATA) $(srcdir)/data/xmppctl.bash '$(DESTDIR)$(bashcompletiondir)/xmppctl'
+	$(INSTALL_DATA) $(srcdir)/data/xmppctl.zsh '$(DESTDIR)$(zshcompletiondir)/_xmppctl'
+	$(INSTALL_DATA) $(srcdir)/data/xmppctl.fish '$(DESTDIR)$(fishcompletiondir)/xmppctl.fish'
 uninstall-local: uninstall-completion
 uninstall-completion:
-	rm -f '$(DESTDIR)$(bashcompletiondir)/xmppctl'
+	rm -f '$(DESTDIR)$(bashcompletiondir)/xmppctl' '$(DESTDIR)$(zshcompletiondir)/_xmppctl' '$(DESTDIR)$(fishcompletiondir)/xmppctl.fish'
 .PHONY: install-completion uninstall-completion

@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -184,6 +185,16 @@ def run(*arguments, code=0, **more):
         expect(secret not in result.out and secret not in result.err, arguments, "lets", repr(secret), "through:", result)
     expect("Sanitizer" not in result.err and "CRITICAL" not in result.err, result)
     return result
+
+
+def commands(prefix=()):
+    """Every command with its help text, groups and leaves."""
+    text = run(*prefix, "--help").out
+    found = [(prefix, text)]
+    block = re.search(r"\nCommands:\n((?:  .*\n)+)", text)
+    for line in block.group(1).splitlines() if block else []:
+        found += commands(prefix + (line.split()[0],))
+    return found
 
 
 def error_of(result):

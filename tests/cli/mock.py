@@ -341,6 +341,9 @@ class Mock:
     def do_Resolve(self, path, choice, options):
         pass
 
+    def do_ListAppAccess(self, _path):
+        return variant("(a(sasa{sv}))", ([("flatpak:org.example.Chat", ["read"], {})],))
+
     def do_AddStatic(self, _path, endpoint):
         return variant("(o)", (ROOT + "/contact/4",))
 

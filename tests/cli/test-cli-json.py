@@ -81,6 +81,7 @@ def set_up():
     mock.do_CheckAudit = lambda *_: variant("(a{sv})", ({"sound": variant("b", True), "head": variant("s", KEY_ME), "count": variant("t", 1)},))
     mock.do_ListAudit = lambda *_: variant("(a(txsssa{sv})b)", ([(1, LATER, "accept", KEY_JULIET, "pinned", {"contact": variant("o", JULIET)})], False))
     mock.do_CreateInvite = lambda *_: variant("(ssx)", (LINK, "7744c0392e2e9a27", LATER))
+    mock.do(lambda: mock.change(ROOT, "Manager", Invites=[("7744c0392e2e9a27", "open", LATER, {"uses": variant("u", 1), "left": variant("u", 1)})]))
     mock.do_ParseLink = lambda *_: variant("(ssa{sv})", ("juliet@forza", KEY_JULIET, {}))
     mock.do_AcceptInvite = lambda *_: variant("(o)", (JULIET,))
     mock.do(lambda: mock.add(ROOT + "/contact/6", "Contact", Petname="bob", Stored=True, Kind="person", Keys=[key_path("e5" * 32)],
@@ -137,7 +138,7 @@ def _():
     for arguments in (["status"], ["peers", "-a"], ["show", "juliet"], ["send", "juliet", "x"], ["react", "juliet", "last", "+"], ["trust", "pending"], ["trust", "ls"],
                       ["block", "juliet"], ["unblock", "juliet"], ["trust", "introduce", "juliet", "bob"], ["trust", "accept", "--fingerprint", KEY_ROMEO, "--name", "romeo"],
                       ["trust", "accept", "--yes", "--link", LINK], ["access", "ls"], ["access", "grant", "snap:chat", "send"], ["config", "ls"], ["config", "ls", "--describe"],
-                      ["id"], ["id", "csr"], ["id", "rotate", "--yes"], ["pair"], ["pair", LINK, "--yes"], ["audit"], ["audit", "--check"], ["net"],
+                      ["id"], ["id", "csr"], ["id", "rotate", "--yes"], ["pair"], ["pair", LINK, "--yes"], ["pair", "ls"], ["audit"], ["audit", "--check"], ["net"],
                       ["net", "probe", "192.0.2.7:5298"], ["net", "static"], ["verify", "juliet"]):
         lines += printed(*arguments)
     lines += printed("show", "nobody", code=3) + printed("no-such-command", code=2)

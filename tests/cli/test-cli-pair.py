@@ -18,7 +18,7 @@ NURSE = ROOT + "/contact/9"
 
 
 def made(state="open", used=()):
-    return (ID, state, EXPIRES, {"uses": variant("u", 1), "left": variant("u", 1 - len(used)), "in_person": variant("b", False),
+    return (ID, state, EXPIRES, {"uses": variant("u", 1), "left": variant("u", max(1 - len(used), 0)), "in_person": variant("b", False),
                                  "used": variant("as", list(used))})
 
 
@@ -194,6 +194,22 @@ def _():
     expect(F.called("RevokeInvite") == [("RevokeInvite", ROOT, (ID,))], F.mock.calls)
     F.mock.failures["RevokeInvite"] = [Failure("NotFound")]
     run("pair", "revoke", ID, code=3)
+
+
+@test("/pair/the-list-of-what-is-open")
+def _():
+    result = run("pair", "ls")
+    expect(result.out == "" and "no invite" in result.err, result)
+    F.mock.do(lambda: F.mock.add(NURSE, "Contact", ClaimedAddress="nurse@pronto", ClaimedName="n\x1b[2J\nverified  juliet", Trust="pinned"))
+    listed(made("used-up", [KEY_JULIET, "d4" * 32]), accepted("waiting"))
+    table = run("pair", "ls").out.splitlines()
+    expect(len(table) == 3 and table[1].startswith("used-up ") and ID in table[1] and "juliet, (d4d4d4d4d4d4d4d4)" in table[1], table)
+    expect(table[2].startswith("waiting ") and "theirs" in table[2] and "\\u{1b}" in table[2], table)
+    ours, theirs = run("pair", "ls", "--json").lines()
+    expect(ours["made"] and ours["uses"] == 1 and ours["state"] == "used-up" and ours["used"] == [KEY_JULIET, "d4" * 32] and "peer" not in ours, ours)
+    expect(not theirs["made"] and theirs["id"] == ID and theirs["expires"] == "2100-01-01T00:00:00.000000Z" and theirs["peer"]["trust"] == "pinned", theirs)
+    # No link, no secret, in any of it.
+    expect("xmpp:" not in str(ours) + str(theirs) + "".join(table), "a link")
 
 
 @test("/pair/usage")

@@ -14,22 +14,12 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (  # noqa: E402
     BUILD, F, GHOST, HOSTILE, HOSTILE_BODY, JULIET, KEY_JULIET, KEY_MALLORY, KEY_ME, KEY_ROMEO, MALLORY, PATIENCE,
-    ROMEO, SOURCE, Terminal, error_of, expect, loaded, main, read_until, run, test, wait_for,
+    ROMEO, SOURCE, Terminal, commands, error_of, expect, loaded, main, read_until, run, test, wait_for,
 )
 from mock import ROOT, Failure  # noqa: E402
 from mock import variant as mock_variant  # noqa: E402
 
 # --- help and usage -----------------------------------------------------------------------
-
-
-def commands(prefix=()):
-    """Every command with its help text, groups and leaves."""
-    text = run(*prefix, "--help").out
-    found = [(prefix, text)]
-    block = re.search(r"\nCommands:\n((?:  .*\n)+)", text)
-    for line in block.group(1).splitlines() if block else []:
-        found += commands(prefix + (line.split()[0],))
-    return found
 
 
 @test("/help/every-command-has-usage-summary-example")
@@ -39,7 +29,7 @@ def _():
     for prefix, text in all_commands:
         expect(text.startswith("Usage: xmppctl " + " ".join(prefix)), prefix, text)
         examples = text.split("\nExamples:\n")[1]
-        expect("xmppctl" in examples, prefix, "has no example")
+        expect(" ".join(("xmppctl",) + prefix) in examples, prefix, "has no example of itself")
         expect("--timeout" in text and "--help" in text, prefix)
 
 
@@ -54,56 +44,64 @@ def _():
 
 
 def manual():
+    """{section: text} of the manual page, without the escapes of its dashes."""
     with open(os.path.join(SOURCE, "data/xmppctl.1"), encoding="utf-8") as file:
-        return file.read().replace("\\-", "-").replace("\\&", "")
+        text = file.read().replace("\\-", "-").replace("\\&", "")
+    return {heading.strip('"'): body for heading, body in re.findall(r"^\.SH (.*)\n((?:(?!\.SH ).*\n)*)", text, re.M)}
 
 
-@test("/manual/has-every-command-and-option")
+def tags(text):
+    """The options that have a paragraph of their own: {"-n", "--number", ...}."""
+    return {option for tag in re.findall(r"^\.TP\n(.*)", text, re.M) for option in re.findall(r"(?<![\w-])--?[a-z][\w-]*", tag)}
+
+
+def options_of(help_text, command=True):
+    """The same of a help text, with the options of every command or without."""
+    found = set()
+    for letter, name in re.findall(r"^ +(?:-(\w), |    )--([\w-]+)", help_text, re.M):
+        if not command or name not in EVERYWHERE:
+            found |= {"--" + name} | ({"-" + letter} if letter else set())
+    return found
+
+
+EVERYWHERE = {"json", "timeout", "color", "bus", "quiet", "verbose", "help"}
+
+
+@test("/manual/says-what-the-tables-say-and-nothing-else")
 def _():
-    text = manual()
+    pages = manual()
+    sections = re.findall(r"^\.SS (.*)\n((?:(?!\.SS ).*\n)*)", pages["COMMANDS"], re.M)
+    described = {heading.strip('"'): body for heading, body in sections}
+    expect(len(described) == len(sections), "a command is there twice")
     for prefix, help_text in commands():
-        if prefix:
-            expect(re.search(r'^\.SS "?%s\b' % re.escape(" ".join(prefix)), text, re.M), "no section for", prefix)
-        for option in re.findall(r"^ +(?:-(\w), )?--([\w-]+)", help_text, re.M):
-            expect("--" + option[1] in text, prefix, "--" + option[1], "is not in the manual")
-    for code in range(0, 11):
-        expect(re.search(r"^\.B %d$" % code, text, re.M), "exit code", code, "is not in the manual")
+        usage = re.match(r"Usage: xmppctl (.*)", help_text).group(1).replace("[OPTION...]", "").replace("  ", " ").strip()
+        if not prefix:
+            expect(tags(pages["OPTIONS"]) == options_of(help_text, False), tags(pages["OPTIONS"]) ^ options_of(help_text, False))
+            continue
+        expect(usage in described, "no section", usage, "but", [h for h in described if h.startswith(" ".join(prefix))])
+        body = described.pop(usage)
+        expect(tags(body) == options_of(help_text), usage, "differs in", tags(body) ^ options_of(help_text))
+        # The name of every value, too: where the table has words to choose from, the page has all of them.
+        for words in re.findall(r"--[\w-]+=([a-z][a-z|-]+)", help_text.split("\n      --json ")[0]):
+            for word in words.split("|"):
+                expect(re.search(r"(?<!\w)%s(?!\w)" % re.escape(word), body), usage, "lacks", word)
+    expect(not described, "the manual describes what is not there:", sorted(described))
+    expect(re.findall(r"^\.B (\d+)$", pages["EXIT STATUS"], re.M) == [str(n) for n in range(11)] + ["130"], "exit codes")
 
 
-@test("/completion/has-every-command-and-option")
+@test("/manual/the-document-of-the-api-knows-the-same-commands")
 def _():
-    with open(os.path.join(SOURCE, "data/xmppctl.bash"), encoding="utf-8") as file:
-        script = file.read()
-    expect(run("completion", "bash").out == script, "the binary prints another script")
-    for prefix, help_text in commands():
-        typed = ["xmppctl", *prefix, ""]
-        block = re.search(r"\nCommands:\n((?:  .*\n)+)", help_text)
-        offered = complete(typed) if block else None
-        for line in block.group(1).splitlines() if block else []:
-            expect(line.split()[0] in offered, prefix, "does not offer", line.split()[0], offered)
-        options = complete(["xmppctl", *prefix, "-"])
-        for option in re.findall(r"^ +(?:-\w, )?--([\w-]+)", help_text, re.M):
-            expect("--" + option in options, prefix, "does not offer --" + option, options)
-
-
-def complete(words):
-    script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _xmppctl; printf "%s\\n" "${COMPREPLY[@]}"'
-    done = subprocess.run(["bash", "-c", script, "bash", os.path.join(SOURCE, "data/xmppctl.bash"), *words], capture_output=True, text=True,
-                          env={**F.env, "PATH": BUILD + ":" + os.environ["PATH"]}, timeout=PATIENCE)
-    expect(done.stderr == "", done.stderr)
-    return done.stdout.split("\n")[:-1]
-
-
-@test("/completion/offers-living-peers-and-runs-nothing-they-claim")
-def _():
-    marker = os.path.join(F.bus.dir.name, "pwned")
-    F.mock.do(lambda: F.mock.change(GHOST, "Contact", ClaimedAddress="ghost$(touch %s)`touch %s`@x" % (marker, marker)))
-    expect("juliet" in complete(["xmppctl", "send", "jul"]), complete(["xmppctl", "send", "jul"]))
-    names = complete(["xmppctl", "show", "gho"])
-    expect(len(names) == 1 and "\\$\\(touch" in names[0], names)
-    expect(not os.path.exists(marker), "a name was run")
-    expect("online" in complete(["xmppctl", "wait", "juliet", "--for", "onl"]), "values")
-    expect("online" in complete(["xmppctl", "wait", "juliet", "--for", "=", "onl"]), "values behind =")
+    with open(os.path.join(SOURCE, "docs/api.md"), encoding="utf-8") as file:
+        section = file.read().split("\n## 9. ")[1]
+    table = "\n".join(line.replace("\\|", "|") for line in section.splitlines() if line.startswith("| `") and "*(later)* |" not in line)
+    table = re.sub(r"\*\(later\)\* `[^`]*`", "", table)
+    known = {"".join(prefix): text for prefix, text in commands() if len(prefix) == 1}
+    spans = [span.split() for row in table.splitlines() for span in re.findall(r"`([^`]*)`", row.split(" | ")[0])]
+    named = {span[0] for span in spans if span[0][0].isalpha()}
+    expect(set(known) == named, "the table of commands differs in", set(known) ^ named)
+    options = {option for _, text in commands() for option in options_of(text, False)}
+    for option in re.findall(r"(?<![\w-])--?[a-z][\w-]*", " ".join(re.findall(r"`([^`]*)`", table))):
+        expect(option in options, "the table shows", option)
 
 
 @test("/usage/wrong-lines-exit-2-with-a-usage-line-and-ask-nothing")

@@ -11,6 +11,7 @@
 #include "cli/escape.h"
 #include "cli/line-edit.h"
 #include "cli/model.h"
+#include "cli/usage.h"
 
 /* --- exit codes ------------------------------------------------------------------- */
 
@@ -281,6 +282,61 @@ test_line_edit_bounds (void)
   line_edit_free (edit);
 }
 
+/* --- usage ---------------------------------------------------------------------------------- */
+
+static void
+assert_position (const char *args, guint position, const char *wanted)
+{
+  g_autofree char *what = usage_dup_position (args, position);
+
+  g_assert_cmpstr (what, ==, wanted);
+}
+
+static void
+test_usage_positions (void)
+{
+  assert_position ("", 0, NULL);
+  assert_position ("PEER", 0, "PEER");
+  assert_position ("PEER", 1, NULL);
+  assert_position ("[PEER]", 0, "PEER");
+  assert_position ("PEER ID|last EMOJI...", 1, "ID|last");
+  assert_position ("PEER ID|last EMOJI...", 2, "EMOJI");
+  assert_position ("PEER ID|last EMOJI...", G_MAXUINT, "EMOJI");
+  assert_position ("APP [SCOPE...]", 5, "SCOPE");
+  assert_position ("PEER... [TEXT|-]", 3, "PEER");
+  assert_position ("PEER --for WHAT", 1, NULL);
+}
+
+static void
+test_usage_words (void)
+{
+  g_auto (GStrv) list = usage_alternatives ("message|edit,...");
+
+  g_assert_cmpuint (g_strv_length (list), ==, 2);
+  g_assert_cmpstr (list[1], ==, "edit");
+  g_assert_true (usage_allows ("a|b|FILE", "b"));
+  g_assert_false (usage_allows ("a|b|FILE", "FILE"));
+  g_assert_false (usage_allows ("a|b|FILE", ""));
+  g_assert_false (usage_allows ("a|b", "a|b"));
+  g_assert_true (usage_allows ("FILE|-", "-"));
+}
+
+static void
+test_usage_unquoted (void)
+{
+  static const char *const typed[][2] = {
+    { "", "" },          { "plain", "plain" }, { "'two words'", "two words" }, { "two\\ words", "two words" },  { "\"open", "open" },
+    { "'op\\en", "op\\en" }, { "a\\", "a" },      { "\"a\\\"b\\c\"", "a\"b\\c" },     { "a'$(x)'\"`y`\"", "a$(x)`y`" }, { "\"\\", "\\" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (typed); i++)
+    {
+      g_autofree char *plain = usage_dup_unquoted (typed[i][0]);
+
+      g_assert_cmpstr (plain, ==, typed[i][1]);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -290,6 +346,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/model/reads", test_model_reads);
   g_test_add_func ("/cli/model/wrong-types-read-as-unset", test_model_wrong_types);
   g_test_add_func ("/cli/model/follows-signals", test_model_follows);
+  g_test_add_func ("/cli/usage/positions", test_usage_positions);
+  g_test_add_func ("/cli/usage/words", test_usage_words);
+  g_test_add_func ("/cli/usage/unquoted-and-never-expanded", test_usage_unquoted);
   g_test_add_func ("/cli/line-edit/keys", test_line_edit);
   g_test_add_func ("/cli/line-edit/moves", test_line_edit_moves);
   g_test_add_func ("/cli/line-edit/past", test_line_edit_past);
