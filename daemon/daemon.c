@@ -389,6 +389,7 @@ restore_settings (Daemon *daemon)
   const char *word = settings_get (daemon->settings, "max-strangers");
   guint64 max;
   g_autoptr (GList) statics = settings_list (daemon->settings, CONTACTS_STATIC_SETTING);
+  g_autoptr (GList) forgotten = settings_list (daemon->settings, TRUST_FORGOTTEN_SETTING);
 
   if (word != NULL && g_ascii_string_to_unsigned (word, 10, 1, 100000, &max, NULL))
     contacts_set_max_strangers (daemon->contacts, max);
@@ -402,6 +403,14 @@ restore_settings (Daemon *daemon)
 
       g_ascii_string_to_unsigned (settings_get (daemon->settings, item->data), 10, 1, G_MAXINT32, &id, NULL);
       contacts_restore_static (daemon->contacts, (const char *) item->data + strlen (CONTACTS_STATIC_SETTING), id);
+    }
+  for (GList *item = forgotten; item != NULL; item = item->next)
+    {
+      guint64 id = 0;
+
+      g_ascii_string_to_unsigned ((const char *) item->data + strlen (TRUST_FORGOTTEN_SETTING), 10, 1, G_MAXINT32, &id, NULL);
+      if (id != 0 && contacts_get (daemon->contacts, (guint32) id) == NULL)
+        delivery_on_forgotten (daemon->delivery, (guint32) id, NULL);
     }
 }
 

@@ -58,7 +58,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/discovery-resolve.c \
 	daemon/io/discovery-symbols.c daemon/io/discovery-symbols.h \
 	daemon/io/history.c daemon/io/history.h \
-	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-search.c daemon/io/history-schema.c \
+	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-forget.c daemon/io/history-search.c daemon/io/history-schema.c \
 	daemon/io/history-upkeep.c daemon/io/history-clock.c daemon/io/history-private.h \
 	daemon/io/history-amend.c daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-search.c \
 	daemon/io/history-schema.c daemon/io/history-private.h \

@@ -217,39 +217,6 @@ history_delete (History *history, const char *const *ids, HistoryDeleted done, g
   history_tidy_soon (history);
 }
 
-static gboolean
-work_delete_contact (sqlite3 *handle, gpointer data, GError **error)
-{
-  static const char *const sql[] = {
-    ("INSERT OR REPLACE INTO seen (contact, id, seq, time) SELECT contact, id, seq, time FROM log INDEXED BY log_contact"
-     " WHERE contact = ?1 AND " SPOKEN " AND direction IN (0, 2) AND id <> ''"),
-    "DELETE FROM log INDEXED BY log_contact WHERE contact = ?1",
-    "DELETE FROM aside WHERE contact = ?1",
-    "DELETE FROM conversation WHERE contact = ?1",
-  };
-  Job *job = data;
-
-  job_reset (job);
-  if (job->contact == 0)
-    return job_refuse (job, EARSHOT_ERROR_INVALID_ARGUMENT, "no contact");
-  for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
-    if (!history_run_numbers (handle, sql[i], (gint64[]){ job->contact }, 1, error))
-      return FALSE;
-  return outbox_drop_in_job (handle, job->contact, error);
-}
-
-void
-history_delete_contact (History *history, guint32 contact, DoneFunc done, gpointer user)
-{
-  Job *job = job_new (user);
-
-  job->contact = contact;
-  job->report.done = done;
-  db_submit (history->db, TRUE, work_delete_contact, job_done, job, job_free);
-  history_index (history, NULL, NULL);
-  history_tidy_soon (history);
-}
-
 /* --- moving --------------------------------------------------------------- */
 
 /* Two reading states become one: what was unread in either stays unread, so the lower mark of those that have unread counts. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Between history.c (what comes in, opening), history-amend.c (what that does to earlier messages), history-read.c (what is
- * asked), history-search.c (what is looked for), history-keep.c (deleting, consumers, reading state) and history-upkeep.c
- * (retention). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
+ * asked), history-search.c (what is looked for), history-keep.c (deleting, consumers, reading state), history-forget.c (a whole
+ * conversation) and history-upkeep.c (retention). A job carries its arguments in and its results out; work sets its results anew, since it may run twice.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct _History
 {
   Db *db;
   guint tidy_source;
-  gboolean stopping;
+  gboolean stopping, forgetting;
 };
 
 /* How kinds are written to disk; never renumbered. */
@@ -41,6 +41,7 @@ typedef enum {
 typedef struct
 {
   /* arguments */
+  History *history;
   LogEntry *entry;
   Fingerprint key;
   guint32 contact, other;
@@ -113,6 +114,12 @@ gboolean history_number_in_job (sqlite3 *handle, guint64 seq, GError **error);
 gboolean history_begin_numbers (sqlite3 *handle, gpointer unused, GError **error);
 /* The time that ages are told by: `now`, unless the clock leapt (history-clock.c). `look`: remembers what the clock says. */
 gboolean history_clock_in_job (sqlite3 *handle, gint64 now, gboolean look, gint64 *age, GError **error);
+/* Of `log`: it was not forgotten (history-forget.c). */
+#define HISTORY_LEFT "NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.contact = log.contact AND doomed.until >= log.seq)"
+/* What was begun to be forgotten goes on, unless it does already. */
+void history_forget_on (History *history);
+/* A DbWork for the start: how many conversations that are (gint64). */
+gboolean history_find_doomed (sqlite3 *handle, gpointer count, GError **error);
 /* An entry that retention must leave. */
 #define OWED "(" SPOKEN " AND direction = 1 AND state IN ('queued', 'held'))"
 /* What was deleted leaves its last traces, in a minute: a row of deletions is tidied up behind once. */

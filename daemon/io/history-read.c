@@ -65,8 +65,8 @@ static gboolean
 work_list (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char of_one[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_contact WHERE contact = ?4 AND seq < ?1"
-                               " AND ((?2 >> kind) & 1) ORDER BY seq DESC LIMIT ?3";
-  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq < ?1 AND ((?2 >> kind) & 1)"
+                               " AND ((?2 >> kind) & 1) AND " HISTORY_LEFT " ORDER BY seq DESC LIMIT ?3";
+  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq < ?1 AND ((?2 >> kind) & 1) AND " HISTORY_LEFT
                                " ORDER BY seq DESC LIMIT ?3";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, job->contact != 0 ? of_one : of_all, error);
@@ -142,8 +142,8 @@ static gboolean
 work_fetch (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char of_one[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_contact WHERE contact = ?4 AND seq > ?1"
-                               " AND ((?2 >> kind) & 1) AND direction < 2 ORDER BY seq LIMIT ?3";
-  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq > ?1 AND ((?2 >> kind) & 1) AND direction < 2"
+                               " AND ((?2 >> kind) & 1) AND direction < 2 AND " HISTORY_LEFT " ORDER BY seq LIMIT ?3";
+  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq > ?1 AND ((?2 >> kind) & 1) AND direction < 2 AND " HISTORY_LEFT
                                " ORDER BY seq LIMIT ?3";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, "SELECT cursor, last_seen FROM consumer WHERE name = ?1", error);
@@ -204,8 +204,9 @@ static gboolean
 work_walk (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char of_one[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_contact WHERE contact = ?4 AND seq > ?1"
-                               " AND ((?2 >> kind) & 1) ORDER BY seq LIMIT ?3";
-  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq > ?1 AND ((?2 >> kind) & 1) ORDER BY seq LIMIT ?3";
+                               " AND ((?2 >> kind) & 1) AND " HISTORY_LEFT " ORDER BY seq LIMIT ?3";
+  static const char of_all[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq > ?1 AND ((?2 >> kind) & 1) AND " HISTORY_LEFT
+                               " ORDER BY seq LIMIT ?3";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, job->contact != 0 ? of_one : of_all, error);
 
@@ -241,7 +242,7 @@ static gboolean
 work_get (sqlite3 *handle, gpointer data, GError **error)
 {
   /* Ours first: a peer knows the ids of what we sent to it, and may use one for a message of its own. What a file says comes last. */
-  static const char sql[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_id WHERE id = ?1 AND " SPOKEN " AND id <> ''"
+  static const char sql[] = "SELECT " LOG_COLUMNS " FROM log INDEXED BY log_id WHERE id = ?1 AND " SPOKEN " AND id <> '' AND " HISTORY_LEFT
                             " ORDER BY direction & 2, direction DESC, kind, seq DESC LIMIT 1";
   Job *job = data;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);

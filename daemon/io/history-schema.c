@@ -91,7 +91,10 @@ static const char step_change[] =
   "UPDATE conversation SET unread = max (0, unread - (SELECT count(*) FROM log WHERE log.contact = conversation.contact"
   " AND log.seq > conversation.read_seq AND log.retracted <> 0 AND log.kind = 0 AND log.direction = 0));";
 
-static const char *const steps[] = { step_1, step_search, step_amend, step_payload, step_change };
+/* Conversations that were forgotten and whose rows, up to a number, are still to go (history-forget.c). */
+static const char step_forget[] = "CREATE TABLE doomed (contact INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;";
+
+static const char *const steps[] = { step_1, step_search, step_amend, step_payload, step_change, step_forget };
 
 const DbSchema messages_schema = {
   .steps = steps,

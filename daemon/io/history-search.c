@@ -180,7 +180,7 @@ work_index (sqlite3 *handle, gpointer data, GError **error)
 static gboolean
 read_hit (sqlite3 *handle, guint64 seq, guint32 contact, LogEntry **entry, GError **error)
 {
-  static const char sql[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq = ?1 AND kind = 0 AND (?2 = 0 OR contact = ?2)";
+  static const char sql[] = "SELECT " LOG_COLUMNS " FROM log WHERE seq = ?1 AND kind = 0 AND (?2 = 0 OR contact = ?2) AND " HISTORY_LEFT;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 

@@ -352,6 +352,7 @@ start (History *history, Step step, gint64 now, const HistoryLimits *limits, His
 void
 history_prune (History *history, gint64 now, const HistoryLimits *limits, HistoryAppended done, gpointer user)
 {
+  history_forget_on (history); /* a full disk may have ended it */
   start (history, UPKEEP_CLOCK, now, limits, done, user);
 }
 

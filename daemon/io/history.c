@@ -181,17 +181,20 @@ History *
 history_open (DbWorker *worker, const char *path, char **set_aside, GError **error)
 {
   Db *db = db_open (worker, path, &messages_schema, set_aside, error);
+  gint64 doomed = 0;
   History *history;
 
   if (db == NULL)
     return NULL;
-  if (!db_run_now (db, history_begin_numbers, NULL, error))
+  if (!db_run_now (db, history_begin_numbers, NULL, error) || !db_run_now (db, history_find_doomed, &doomed, error))
     {
       db_close (db);
       return NULL;
     }
   history = g_new0 (History, 1);
   history->db = db;
+  if (doomed > 0)
+    history_forget_on (history);
   return history;
 }
 

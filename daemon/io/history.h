@@ -129,7 +129,8 @@ typedef struct {
 } HistoryGone;
 typedef void (*HistoryDeleted) (gpointer user, GPtrArray *gone, const GError *error);
 void history_delete (History *history, const char *const *ids, HistoryDeleted done, gpointer user);
-/* Deletes a whole conversation: log, aside, reading state, and what is owed to it. */
+/* Deletes a whole conversation: log, aside, reading state, and what is owed to it. When it reports, it is gone for everybody and stays so; the
+ * last rows of a long one leave the disk soon after, in small jobs, also after a crash. Ids that were received stay seen. */
 void history_delete_contact (History *history, guint32 contact, DoneFunc done, gpointer user);
 /* Moves a conversation's rows from one contact to another, with what is owed; nothing unread becomes read. */
 void history_move_contact (History *history, guint32 from, guint32 to, DoneFunc done, gpointer user);

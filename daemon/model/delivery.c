@@ -735,6 +735,8 @@ on_forgotten (gpointer user, const GError *error)
 
   if (error != NULL)
     log_warn ("delivery", "a forgotten conversation is still on disk: %s", error->message);
+  else
+    trust_forget_done (forgotten->delivery->config.trust, forgotten->contact);
   if (conv == NULL)
     return;
   clear_conv (conv);

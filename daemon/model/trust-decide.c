@@ -570,6 +570,7 @@ trust_set_blocked (Trust *trust, Contact *contact, gboolean blocked, const char 
 void
 trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done, gpointer user)
 {
+  g_autofree char *setting = g_strdup_printf (TRUST_FORGOTTEN_SETTING "%u", contact_get_id (contact));
   Key *active = contact_get_active_key (contact);
   Decision *decision = decision_new (trust, done, user);
 
@@ -578,7 +579,19 @@ trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done,
   if (active != NULL)
     decide_subject (decision, key_get_fingerprint (active));
   trust_change_delete_contact (decision->change, decision->forget);
+  /* What was said with it is in another file: until that is gone, too, the next start would find it again. */
+  trust_change_put_setting (decision->change, setting, "1");
   decide (decision, "forget", "forgotten", caller);
+}
+
+void
+trust_forget_done (Trust *trust, guint32 contact)
+{
+  g_autofree char *setting = g_strdup_printf (TRUST_FORGOTTEN_SETTING "%u", contact);
+  TrustChange *change = trust_change_new ();
+
+  trust_change_put_setting (change, setting, NULL);
+  trust_store_apply (trust->store, change, NULL, NULL);
 }
 
 typedef struct {

@@ -156,6 +156,10 @@ void trust_revoke (Trust *trust, const Fingerprint *fp, const char *reason, cons
 void trust_set_blocked (Trust *trust, Contact *contact, gboolean blocked, const char *caller, DoneFunc done, gpointer user);
 /* Removes the contact, its keys and history; a tombstone of each key stays. */
 void trust_forget (Trust *trust, Contact *contact, const char *caller, DoneFunc done, gpointer user);
+/* What was said with it is gone as well. Until then a setting of this name and its number stands beside the decision: a start that finds one is
+ * to delete the conversation. */
+#define TRUST_FORGOTTEN_SETTING "forgotten:"
+void trust_forget_done (Trust *trust, guint32 contact);
 /* A contact known by key before it was ever seen. Reports the id. */
 typedef void (*TrustAdded) (gpointer user, guint32 contact_id, const GError *error);
 void trust_add_contact (Trust *trust, const char *petname, const Fingerprint *fp, const TrustEvidence *evidence,

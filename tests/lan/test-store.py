@@ -205,6 +205,80 @@ def out_and_back(lan):
     sound(juliet)
 
 
+def fill(user, contact, n):
+    """A long past with one contact, written while the daemon is away."""
+    with sqlite3.connect(os.path.join(user.data_dir, "messages.db")) as db:
+        db.execute("WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ?) INSERT INTO log (time, kind, contact, id, direction, insecure,"
+                   " sent_time, trust, body) SELECT 1767607332000000 + x, 0, ?, 'old-' || x, x % 2, 0, 1, 'pinned', 'harbour ' || x FROM c", (n, contact))
+    db.close()
+
+
+def rows(user, contact):
+    with sqlite3.connect(os.path.join(user.data_dir, "messages.db")) as db:
+        count = db.execute("SELECT count(*) FROM log WHERE contact = ?", (contact,)).fetchone()[0]
+    db.close()
+    return count
+
+
+@rig.test
+def forgotten_at_once(lan):
+    """M-01: a contact with 60,000 messages is forgotten: nothing of it is seen again, others are sent to meanwhile, and after kill -9 in the middle it goes on"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+    mercutio = juliet.call("", "Manager", "AddContact", GLib.Variant("(ssasa{sv})", ("mercutio", "ab" * 32, [], {})))[0]
+    number = int(mercutio.rsplit("/", 1)[1])
+    send(juliet, mercutio, "owed")
+    assert juliet.stop() == 0
+    shutil.copy(os.path.join(juliet.data_dir, "messages.db"), os.path.join(lan.dir, "before.db"))
+    fill(juliet, number, 60000)
+    juliet.restart()
+    juliet.call(rig.ROOT, "Messages", "CreateConsumer", GLib.Variant("(sa{sv})", ("bot", {"from_start": GLib.Variant("b", True)})))
+
+    def gone():
+        assert error_of(juliet.call, "", "Messages", "Get", GLib.Variant("(s)", ("old-30000",))) == "NotFound"
+        assert "harbour" not in juliet.ctl("log", "--grep", "harbour")
+        assert [entry for entry in log(juliet) if entry[3] != at_juliet] == []
+        for entry in juliet.call(rig.ROOT, "Messages", "Fetch", GLib.Variant("(sua{sv})", ("bot", 1000, {})))[0]:
+            assert entry[3] != mercutio, entry
+
+    juliet.call(mercutio, "Contact", "Forget", GLib.Variant("(a{sv})", ({},)))
+    said = [send(juliet, at_juliet, "meanwhile %d" % n)[0] for n in range(5)]
+    juliet.kill9()
+    left = rows(juliet, number)
+    rig.note("%d rows are left at kill -9" % left)
+    assert left > 0, "it was all in one, and the sends waited"
+    juliet.restart()
+    gone()
+    for id in said:
+        wait_state(juliet, id, "delivered", 60)
+    assert queued(juliet) == 0
+    # The daemon is asked for something small until it is through; it ends in order in the middle of it, too.
+    for _ in range(100):
+        assert juliet.stop() == 0
+        left = rows(juliet, number)
+        if left == 0:
+            break
+        juliet.restart()
+        for n in range(10):
+            wait_state(juliet, send(juliet, at_juliet, "on and on")[0], "delivered", 60)
+    assert left == 0, left
+    # Killed between the two files: the contact is gone from the one, and its past would be in the other.
+    os.unlink(os.path.join(juliet.data_dir, "messages.db"))
+    shutil.copy(os.path.join(lan.dir, "before.db"), os.path.join(juliet.data_dir, "messages.db"))
+    with sqlite3.connect(os.path.join(juliet.data_dir, "trust.db")) as db:
+        assert db.execute("SELECT count(*) FROM setting WHERE name LIKE 'forgotten:%'").fetchone() == (0,)
+        db.execute("INSERT INTO setting VALUES (?, '1')", ("forgotten:%d" % number,))
+    db.close()
+    assert rows(juliet, number) > 0
+    juliet.restart()
+    assert [entry for entry in log(juliet) if entry[3] == mercutio] == [] and queued(juliet) == 0
+    assert juliet.stop() == 0
+    assert rows(juliet, number) == 0
+    with sqlite3.connect(os.path.join(juliet.data_dir, "trust.db")) as db:
+        assert db.execute("SELECT count(*) FROM setting WHERE name LIKE 'forgotten:%'").fetchone() == (0,)
+    db.close()
+    sound(juliet)
+
+
 def seen_of(line):
     """What a person sees of an exported entry: not its number, nor that it went through a file."""
     entry = json.loads(line)

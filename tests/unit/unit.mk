@@ -138,6 +138,11 @@ tests_unit_test_history_import_SOURCES = tests/unit/test-history-import.c tests/
 tests_unit_test_history_import_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_history_import_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-history-forget
+tests_unit_test_history_forget_SOURCES = tests/unit/test-history-forget.c tests/unit/history-helper.h tests/unit/store-helper.h
+tests_unit_test_history_forget_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_history_forget_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-history-numbers
 tests_unit_test_history_numbers_SOURCES = tests/unit/test-history-numbers.c tests/unit/history-helper.h tests/unit/store-helper.h
 tests_unit_test_history_numbers_CPPFLAGS = $(unit_cppflags)
