@@ -851,7 +851,8 @@ log_entry_new (void)
 void
 log_entry_free (LogEntry *entry)
 {
-  char *const texts[] = { entry->kind, entry->id, entry->body, entry->trust, entry->thread, entry->reply_to, entry->state, entry->reason };
+  char *const texts[] = { entry->kind, entry->id, entry->body, entry->trust, entry->thread, entry->reply_to, entry->state, entry->reason,
+                          entry->url, entry->about, entry->reactions_in, entry->reactions_out, entry->change_state, entry->change_reason };
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     g_free (texts[i]);

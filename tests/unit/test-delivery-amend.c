@@ -279,7 +279,7 @@ test_delete_owed (Talk *talk, gconstpointer unused)
   edit = say_edit (talk->a, bob, first, "never said");
   reaction = react (talk->a, bob, first, thumb);
   gone = retract (talk->a, second);
-  waiting = talk_send (talk->a, talk->b, "never sent");
+  waiting = talk_send_to (talk->a, bob, "never sent");
   third = say_edit (talk->a, bob, waiting, "never sent either");
   g_assert_cmpuint (delivery_get_queued (talk->a->delivery, NULL), ==, 5);
   g_assert_cmpint (delete_one (talk->a, first), ==, -1);
