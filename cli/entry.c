@@ -9,6 +9,7 @@
 #include "cli/time-text.h"
 
 #define PAGE 200
+#define WINDOW_MAX (G_GUINT64_CONSTANT (1) << 48)
 
 void
 entry_read (Entry *entry, GVariant *entries, gsize index)
@@ -359,18 +360,24 @@ entry_print_json (Ctl *ctl, const Entry *entry)
 
 /* --- reading forward ------------------------------------------------------------ */
 
-/* Entries of (after, before), newest first, however many replies it takes; array of GVariant a(...). */
+/* Entries of (after, before), newest first, however many replies it takes; array of GVariant a(...). *cut: more than one, and that is
+ * all that was asked for when the window is a wide one. */
 static GPtrArray *
 collect_window (Ctl *ctl, EarshotMessages *messages, const char *conversation, EntryKinds kinds, guint64 after,
-                guint64 before, GError **error)
+                guint64 before, gboolean *cut, GError **error)
 {
   g_autoptr (GPtrArray) replies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
-  gboolean more = TRUE;
+  gboolean more = TRUE, wide = before - after > PAGE + 1;
 
+  *cut = FALSE;
   while (more && before > after + 1)
     {
       g_autoptr (GVariant) entries = NULL;
       g_auto (Entry) oldest = { 0 };
+
+      *cut = wide && replies->len > 0;
+      if (*cut)
+        break;
 
       if (!earshot_messages_call_list_sync (messages, conversation, before, PAGE, entry_filter (kinds), &entries, &more,
                                             NULL, error))
@@ -392,22 +399,32 @@ collect_window (Ctl *ctl, EarshotMessages *messages, const char *conversation, E
 }
 
 /* List() only goes back in time; a window of PAGE numbers holds at most PAGE entries, so going from window to window
- * keeps memory bounded whatever the log's length. */
+ * keeps memory bounded whatever the log's length. Where numbers were left out (a log put back from a backup goes on
+ * behind all that were given) windows grow, as long as what is in one comes in one reply. */
 gboolean
 entries_forward (Ctl *ctl, const char *conversation, EntryKinds kinds, guint64 after, guint64 head, EntryFunc each,
                  gpointer user, GError **error)
 {
   g_autoptr (EarshotMessages) messages = ctl_messages (ctl, error);
 
+  guint64 window = PAGE;
+
   if (messages == NULL)
     return FALSE;
   while (after < head)
     {
-      guint64 before = MIN (after + PAGE, head) + 1;
-      g_autoptr (GPtrArray) replies = collect_window (ctl, messages, conversation, kinds, after, before, error);
+      guint64 before = after + MIN (window, head - after) + 1;
+      gboolean cut;
+      g_autoptr (GPtrArray) replies = collect_window (ctl, messages, conversation, kinds, after, before, &cut, error);
 
       if (replies == NULL)
         return FALSE;
+      if (cut)
+        {
+          window = MAX (window / 16, PAGE);
+          continue;
+        }
+      window = MIN (window * 2, WINDOW_MAX);
       for (guint r = replies->len; r > 0; r--)
         {
           GVariant *entries = g_ptr_array_index (replies, r - 1);

@@ -110,8 +110,9 @@ gboolean history_ask_number (sqlite3 *handle, const char *static_sql, const gint
                              GError **error);
 /* Before the entry with that new number is committed: it is given once (history-numbers.c). */
 gboolean history_number_in_job (sqlite3 *handle, guint64 seq, GError **error);
-/* A DbWork for the start. */
+/* DbWork for the start, and for the end. */
 gboolean history_begin_numbers (sqlite3 *handle, gpointer unused, GError **error);
+gboolean history_end_numbers (sqlite3 *handle, gpointer unused, GError **error);
 /* The time that ages are told by: `now`, unless the clock leapt (history-clock.c). `look`: remembers what the clock says. */
 gboolean history_clock_in_job (sqlite3 *handle, gint64 now, gboolean look, gint64 *age, GError **error);
 /* Of `log`: it was not forgotten (history-forget.c). */

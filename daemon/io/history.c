@@ -220,6 +220,8 @@ history_close (History *history)
   if (history->tidy_source != 0)
     g_source_remove (history->tidy_source);
   history->tidy_source = 0;
+  /* Where that fails the next start takes it for one that died. */
+  db_submit (history->db, TRUE, history_end_numbers, NULL, NULL, NULL);
   db_close (history->db);
   if (history->tidy_source != 0) /* a report of the last moment */
     g_source_remove (history->tidy_source);

@@ -236,6 +236,19 @@ def _():
     expect("InvalidArgument" in run("log", "juliet", "--grep", " ", "--json", code=2).err, "no words")
 
 
+@test("/watch/numbers-that-were-left-out-cost-nothing")
+def _():
+    head = len(F.mock.log)
+    F.mock.do(lambda: [F.mock.append("message", JULIET, "far%d" % n, announce=False, direction="in", from_=JULIET, body="far %d" % n, trust="verified")
+                       for n in range(450)])
+    for n, entry in enumerate(F.mock.log[head:]):
+        entry[0] = 4000000000000 + n + (n > 300) * 70000000
+    F.mock.do(lambda: F.mock.change(ROOT, "Messages", HeadSeq=F.mock.log[-1][0]))
+    lines = run("watch", "--since", str(head), "--kinds", "message", "--json", "--timeout", "3", code=6).lines()
+    expect([line["id"] for line in lines] == ["far%d" % n for n in range(450)], len(lines))
+    expect(len(F.called("List")) < 200, len(F.called("List")))
+
+
 @test("/log/import-takes-messages-and-nothing-else")
 def _():
     peer = {"fingerprint": KEY_JULIET, "trust": "verified"}

@@ -141,6 +141,56 @@ def words_are_found(lan):
 
 
 @rig.test
+def yesterdays_directory(lan):
+    """M-02 M-06: all of the directory written over with yesterday's: no number is given twice, what is owed goes out and is not shown twice, a program with today's number goes on"""
+    juliet, romeo, at_juliet, at_romeo, shim = two(lan)
+    wait_state(juliet, send(juliet, at_juliet, "kept")[0], "delivered")
+    romeo.host.unplug()
+    owed = send(juliet, at_juliet, "owed yesterday")[0]
+    assert juliet.stop() == 0
+    backup = os.path.join(lan.dir, "yesterday")
+    shutil.copytree(juliet.data_dir, backup)
+    juliet.restart()
+    romeo.host.plug()
+    wait_state(juliet, owed, "delivered", 60)
+    for n in range(3):
+        wait_state(juliet, send(juliet, at_juliet, "today %d" % n)[0], "delivered", 60)
+    head = juliet.get_prop(rig.ROOT, "Messages", "HeadSeq")
+    # It went on for a while: so many numbers were given since.
+    while GLib.get_real_time() / 1e6 - os.stat(backup + "/messages.db").st_mtime < 1:
+        wait_state(juliet, send(juliet, at_juliet, "on and on")[0], "delivered", 60)
+        head = juliet.get_prop(rig.ROOT, "Messages", "HeadSeq")
+    said = received(romeo)
+    assert juliet.stop() == 0
+    # As cp does: every file is the one that was there, with other bytes in it.
+    for name in os.listdir(backup):
+        path = os.path.join(juliet.data_dir, name)
+        if os.path.isfile(path) and name.startswith("messages.db"):
+            inode = os.stat(path).st_ino
+            with open(os.path.join(backup, name), "rb") as old, open(path, "r+b") as new:
+                new.truncate()
+                new.write(old.read())
+            shutil.copystat(os.path.join(backup, name), path)
+            assert os.stat(path).st_ino == inode
+    juliet.restart()
+    wait_state(juliet, owed, "delivered", 60)
+    again = send(juliet, at_juliet, "again today")
+    assert again[1] > head, (again, head)
+    wait_state(juliet, again[0], "delivered", 60)
+    assert received(romeo) == said + ["again today"], received(romeo)
+    # Nobody makes a copy of it while it runs.
+    with sqlite3.connect(os.path.join(juliet.data_dir, "messages.db"), timeout=0) as db:
+        try:
+            db.execute("SELECT count(*) FROM log").fetchone()
+            raise AssertionError("somebody else read it")
+        except sqlite3.OperationalError as error:
+            assert "locked" in str(error), error
+    db.close()
+    assert juliet.stop() == 0
+    sound(juliet)
+
+
+@rig.test
 def out_and_back(lan):
     """Export: JSON lines of all that was said, to a file, a slow pipe and one that is gone; a daemon that lost its history takes them back, once, and sends nothing"""
     juliet, romeo, at_juliet, at_romeo, shim = two(lan)
