@@ -141,9 +141,12 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-connect.c daemon/bus/bus-connect.h \
 	daemon/bus/bus-contact.c \
 	daemon/bus/bus-conversation.c \
+	daemon/bus/bus-frame.c daemon/bus/bus-frame.h \
+	daemon/bus/bus-gate.c daemon/bus/bus-gate.h \
 	daemon/bus/bus-identity.c \
 	daemon/bus/bus-invite.c \
 	daemon/bus/bus-key.c \
+	daemon/bus/bus-lines.c daemon/bus/bus-lines.h \
 	daemon/bus/bus-link.c \
 	daemon/bus/bus-manager.c \
 	daemon/bus/bus-messages.c daemon/bus/bus-amend.c \

@@ -110,10 +110,11 @@ run_daemon (const Config *config)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GDBusConnection) connection = NULL;
+  BusGate *gate = NULL;
   Run run = { .status = EXIT_SUCCESS };
   guint owner = 0, int_source, term_source, hup_source;
 
-  if (!bus_connect (config->bus, &connection, &error))
+  if (!bus_connect (config->bus, &connection, &gate, &error))
     {
       g_printerr ("earshotd: no D-Bus at '%s': %s\nMend it, name another with --bus=ADDRESS, or do without one: --bus=private.\n", config->bus, error->message);
       return EXIT_NO_BUS;
@@ -126,6 +127,7 @@ run_daemon (const Config *config)
 
       g_printerr ("earshotd: %s\n", error->message);
       daemon_free (run.daemon);
+      bus_gate_free (gate, connection);
       /* What the configuration says of a token does not mend by trying again, least of all a wrong PIN. */
       return mistaken ? EXIT_USAGE : EXIT_FAILURE;
     }
@@ -148,6 +150,7 @@ run_daemon (const Config *config)
   /* Calls that reached us while the loop ended still hold the window: they are told that it is closed. */
   for (guint turn = 0; turn < 100 && g_main_context_iteration (NULL, FALSE); turn++)
     ;
+  bus_gate_free (gate, connection);
   g_main_loop_unref (run.loop);
   return run.status;
 }

@@ -14,7 +14,7 @@
 #include "daemon/base/log.h"
 
 #define INSPECT_FILE_MAX (64 * 1024)
-#define PENDING_MAX 256 /* calls of one sender that wait for its identification */
+#define PENDING_MAX 4096 /* calls of one sender that wait for its identification; it may be a busy machine that keeps them */
 
 typedef struct {
   BusAccess *access; /* NULL once it was freed */

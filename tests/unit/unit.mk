@@ -354,6 +354,11 @@ tests_unit_test_bus_access_SOURCES = tests/unit/test-bus-access.c $(bus_fixture)
 tests_unit_test_bus_access_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bus_access_LDADD = $(bus_fixture_libs)
 
+unit_tests += tests/unit/test-bus-gate
+tests_unit_test_bus_gate_SOURCES = tests/unit/test-bus-gate.c
+tests_unit_test_bus_gate_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bus_gate_LDADD = $(bus_fixture_libs)
+
 unit_tests += tests/unit/test-bus-agents
 tests_unit_test_bus_agents_SOURCES = tests/unit/test-bus-agents.c $(bus_fixture)
 tests_unit_test_bus_agents_CPPFLAGS = $(unit_cppflags)
