@@ -5,8 +5,9 @@
 The floor does the same work with the least code there can be: floor.c for messages and streams, sight.c for coming into
 sight; it has two hosts and a link of its own. The same client (client.c) loads both. Everything runs in network namespaces: no
 packet leaves. The floor's stream needs no resolving: earshotd asks mDNS for the address each time.
-What a stream costs in memory has no floor: streams.py measures it on the rig of tests/lan.
-Environment: BENCH_ROUNDS (messages one by one), BENCH_MESSAGES (as fast as they go), BENCH_IDLE (seconds of silence), BENCH_STREAMS (open at once)."""
+What a stream costs in memory has no floor: streams.py measures it on the rig of tests/lan. burst.py: many calls at once, and what somebody else
+waits for meanwhile. commands.py: `xmppctl status` beside one call of busctl.
+Environment: BENCH_BURST (calls), BENCH_ROUNDS (messages one by one), BENCH_MESSAGES (as fast as they go), BENCH_IDLE (seconds of silence), BENCH_STREAMS (open at once)."""
 import json
 import os
 import shutil
@@ -17,6 +18,8 @@ import time
 
 from gi.repository import Gio, GLib
 
+import burst
+import commands
 import idle
 import streams
 
@@ -267,6 +270,11 @@ def main():
                         'ratio': round(earshot[key] / floor[key], 2) if floor[key] else None} for key in earshot}
         note('streams and half-open connections')
         result.update({key: {'earshot': round(kb, 1), 'floor': None, 'ratio': None} for key, kb in streams.measure().items()})
+        note('bursts of calls, and a command')
+        beside = burst.measure()
+        beside['xmppctl_status_ms'] = commands.measure()
+        result.update({key: {'earshot': round(ours, 1), 'floor': floor and round(floor, 1), 'ratio': round(ours / floor, 2) if floor else None}
+                       for key, (ours, floor) in beside.items()})
         print(json.dumps(result, indent=2))
     except BaseException:
         for host in every_host:

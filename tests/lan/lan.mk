@@ -7,6 +7,7 @@ lan_tests = \
 	tests/lan/test-attack.py \
 	tests/lan/test-audit.py \
 	tests/lan/test-bad-link.py \
+	tests/lan/test-burst.py \
 	tests/lan/test-clear.py \
 	tests/lan/test-clear-people.py \
 	tests/lan/test-conversation.py \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Preloaded into a daemon under test: a wall clock that is wrong, death in the middle of a write to the disk, and a disk that takes no
- * writes any more. EARSHOT_SHIM names a file of three 64-bit numbers that the test changes while the daemon runs: seconds to add to the
+ * writes any more. EARSHOT_SHIM names a file of four 64-bit numbers, three of which the test changes while the daemon runs: seconds to add to the
  * clock; how many writes and syncs of files it has left to live (0 = for ever), dying before the one that counts it down, as a power cut
- * would have it; and the errno that these get (0 = none). */
+ * would have it; and the errno that these get (0 = none). The fourth counts the syncs. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ shim_begin (void)
 
   if (fd < 0)
     return;
-  map = mmap (NULL, 24, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  map = mmap (NULL, 32, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close (fd);
   if (map != MAP_FAILED)
     control = map;
@@ -46,6 +46,13 @@ live_or_die (int fd)
     kill (getpid (), SIGKILL);
   errno = (int) control[2];
   return control[2] == 0;
+}
+
+static void
+count_sync (void)
+{
+  if (control != NULL)
+    __atomic_add_fetch (&control[3], 1, __ATOMIC_SEQ_CST);
 }
 
 #define REAL(type, name, ...)                                   \
@@ -105,6 +112,7 @@ int
 fdatasync (int fd)
 {
   REAL (int, "fdatasync", int);
+  count_sync ();
   return live_or_die (fd) ? real (fd) : -1;
 }
 
@@ -112,5 +120,6 @@ int
 fsync (int fd)
 {
   REAL (int, "fsync", int);
+  count_sync ();
   return live_or_die (fd) ? real (fd) : -1;
 }

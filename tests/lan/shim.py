@@ -13,9 +13,9 @@ class Shim:
     def __init__(self, lan, name):
         self.path = os.path.join(lan.dir, "shim-" + name)
         with open(self.path, "wb") as file:
-            file.write(bytes(24))
+            file.write(bytes(32))
         with open(self.path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 24)
+            self._map = mmap.mmap(file.fileno(), 32)
 
     def env(self):
         library = os.path.join(rig.TOP_BUILD, "tests/lan/shim.so")
@@ -34,3 +34,7 @@ class Shim:
     def die_at(self, writes):
         """At the n-th write or sync of a file from now on; 0 = not any more."""
         self._map[8:16] = struct.pack("q", writes)
+
+    def syncs(self):
+        """How often it has made sure of something on the disk: once a commit, and a few times to tidy up."""
+        return struct.unpack("q", self._map[24:32])[0]

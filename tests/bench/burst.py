@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A burst of Send calls, from one client and from a hundred at once, and how long somebody else waits for a little thing meanwhile.
+
+The contact is one that is nowhere, so that what is measured is the way into the store. Two floors in the same run: what a program that does nothing
+else takes to answer a Ping on the same bus at the same time, since the bus and the processors are everybody's; and earshotd itself when nobody
+calls. Commits are counted as syncs of files (tests/lan/shim.c)."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lan'))
+import rig  # noqa: E402
+from gi.repository import GLib  # noqa: E402
+from idle import anonymous_kb  # noqa: E402
+from shim import Shim  # noqa: E402
+
+CALLS = int(os.environ.get('BENCH_BURST', 10000))
+CLIENTS = 100
+TURNS = 3
+PROGRAM = os.path.join(rig.TOP_BUILD, 'tests/bench/bench-burst')
+
+
+class Pinger:
+    """Asks all the while; waits() gives what it waited, in us, between two moments."""
+
+    def __init__(self, bus):
+        self.process = subprocess.Popen([PROGRAM, 'ping', bus], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        while self.process.stdout.readline() != 'ready\n':
+            pass
+
+    def stop(self):
+        out, _ = self.process.communicate('')
+        self.samples = [(int(at), word, int(took)) for at, word, took in (line.split() for line in out.splitlines())]
+
+    def waits(self, word, times):
+        return sorted(took for at, one, took in self.samples if one == word and at < times['end'] and at + took > times['start'])
+
+
+def percentile(values, percent):
+    return values[min(len(values) - 1, len(values) * percent // 100)]
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def burst(user, contact, clients, each):
+    """When it began and ended, in us of the monotonic clock."""
+    out = subprocess.run([PROGRAM, 'send', user.bus_address, contact, str(clients), str(each)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    times = json.loads(out)
+    assert times['errors'] == times['strange'] == times['disordered'] == 0, times
+    return times
+
+
+def quiet(seconds):
+    start = GLib.get_monotonic_time()
+    rig.settle(seconds)
+    return {'start': start, 'end': GLib.get_monotonic_time()}
+
+
+def turn():
+    """{metric: (earshotd, floor)} of a fresh daemon."""
+    with rig.Lan() as lan:
+        shim = Shim(lan, 'juliet')
+        juliet = lan.host('pronto', avahi='none').start_daemon(name='juliet', verbose=False, env=shim.env())
+        contact = juliet.manager('AddContact', GLib.Variant('(ssasa{sv})', ('nobody', 'ab' * 32, [], {})))[0]
+        before = anonymous_kb(juliet.process.pid)
+        pinger = Pinger(juliet.bus_address)
+        times = {'idle': quiet(3)}
+        syncs = {}
+        for name, clients in (('one', 1), ('many', CLIENTS)):
+            syncs[name] = -shim.syncs()
+            times[name] = burst(juliet, contact, clients, CALLS // clients)
+            syncs[name] += shim.syncs()
+            quiet(1)
+        pinger.stop()
+        grown = anonymous_kb(juliet.process.pid) - before
+    result = {'burst_grown_kb': (grown, None)}
+    for name in times:
+        floor = pinger.waits('floor', times[name])
+        for word in ('ping', 'get'):
+            waits = pinger.waits(word, times[name])
+            for percent in (50, 99):
+                result['burst_%s_%s_p%d_us' % (name, word, percent)] = percentile(waits, percent), percentile(floor, percent)
+            if name != 'idle':
+                result['burst_%s_%s_p99_over_idle' % (name, word)] = (
+                    percentile(waits, 99) / percentile(pinger.waits(word, times['idle']), 99),
+                    percentile(floor, 99) / percentile(pinger.waits('floor', times['idle']), 99))
+        if name != 'idle':
+            result['burst_%s_sends_per_s' % name] = CALLS * 1e6 / (times[name]['end'] - times[name]['start']), None
+            result['burst_%s_sends_per_commit' % name] = CALLS / syncs[name], None
+    return result
+
+
+def measure():
+    turns = [turn() for _ in range(TURNS)]
+    return {key: (median([one[key][0] for one in turns]), median([one[key][1] for one in turns]) if value[1] is not None else None)
+            for key, value in turns[0].items()}
+
+
+if __name__ == '__main__':
+    rig._become_root()
+    for key, (ours, floor) in measure().items():
+        print('%-32s %10.1f' % (key, ours) + ('' if floor is None else ' %10.1f %6.2f' % (floor, ours / floor)))
