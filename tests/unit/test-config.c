@@ -117,7 +117,7 @@ static void
 test_command_line (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (Config) config = config_load ("/nonexistent", FALSE, &error);
+  g_autoptr (Config) config = config_load ("/nonexistent/earshotd.conf", FALSE, &error);
 
   g_assert_true (config_set (config, "port", "1234", &error));
   g_assert_cmpuint (config->port, ==, 1234);
