@@ -2,7 +2,8 @@
  *
  * What a later entry does to earlier messages: corrections, retractions, reactions, markers. Threat (M-10): the ids in
  * them are a peer's claim. Each search here names the contact, so that nobody reaches into another conversation, and a
- * correction or retraction the direction, so that nobody changes what the other one said.
+ * correction or retraction the direction, so that nobody changes what the other one said. A correction by another key of the same contact
+ * shows as that key's: it borrows no level.
  */
 #include "earshot-config.h"
 
@@ -80,6 +81,23 @@ find_target (sqlite3 *handle, const LogEntry *entry, Kind kind, guint64 *seq, ch
   return TRUE;
 }
 
+/* A contact may have several keys, one that replaced a verified one among them: words stand beside the key that said them, and its level. */
+static gboolean
+put_speaker (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **error)
+{
+  sqlite3_stmt *stmt;
+
+  if (entry->direction != DIRECTION_IN || !entry->has_key)
+    return TRUE;
+  stmt = db_prepare (handle, "UPDATE log SET key = ?2, trust = ?3 WHERE seq = ?1", error);
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_seq (stmt, 1, seq);
+  db_bind_fingerprint (stmt, 2, &entry->key);
+  db_bind_text (stmt, 3, entry->trust);
+  return db_step_done (handle, stmt, error);
+}
+
 static gboolean
 edit_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **error)
 {
@@ -87,7 +105,7 @@ edit_message (sqlite3 *handle, const LogEntry *entry, guint64 seq, GError **erro
                              " original_flags = CASE WHEN original IS NULL THEN flags & 1 ELSE original_flags END,"
                              " original = coalesce(original, body), body = ?2 WHERE seq = ?1";
 
-  return set_text (handle, text, seq, entry->body, error)
+  return put_speaker (handle, entry, seq, error) && set_text (handle, text, seq, entry->body, error)
          && set_text (handle, "UPDATE log SET url = ?2 WHERE seq = ?1", seq, entry->url, error)
          && set_number (handle, "UPDATE log SET edited = ?2 WHERE seq = ?1", seq, entry->time, error)
          && set_number (handle, "UPDATE log SET flags = (flags & ~1) | ?2 WHERE seq = ?1", seq,

@@ -53,6 +53,9 @@ on_fetched (gpointer user, const LogEntry *entry, const GError *error)
     return;
   fetched->entry = log_entry_new ();
   fetched->entry->body = g_strdup (entry->body);
+  fetched->entry->has_key = entry->has_key;
+  fetched->entry->key = entry->key;
+  fetched->entry->trust = g_strdup (entry->trust);
   fetched->entry->edited = entry->edited;
   fetched->entry->retracted = entry->retracted;
   fetched->entry->reactions_in = g_strdup (entry->reactions_in);
@@ -83,6 +86,16 @@ get (Past *past, const char *id)
   {                                                                        \
     g_autoptr (LogEntry) got = get (past, id);                             \
     g_assert_cmpstr (got->body, ==, text);                                 \
+  }                                                                        \
+  G_STMT_END
+
+#define assert_speaker(past, id, byte, level)                              \
+  G_STMT_START                                                             \
+  {                                                                        \
+    g_autoptr (LogEntry) got = get (past, id);                             \
+    g_assert_true (got->has_key);                                          \
+    g_assert_cmpuint (got->key.bytes[0], ==, byte);                        \
+    g_assert_cmpstr (got->trust, ==, level);                               \
   }                                                                        \
   G_STMT_END
 
@@ -187,6 +200,38 @@ test_another_contact (Past *past, gconstpointer unused)
   assert_body (past, "ours", "by us");
   g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind <> 0 OR edited OR retracted OR reactions_in IS NOT NULL"), ==, 0);
   outbox_free (outbox);
+}
+
+/* A verified key said it; the one that people let in its place, and nobody verified, says that it meant something else. A program that
+ * does what verified people say, and comes for it only now, must see whose words these are. */
+static void
+test_edit_borrows_no_level (Past *past, gconstpointer unused)
+{
+  LogEntry *said = past_message (ROMEO, "a", "open the gate at six"), *edit = past_message (ROMEO, "e", "open the gate now");
+  const guint8 first = said->key.bytes[0], second = 77;
+  Verdict verdict = { 0 };
+
+  g_free (said->trust);
+  said->trust = g_strdup ("verified");
+  history_receive (past->history, said, on_verdict, &verdict);
+  store_wait (&verdict.done);
+  assert_speaker (past, "a", first, "verified");
+  /* A reaction says nothing in its place. */
+  g_assert_cmpint (say (past, ROMEO, "reaction", "r", "a", "👍"), ==, RECEIVED_NEW);
+  assert_speaker (past, "a", first, "verified");
+  verdict.done = FALSE;
+  edit->kind = g_strdup ("edit");
+  edit->about = g_strdup ("a");
+  memset (edit->key.bytes, second, sizeof edit->key.bytes);
+  history_receive (past->history, edit, on_verdict, &verdict);
+  store_wait (&verdict.done);
+  g_assert_cmpint (verdict.result, ==, RECEIVED_NEW);
+  assert_body (past, "a", "open the gate now");
+  assert_speaker (past, "a", second, "pinned");
+  /* What the first key said is still known by its id. */
+  g_assert_cmpint (say (past, ROMEO, "message", "a", NULL, "open the gate at six"), ==, RECEIVED_DUPLICATE);
+  past_restart (past);
+  assert_speaker (past, "a", second, "pinned");
 }
 
 /* Both sides used one id: each correction finds its own side's. */
@@ -709,6 +754,7 @@ main (int argc, char **argv)
   store_main (&argc, &argv);
   PAST_TEST ("/amend/M-06-edit-and-repeats", test_edit);
   PAST_TEST ("/amend/M-10-ids-of-another-conversation", test_another_contact);
+  PAST_TEST ("/amend/M-10-a-correction-borrows-no-level", test_edit_borrows_no_level);
   PAST_TEST ("/amend/one-id-on-both-sides", test_one_id_on_both_sides);
   PAST_TEST ("/amend/retracted-words-are-nowhere", test_retract);
   PAST_TEST ("/amend/retracted-before-it-left", test_retract_queued);
