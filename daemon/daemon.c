@@ -467,7 +467,7 @@ build_people (Daemon *daemon, GError **error)
   if (daemon->delivery == NULL)
     return FALSE;
   introductions_config = (IntroductionsConfig) { .contacts = daemon->contacts, .trust = daemon->trust, .delivery = daemon->delivery,
-                                                 .own = *identity_get_fingerprint (daemon->identity) };
+                                                 .identity = daemon->identity };
   daemon->introductions = introductions_new (&introductions_config);
   restore_settings (daemon);
   return TRUE;

@@ -85,8 +85,9 @@ gives_itself_up (const TrustMessageKey *key, Key *by)
 static void
 hear (Introductions *introductions, Session *session, const TrustMessage *said, const TrustMessageKey *about, Hearing *hearing)
 {
+  const Fingerprint *own = identity_get_fingerprint (introductions->config.identity);
   Testimony testimony = { .from = session_get_contact (session), .by = session_get_key (session), .trusted = session_is_trusted (session),
-                          .ours = fingerprint_equal (&about->fp, &introductions->config.own), .distrust = about->distrust,
+                          .ours = fingerprint_equal (&about->fp, own), .distrust = about->distrust,
                           .fp = about->fp, .name = said->name, .note = said->note };
 
   hearing->waits++;
@@ -283,7 +284,7 @@ introductions_disown (Introductions *introductions, const char *caller, Introduc
   Disowning *disowning = g_new0 (Disowning, 1);
   g_auto (TrustMessage) said = { .n_keys = 1, .name = g_strdup (""), .note = g_strdup ("") };
 
-  said.keys[0] = (TrustMessageKey){ .fp = introductions->config.own, .distrust = TRUE };
+  said.keys[0] = (TrustMessageKey){ .fp = *identity_get_fingerprint (introductions->config.identity), .distrust = TRUE };
   disowning->done = done;
   disowning->user = user;
   disowning->waits = 1;

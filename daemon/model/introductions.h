@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "daemon/io/identity.h"
 #include "daemon/model/delivery.h"
 
 typedef struct _Introductions Introductions;
@@ -17,7 +18,7 @@ typedef struct {
   Contacts *contacts;
   Trust *trust;
   Delivery *delivery;
-  Fingerprint own;         /* our key */
+  Identity *identity;      /* asked anew each time: our key may become another */
 } IntroductionsConfig;
 
 /* Before the sessions are made: a peer that gives its key up is answered before its stream ends. */

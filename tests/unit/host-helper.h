@@ -209,7 +209,7 @@ host_start (Host *host)
       host->delivery = delivery_new (&delivery_config, &error);
       g_assert_no_error (error);
       introductions_config.delivery = host->delivery;
-      introductions_config.own = *identity_get_fingerprint (host->identity);
+      introductions_config.identity = host->identity;
       host->introductions = introductions_new (&introductions_config);
     }
   config.poller = host->poller;

@@ -284,6 +284,33 @@ test_refused_here (Trio *trio, gconstpointer unused)
   g_assert_cmpint (talk_sql (trio->a, "SELECT count(*) FROM outbox") + talk_sql (trio->b, "SELECT count(*) FROM outbox"), ==, 0);
 }
 
+/* We have another key since the daemon started: it is the one that nobody introduces to us, and the one we speak of as ours. */
+static void
+test_our_key_is_another (Trio *trio, gconstpointer unused)
+{
+  TrustMessage said = { .n_keys = 1, .name = (char *) "somebody", .note = (char *) "" };
+  g_autoptr (Stanza) message = stanza_new ("message", NS_CLIENT);
+  g_autoptr (GError) error = NULL;
+  Session *session;
+  Pong pong = { 0 };
+
+  know (trio->a, trio->b, "bob", TRUE);
+  meet (trio->b, trio->a);
+  session = host_session (trio->b, trio->a); /* of the key that she had */
+  g_assert_true (identity_begin_rotation (trio->a->identity, &error));
+  g_assert_true (identity_finish_rotation (trio->a->identity, trio->a->addr, &error));
+  g_assert_no_error (error);
+  said.keys[0].fp = *host_fp (trio->a);
+  trust_message_add (message, &said, "somebody@x");
+  g_assert_true (session_send (session, message));
+  router_query (trio->b->router, session, "get", stanza_new ("ping", NS_PING), 60000, on_pong, &pong);
+  host_wait_for (pong.done);
+  people_settle (&trio->a->people);
+  g_assert_cmpuint (host_count_requests (trio->a), ==, 0);
+  g_assert_null (contacts_get_key (trio->a->people.contacts, host_fp (trio->a)));
+  g_assert_cmpint (audited (trio->a, "verdict = 'our-key'"), ==, 1);
+}
+
 /* It waited, and what it says is not what he thinks any more; what lies on his disk may be damaged, too. */
 static void
 test_untrue_by_then (Trio *trio, gconstpointer how)
@@ -383,6 +410,7 @@ main (int argc, char **argv)
   TEST ("damaged-by-then", "damaged", test_untrue_by_then);
   TEST ("T-19-disowned", NULL, test_disowned);
   TEST ("T-19-disowned-verified", "verified", test_disowned);
+  TEST ("T-18-our-key-is-another", NULL, test_our_key_is_another);
   TEST ("T-19-warned", NULL, test_warned);
   return g_test_run ();
 }
