@@ -97,6 +97,9 @@ successions_on_iq (Successions *owner, Session *session, const Stanza *iq, const
     proof.fp = statement.new_fp;
   if (!fingerprint_equal (&statement.new_fp, &proof.fp))
     why = "not-the-heir";
+  /* Nobody made us somebody else, and there is nothing to ask about ourselves. */
+  else if (fingerprint_equal (&statement.new_fp, identity_get_fingerprint (owner->config.identity)))
+    why = "our-key";
   else if (!succession_check (&statement, &error))
     why = "forged";
   if (why != NULL)

@@ -106,6 +106,26 @@ asks (Trust *trust)
   return trust->mode == TRUST_MODE_STRICT || trust->mode == TRUST_MODE_CA;
 }
 
+/* What was said beforehand needs no second key, only another number each time: who may say it must not be able to fill the room of all
+ * strangers with it. More than one is shown, for two heirs of one key are news. */
+static gboolean
+names_too_many (Trust *trust, const Fingerprint *old_fp, const Fingerprint *new_fp)
+{
+  GHashTableIter iter;
+  gpointer value;
+  guint others = 0;
+
+  g_hash_table_iter_init (&iter, trust->requests);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const Request *request = value;
+
+      others += request->row.is_heir && fingerprint_equal (&request->row.predecessor, old_fp)
+                && !fingerprint_equal (&request->row.fp, new_fp);
+    }
+  return others >= TRUST_HEIRS_EACH;
+}
+
 /* Into the question about the heir, which is that of a friend's name under another key. FALSE: there is no room for one. */
 static gboolean
 ask_about_heir (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof)
@@ -135,6 +155,8 @@ trust_expect_heir (Trust *trust, const Fingerprint *old_fp, const TrustProof *pr
   /* Its own stream will show it. */
   if (why != NULL && strcmp (why, "new-key-unknown") == 0)
     why = NULL;
+  if (why == NULL && asks (trust) && names_too_many (trust, old_fp, &proof->fp))
+    why = "too-many-heirs";
   if (why == NULL && asks (trust) && !ask_about_heir (trust, old_fp, proof))
     why = "no-room";
   if (why != NULL)

@@ -124,7 +124,8 @@ void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpoint
  * refused, with the reason, and on record. */
 void trust_succeed (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, DoneFunc done, gpointer user);
 /* The same, said beforehand on a stream of the old key: `proof` is the heir's, which has proven nothing yet. So nothing moves; `strict` and
- * `ca`, where an unknown key has no stream to say it on, ask. */
+ * `ca`, where an unknown key has no stream to say it on, ask; about TRUST_HEIRS_EACH heirs of one key at a time. */
+#define TRUST_HEIRS_EACH 4
 void trust_expect_heir (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, DoneFunc done, gpointer user);
 /* Would it be let through now? For what costs more than asking. NULL, or why not: a static word. */
 const char *trust_why_no_heir (Trust *trust, const Fingerprint *old_fp, const Fingerprint *new_fp);

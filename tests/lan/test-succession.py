@@ -301,6 +301,11 @@ def no_heir_by_forgery(lan):
     # And no more tries on this stream.
     assert answer(stream, statement(keys[1], me)) == "policy-violation"
     stream.close()
+    # Nobody's heir are we, whoever says so.
+    stream = foe.Stream(pronto, keys[3], "peter@pronto", to).open()
+    own = fingerprint(romeo)
+    assert answer(stream, element(keys[3].fingerprint, own, public(keys[3]), sign(keys[3], keys[3].fingerprint, own))) == "not-acceptable"
+    stream.close()
     # A stranger's heir is a stranger; the answer is the same as for a forgery.
     stream = foe.Stream(pronto, keys[2], "nurse@pronto", to).open()
     assert answer(stream, statement(keys[1], keys[2])) == "not-acceptable"
@@ -315,6 +320,7 @@ def no_heir_by_forgery(lan):
     stream.close()
     refused = [line["verdict"] for line in audit(romeo, "refused") if line["verdict"].startswith("succession: ")]
     assert any("forged" in verdict and her in verdict for verdict in refused) and any("not-the-heir" in verdict for verdict in refused), refused
+    assert any("our-key" in verdict for verdict in refused), refused
 
 
 def foe_statement_of(user, other):

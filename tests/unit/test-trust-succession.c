@@ -367,6 +367,43 @@ test_beforehand_moves_nothing (People *people, gconstpointer unused)
   g_assert_cmpuint (open->len, ==, 0);
 }
 
+/* A friend who turned signs one statement after the other, for heirs that are nothing but numbers, and calls again for each four of them. */
+static void
+test_beforehand_is_bounded (People *people, gconstpointer unused)
+{
+  Fingerprint old = make_fp (1), other = make_fp (2), heir = make_fp (3);
+  g_autoptr (GPtrArray) open = NULL;
+  g_autoptr (GPtrArray) all = NULL;
+  Outcome outcome = { 0 };
+  guint taken = 0;
+
+  add_person_named (people, "juliet", &old, "juliet@pronto");
+  add_person_named (people, "romeo", &other, "romeo@forza");
+  trust_set_mode (people->trust, TRUST_MODE_STRICT);
+  for (guint i = 10; i < 60; i++)
+    {
+      Fingerprint number = make_fp (i);
+
+      taken += expect (people, &old, &number) == -1;
+    }
+  g_assert_cmpuint (taken, ==, TRUST_HEIRS_EACH);
+  open = trust_list_requests (people->trust);
+  all = contacts_list (people->contacts);
+  g_assert_cmpuint (open->len, ==, TRUST_HEIRS_EACH);
+  g_assert_cmpuint (all->len, ==, 2 + TRUST_HEIRS_EACH);
+  /* What is said again is taken again; another one's heir has its question; and an answer makes room. */
+  g_assert_cmpint (expect (people, &old, request_get_fingerprint (open->pdata[0])), ==, -1);
+  g_assert_cmpint (expect (people, &other, &heir), ==, -1);
+  trust_resolve (people->trust, request_get_id (open->pdata[0]), "reject", NULL, NULL, FALSE, "test", outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  heir = make_fp (60);
+  g_assert_cmpint (expect (people, &old, &heir), ==, -1);
+  heir = make_fp (61);
+  g_assert_cmpint (expect (people, &old, &heir), ==, EARSHOT_ERROR_NOT_TRUSTED);
+  people_reopen (people);
+  g_assert_cmpint (expect (people, &old, &heir), ==, EARSHOT_ERROR_NOT_TRUSTED);
+}
+
 /* Statements cost a stranger nothing, records do. */
 static void
 test_refusals_are_bounded (People *people, gconstpointer unused)
@@ -451,6 +488,7 @@ main (int argc, char **argv)
   g_test_add ("/trust-succession/T-13-strict-asks-beforehand", People, "", people_set_up, test_strict_asks, people_tear_down);
   PEOPLE_TEST ("/trust-succession/strict-outdated", test_strict_outdated);
   PEOPLE_TEST ("/trust-succession/beforehand-moves-nothing", test_beforehand_moves_nothing);
+  PEOPLE_TEST ("/trust-succession/X-02-heirs-that-are-only-numbers", test_beforehand_is_bounded);
   PEOPLE_TEST ("/trust-succession/X-02-refusals-are-bounded", test_refusals_are_bounded);
   PEOPLE_TEST ("/trust-succession/own-key-elsewhere", test_own_key_elsewhere);
   return g_test_run ();
