@@ -367,13 +367,16 @@ on_chat_state (Delivery *delivery, Session *session, const Stanza *message)
   Contact *contact = session_get_contact (session);
   Conv *conv = delivery_conv (delivery, contact_get_id (contact));
   gboolean active = stanza_get_child (message, "composing", NS_CHATSTATES) != NULL;
+  gint64 now = g_get_monotonic_time ();
 
   /* A receipt or a marker says nothing about who is writing; a text does. */
   if (stanza_get_child (message, NULL, NS_CHATSTATES) == NULL && stanza_get_child (message, "body", NS_CLIENT) == NULL)
     return;
   conv->chat_states |= active || stanza_get_child (message, "active", NS_CHATSTATES) != NULL;
-  if (conv->typing_in == active)
+  if (conv->typing_in == active || (active && pace_due (&conv->typing_pace, now) > now))
     return;
+  if (active)
+    pace_note (&conv->typing_pace, now);
   conv->typing_in = active;
   WATCHERS_CALL (&delivery->watchers, DeliveryWatch, typing, contact, active);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/io/pace.h"
 #include "daemon/model/delivery.h"
 #include "daemon/model/watchers.h"
 
@@ -47,6 +48,7 @@ typedef struct {
   guint storing;           /* weight of the received messages on their way to the disk */
   guint64 holding;         /* session whose reading is held for that, 0 = none */
   gboolean typing_out, typing_in;
+  Pace typing_pace;        /* of the news that the peer writes */
   gboolean nick_told;      /* on the present stream */
   char *marker;            /* id of what was displayed here and is still to be told; NULL = none */
   guint marking;           /* markers of the peer on their way to the disk */

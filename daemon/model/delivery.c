@@ -49,6 +49,7 @@ delivery_conv (Delivery *delivery, guint32 contact)
   conv->sent = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   conv->acked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   conv->require = g_strdup ("");
+  conv->typing_pace = (Pace){ .window = DELIVERY_TYPING_WINDOW, .max = DELIVERY_TYPING_MAX };
   g_hash_table_insert (delivery->convs, GUINT_TO_POINTER (contact), conv);
   return conv;
 }

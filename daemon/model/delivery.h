@@ -16,6 +16,8 @@
 #define DELIVERY_PAYLOAD_MAX 8192   /* bytes of XML besides the words */
 #define DELIVERY_ASIDE_MAX 8        /* message request of an unknown key */
 #define DELIVERY_ASIDE_BODY_MAX 4096
+#define DELIVERY_TYPING_MAX 16      /* times that a contact begins to write, in … */
+#define DELIVERY_TYPING_WINDOW (30 * G_TIME_SPAN_SECOND)
 
 typedef struct _Delivery Delivery;
 
@@ -24,7 +26,7 @@ typedef struct {
   /* The log grew, or (kind state, no entry) a message was written to the wire or acked there. Coalescing is the receiver's. */
   void (*appended) (gpointer user, guint64 seq, const char *kind, Contact *contact);
   void (*counts_changed) (gpointer user, Contact *contact);  /* queued, held, unread of the contact (NULL = several) */
-  void (*typing) (gpointer user, Contact *contact, gboolean active);
+  void (*typing) (gpointer user, Contact *contact, gboolean active); /* DELIVERY_TYPING_MAX times; what is more is not news */
   void (*aside_changed) (gpointer user, const Fingerprint *key);
 } DeliveryWatch;
 

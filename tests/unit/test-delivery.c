@@ -468,6 +468,31 @@ test_typing (Talk *talk, gconstpointer unused)
   g_assert_cmpint (talk_sql (talk->a, "SELECT count(*) FROM outbox"), ==, 0);
 }
 
+/* A friend who turned writes, and does not, and writes: it fills no queue of a program on the bus that looks away. */
+static void
+test_typing_flood (Talk *talk, gconstpointer unused)
+{
+  static const DeliveryWatch watch = { .typing = on_typing };
+  Typing typing = { 0 };
+
+  talk_befriend (talk);
+  delivery_watch (talk->b->delivery, &watch, &typing);
+  host_sees (talk->a, talk->b);
+  g_assert_cmpint (host_connect (talk->a, talk->b), ==, -1);
+  host_wait_for (host_session (talk->b, talk->a) != NULL);
+  for (int i = 0; i < 200; i++)
+    {
+      g_autoptr (Stanza) message = stanza_new ("message", NS_CLIENT);
+
+      stanza_add_new (message, i % 2 == 0 ? "composing" : "active", NS_CHATSTATES, NULL);
+      g_assert_true (session_send (host_session (talk->a, talk->b), message));
+    }
+  g_free (talk_send (talk->a, talk->b, "0"));
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  g_assert_cmpuint (typing.on, ==, DELIVERY_TYPING_MAX);
+  g_assert_cmpuint (typing.off, ==, DELIVERY_TYPING_MAX);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -488,5 +513,6 @@ main (int argc, char **argv)
   TALK_TEST ("/delivery/forged-receipts", NULL, test_forged_receipts);
   TALK_TEST ("/delivery/M-06-repeats", NULL, test_repeats);
   TALK_TEST ("/delivery/M-11-typing", NULL, test_typing);
+  TALK_TEST ("/delivery/X-02-typing-flood", NULL, test_typing_flood);
   return g_test_run ();
 }
