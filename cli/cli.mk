@@ -34,6 +34,7 @@ xmppctl_SOURCES = \
 	cli/cmd-peers.c \
 	cli/cmd-receive.c \
 	cli/cmd-send.c \
+	cli/cmd-shell.c \
 	cli/cmd-show.c \
 	cli/cmd-status.c \
 	cli/cmd-trust.c \

@@ -16,7 +16,7 @@ struct _Completion {
   Ctl *ctl;
   GPtrArray *words, *texts; /* char*, in pairs */
   gboolean files;
-  const char *whole;        /* what is being typed, borrowed */
+  char *whole;              /* what is being typed */
   gsize head;               /* bytes of it that stay: "--for=", "--kinds=message," */
   gboolean alive, asked;    /* the model was loaded; it was tried */
 };
@@ -303,7 +303,7 @@ complete_line (Ctl *ctl, const char *const *words, guint n)
   completion->ctl = ctl;
   completion->words = g_ptr_array_new_with_free_func (g_free);
   completion->texts = g_ptr_array_new_with_free_func (g_free);
-  completion->whole = n > 0 ? words[n - 1] : "";
+  completion->whole = g_strdup (n > 0 ? words[n - 1] : "");
   for (guint i = 0; i + 1 < n; i++)
     pass_word (completion, &place, words[i]);
   if (place.owes != NULL)
@@ -319,7 +319,6 @@ complete_line (Ctl *ctl, const char *const *words, guint n)
     {
       offer_arguments (completion, &place);
     }
-  completion->whole = NULL;
   return completion;
 }
 
@@ -328,6 +327,7 @@ completion_free (Completion *completion)
 {
   g_ptr_array_unref (completion->words);
   g_ptr_array_unref (completion->texts);
+  g_free (completion->whole);
   g_free (completion);
 }
 

@@ -117,6 +117,14 @@ line_edit_insert (LineEdit *edit, const char *text)
     insert_byte (edit, (guchar) *text);
 }
 
+void
+line_edit_replace (LineEdit *edit, gsize from, const char *text)
+{
+  g_return_if_fail (from <= edit->cursor);
+  erase (edit, from, edit->cursor);
+  line_edit_insert (edit, text);
+}
+
 /* --- lines said before --------------------------------------------------------------- */
 
 static void
@@ -318,6 +326,16 @@ line_edit_take (LineEdit *edit)
   edit->pasting = FALSE;
   remember (edit, line);
   return line;
+}
+
+void
+line_edit_clear (LineEdit *edit)
+{
+  g_string_truncate (edit->text, 0);
+  edit->cursor = 0;
+  edit->state = PLAIN;
+  edit->pasting = FALSE;
+  remember (edit, "");
 }
 
 /* --- the row ----------------------------------------------------------------------------- */

@@ -27,6 +27,10 @@ void line_edit_free (LineEdit *edit);
 LineEditEvent line_edit_feed (LineEdit *edit, guchar byte);
 /* At the cursor, as far as there is room. */
 void line_edit_insert (LineEdit *edit, const char *text);
+/* The same in the place of what stands between `from` and the cursor. */
+void line_edit_replace (LineEdit *edit, gsize from, const char *text);
+/* Nothing is typed any more, and nothing to be called back by it. */
+void line_edit_clear (LineEdit *edit);
 /* What is there so far. Borrowed. */
 const char *line_edit_get_text (LineEdit *edit);
 /* The cursor, in bytes from the start; never inside a character. */

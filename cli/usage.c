@@ -65,6 +65,33 @@ usage_allows (const char *what, const char *text)
   return usage_is_word (text) && g_strv_contains ((const char *const *) alternatives, text);
 }
 
+GPtrArray *
+usage_split (const char *line, gsize *from)
+{
+  GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
+  const char *begin = line, *p;
+  char quote = '\0';
+
+  for (p = line; *p != '\0'; p++)
+    if (*p == '\\' && quote != '\'' && p[1] != '\0')
+      p++;
+    else if (quote == '\0' && (*p == '\'' || *p == '"'))
+      quote = *p;
+    else if (quote != '\0' && *p == quote)
+      quote = '\0';
+    else if (quote == '\0' && g_ascii_isspace (*p))
+      {
+        g_autofree char *raw = g_strndup (begin, (gsize) (p - begin));
+
+        if (*raw != '\0')
+          g_ptr_array_add (words, usage_dup_unquoted (raw));
+        begin = p + 1;
+      }
+  g_ptr_array_add (words, usage_dup_unquoted (begin));
+  *from = (gsize) (begin - line);
+  return words;
+}
+
 char *
 usage_dup_unquoted (const char *typed)
 {

@@ -18,6 +18,9 @@ gboolean usage_is_word (const char *alternative);
 /* Whether `text` is one of the words among the alternatives. */
 gboolean usage_allows (const char *what, const char *text);
 
+/* The words of a line that is being typed, unquoted; the last is the one at its end, maybe empty, and `from` where it begins. Caller unrefs. */
+GPtrArray *usage_split (const char *line, gsize *from);
+
 /* What a shell makes of an argument that is being typed: quotes and backslashes gone, an open quote taken as closed at the end, and
  * nothing expanded. Caller frees. */
 char *usage_dup_unquoted (const char *typed);

@@ -337,6 +337,51 @@ test_usage_unquoted (void)
     }
 }
 
+static void
+test_usage_split (void)
+{
+  static const struct {
+    const char *line;
+    guint n;
+    gsize from;
+    const char *last;
+  } lines[] = {
+    { "", 1, 0, "" },           { "send", 1, 0, "send" },          { "send ", 2, 5, "" },
+    { "  send  ju", 2, 8, "ju" }, { "send 'two wo", 2, 5, "two wo" }, { "send two\\ wo", 2, 5, "two wo" },
+    { "a '' b", 2 + 1, 5, "b" }, { "a \"b\\\" c", 2, 2, "b\" c" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
+    {
+      gsize from = 99;
+      g_autoptr (GPtrArray) words = usage_split (lines[i].line, &from);
+
+      g_assert_cmpuint (words->len, ==, lines[i].n);
+      g_assert_cmpuint (from, ==, lines[i].from);
+      g_assert_cmpstr (words->pdata[words->len - 1], ==, lines[i].last);
+    }
+}
+
+static void
+test_line_edit_replace (void)
+{
+  LineEdit *edit = line_edit_new ();
+
+  line_edit_insert (edit, "send ju x");
+  line_edit_feed (edit, 2);
+  line_edit_feed (edit, 2);
+  line_edit_replace (edit, 5, "juliet");
+  g_assert_cmpstr (line_edit_get_text (edit), ==, "send juliet x");
+  g_assert_cmpuint (line_edit_get_cursor (edit), ==, strlen ("send juliet"));
+  /* In the middle of a key, a paste and the past: all of that is over. */
+  line_edit_feed (edit, 27);
+  line_edit_feed (edit, '[');
+  line_edit_clear (edit);
+  g_assert_cmpstr (line_edit_get_text (edit), ==, "");
+  g_assert_cmpint (line_edit_feed (edit, 4), ==, LINE_EDIT_END);
+  line_edit_free (edit);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -349,6 +394,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/usage/positions", test_usage_positions);
   g_test_add_func ("/cli/usage/words", test_usage_words);
   g_test_add_func ("/cli/usage/unquoted-and-never-expanded", test_usage_unquoted);
+  g_test_add_func ("/cli/usage/split", test_usage_split);
+  g_test_add_func ("/cli/line-edit/replace-and-clear", test_line_edit_replace);
   g_test_add_func ("/cli/line-edit/keys", test_line_edit);
   g_test_add_func ("/cli/line-edit/moves", test_line_edit_moves);
   g_test_add_func ("/cli/line-edit/past", test_line_edit_past);
