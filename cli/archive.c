@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/out.h"
+#include "cli/progress.h"
 
 #define LINE_MAX_BYTES (512 * 1024) /* a body of 60,000 bytes with every character escaped, and the rest */
 #define DEPTH_MAX 8
@@ -43,11 +44,15 @@ archive_export (Ctl *ctl, const char *file, const char *conversation, gint64 sin
   g_variant_builder_add (filter, "{sv}", "conversation", g_variant_new_object_path (conversation));
   if (since > 0)
     g_variant_builder_add (filter, "{sv}", "since", g_variant_new_int64 (since));
+  /* The daemon writes to our terminal itself then. */
+  if (!to_stdout || !ctl->tty_out)
+    progress_begin (ctl, "exporting");
   /* As long as it takes, or as --timeout says. */
   reply = g_dbus_proxy_call_with_unix_fd_list_sync (G_DBUS_PROXY (messages), "Export",
                                                     g_variant_new ("(h@a{sv})", 0, g_variant_builder_end (filter)),
                                                     G_DBUS_CALL_FLAGS_NONE, ctl->deadline > 0 ? ctl_call_timeout (ctl) : G_MAXINT, list,
                                                     NULL, NULL, error);
+  progress_end ();
   done = reply != NULL && (to_stdout || fsync (fd) == 0);
   close (fd);
   if (!done)
@@ -145,6 +150,7 @@ call_import (Import *import, GVariant *const *entries, guint n, GError **error)
     return FALSE;
   import->added += added;
   import->skipped += skipped;
+  progress_begin (import->ctl, "importing: %" G_GUINT64_FORMAT " entries", import->added + import->skipped);
   return TRUE;
 }
 

@@ -54,6 +54,7 @@ xmppctl_SOURCES = \
 	cli/out.c cli/out.h \
 	cli/passphrase.c cli/passphrase.h \
 	cli/peer.c cli/peer.h \
+	cli/progress.c cli/progress.h \
 	cli/qr-draw.c cli/qr-draw.h \
 	cli/trust-link.c cli/trust-link.h \
 	cli/trust-release.c cli/verify.h \

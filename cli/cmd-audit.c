@@ -11,6 +11,7 @@
 #include "cli/complete.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 #include "cli/time-text.h"
 #include "cli/usage.h"
 
@@ -112,9 +113,11 @@ run_check (Ctl *ctl)
 
   if (option_head != NULL)
     g_variant_builder_add (options, "{sv}", "hash", g_variant_new_string (option_head));
+  progress_begin (ctl, "checking every record");
   if (manager == NULL
       || !earshot_manager_call_check_audit_sync (manager, g_variant_builder_end (options), &reply, NULL, &error))
     return ctl_fail (ctl, error);
+  progress_end ();
   result = g_variant_dict_new (reply);
   g_variant_dict_lookup (result, "sound", "b", &sound);
   found = option_head == NULL || g_variant_dict_contains (result, "noted");
@@ -268,7 +271,9 @@ run_audit (Ctl *ctl, int argc, char **argv)
   filter = make_filter (ctl, since, &error);
   if (filter == NULL)
     return ctl_fail (ctl, error);
+  progress_begin (ctl, "reading the record");
   items = fetch (ctl, filter, option_number > 0 ? (guint) option_number : since > 0 ? G_MAXUINT : AUDIT_DEFAULT, &error);
+  progress_end ();
   if (items == NULL)
     return ctl_fail (ctl, error);
   for (guint i = items->len; i > 0; i--)

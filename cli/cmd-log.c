@@ -11,6 +11,7 @@
 #include "cli/history.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 #include "cli/time-text.h"
 
 #define LOG_DEFAULT 50
@@ -60,10 +61,12 @@ run_log (Ctl *ctl, int argc, char **argv)
                && archive_export (ctl, option_export, path, history.since, &error)
              ? EXIT_DONE
              : ctl_fail (ctl, error);
-  if (!ctl_load (ctl, &error)
-      || (path = argc > 0 ? peer_select (ctl, argv[0], SELECTOR_ANY, &error) : g_strdup ("/")) == NULL
-      || !history_read (ctl, path, &history, &error))
+  if (!ctl_load (ctl, &error) || (path = argc > 0 ? peer_select (ctl, argv[0], SELECTOR_ANY, &error) : g_strdup ("/")) == NULL)
     return ctl_fail (ctl, error);
+  progress_begin (ctl, "reading the log");
+  if (!history_read (ctl, path, &history, &error))
+    return ctl_fail (ctl, error);
+  progress_end ();
   history_print (ctl, &history);
   if (history_get_newest (&history) == NULL)
     ctl_note (ctl, "nothing %s%s", option_grep != NULL ? "with these words was said" : "was said",

@@ -5,6 +5,7 @@
 #include "cli/complete.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 
 #define PROBE_TIMEOUT_MS 10000
 
@@ -122,8 +123,10 @@ run_probe (Ctl *ctl, int argc, char **argv)
 
   /* The daemon's own verdict shall arrive before we lose patience. */
   g_dbus_proxy_set_default_timeout (G_DBUS_PROXY (network), (int) timeout + 5000);
+  progress_begin (ctl, "trying %s", argv[0]);
   if (!earshot_network_call_probe_sync (network, argv[0], timeout, &result, NULL, &error))
     return ctl_fail (ctl, error);
+  progress_end ();
   if (ctl->json)
     {
       JsonObject *object = json_line_new ("probe");

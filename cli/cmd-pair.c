@@ -11,6 +11,7 @@
 #include "cli/live.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 #include "cli/qr-draw.h"
 #include "cli/time-text.h"
 #include "cli/trust-link.h"
@@ -344,6 +345,7 @@ accept_link (Ctl *ctl, Pairing *pairing, const char *text)
       return EXIT_DONE;
     }
   look_accepted (ctl, pairing);
+  progress_begin (ctl, "waiting for the other side");
   return live_run (ctl);
 }
 

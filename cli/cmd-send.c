@@ -10,6 +10,7 @@
 #include "cli/message-ref.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 #include "cli/time-text.h"
 #include "cli/usage.h"
 
@@ -490,6 +491,7 @@ run_job (Ctl *ctl, Job *job, GPtrArray *names)
     {
       look_at_all (ctl, job);
       ctl_hint (ctl, "what is queued stays queued and leaves later; see: xmppctl log PEER");
+      progress_begin (ctl, "waiting until it is %s", option_wait);
       code = live_run (ctl);
       g_clear_pointer (&ctl->hint, g_free);
     }

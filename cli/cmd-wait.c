@@ -7,6 +7,7 @@
 #include "cli/entry.h"
 #include "cli/live.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 #include "cli/usage.h"
 
 /* Of --for. */
@@ -142,6 +143,7 @@ run_wait (Ctl *ctl, int argc, char **argv)
     return ctl_fail (ctl, error);
   waiter.seen = (guint64) model_number (ctl->model, EARSHOT_ROOT, "Messages", "HeadSeq");
   look (ctl, &waiter, 0);
+  progress_begin (ctl, g_str_equal (option_for, "message") ? "waiting for a message of %s" : "waiting for %s: %s", argv[0], option_for);
   int code = live_run (ctl);
 
   g_free (waiter.path);

@@ -12,6 +12,7 @@
 #include "cli/ctl.h"
 #include "cli/escape.h"
 #include "cli/out.h"
+#include "cli/progress.h"
 
 #define CALL_TIMEOUT_MS 30000
 
@@ -86,8 +87,13 @@ ctl_load (Ctl *ctl, GError **error)
                                          "GetManagedObjects");
   if (ctl->no_autostart)
     g_dbus_message_set_flags (call, G_DBUS_MESSAGE_FLAGS_NO_AUTO_START);
+  /* It may have to be started first. */
+  if (ctl->model == NULL)
+    progress_begin (ctl, "waiting for earshotd");
   reply = g_dbus_connection_send_message_with_reply_sync (ctl->connection, call, G_DBUS_SEND_MESSAGE_FLAGS_NONE,
                                                           ctl_call_timeout (ctl), NULL, NULL, &local);
+  if (ctl->model == NULL)
+    progress_end ();
   if (reply != NULL)
     g_dbus_message_to_gerror (reply, &local);
   if (local != NULL)
@@ -277,6 +283,7 @@ ctl_fail_for (Ctl *ctl, const char *whom, const GError *error)
   g_autoptr (GError) copy = g_error_copy (error);
   g_autofree char *own_hint = g_steal_pointer (&ctl->hint);
 
+  progress_hide ();
   fflush (stdout);
   g_dbus_error_strip_remote_error (copy);
   if (whom != NULL)
@@ -310,6 +317,7 @@ ctl_usage (Ctl *ctl, const char *format, ...)
   const char *args = ctl->command != NULL ? ctl->command->args : "COMMAND";
   va_list list;
 
+  progress_hide ();
   va_start (list, format);
   text = g_strdup_vprintf (format, list);
   va_end (list);
@@ -339,6 +347,7 @@ static void G_GNUC_PRINTF (1, 0) print_note (const char *format, va_list args)
   g_autofree char *text = g_strdup_vprintf (format, args);
   g_autofree char *safe = dup_for_stderr (text, strlen ("xmppctl: "));
 
+  progress_hide ();
   fflush (stdout);
   fprintf (stderr, "xmppctl: %s\n", safe);
 }
@@ -373,6 +382,7 @@ ctl_ask (Ctl *ctl, const char *question)
   char answer[16];
 
   g_return_val_if_fail (ctl->can_ask, FALSE);
+  progress_hide ();
   fflush (stdout);
   fprintf (stderr, "%s [y/N] ", question);
   fflush (stderr);

@@ -5,6 +5,7 @@
 
 #include "cli/bus.h"
 #include "cli/live.h"
+#include "cli/progress.h"
 
 #define KNOCK_MS 50
 #define KNOCKS 40
@@ -29,6 +30,7 @@ live_quit (Ctl *ctl, int code)
 
   if (live->done)
     return;
+  progress_end ();
   live->done = TRUE;
   live->code = code;
   g_main_loop_quit (live->loop);

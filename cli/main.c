@@ -14,6 +14,7 @@
 #include "cli/line-edit.h"
 #include "cli/live.h"
 #include "cli/out.h"
+#include "cli/progress.h"
 #include "cli/time-text.h"
 
 #define OPTION_WIDTH 26
@@ -224,6 +225,7 @@ run_leaf (Ctl *ctl, const Command *command, int argc, char **argv)
   int code = command->run (ctl, argc, argv);
 
   live_stop (ctl);
+  progress_end ();
   if (!out_flush () && code == EXIT_DONE)
     {
       ctl_note (ctl, "cannot write the output");
@@ -298,6 +300,7 @@ wants_json (char **argv)
 static void
 on_interrupt (int number)
 {
+  progress_wipe ();
   line_edit_restore_terminal ();
   _exit (EXIT_INTERRUPTED);
 }

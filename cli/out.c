@@ -7,6 +7,7 @@
 
 #include "cli/escape.h"
 #include "cli/out.h"
+#include "cli/progress.h"
 #include "cli/time-text.h"
 
 #define FIELD_WIDTH 13
@@ -65,6 +66,7 @@ out_trust (Ctl *ctl, const char *trust)
 {
   g_autofree char *safe = escape_cut (trust, OUT_TRUST_WIDTH);
 
+  progress_hide ();
   printf ("%s%-*s%s", out_color (ctl->color_out, trust_color (safe)), OUT_TRUST_WIDTH, safe,
           out_color (ctl->color_out, ""));
 }
@@ -74,6 +76,7 @@ out_line (Ctl *ctl, const char *format, ...)
 {
   va_list args;
 
+  progress_hide ();
   va_start (args, format);
   g_autofree char *text = g_strdup_vprintf (format, args);
   va_end (args);
@@ -88,6 +91,7 @@ out_rest (Ctl *ctl, guint used, const char *format, ...)
   va_list args;
   guint terminal = out_columns (ctl), room;
 
+  progress_hide ();
   va_start (args, format);
   g_autofree char *text = g_strdup_vprintf (format, args);
   va_end (args);
@@ -116,6 +120,7 @@ out_field (Ctl *ctl, const char *label, const char *text)
   g_auto (GStrv) lines = NULL;
   guint terminal = out_columns (ctl);
 
+  progress_hide ();
   if (text == NULL || *text == '\0')
     return;
   safe = escape_text (text);
@@ -201,6 +206,7 @@ table_print (Table *table, Ctl *ctl)
   guint rows = table->cells->len / table->columns, terminal = out_columns (ctl), whole = terminal - OUT_TRUST_WIDTH - 3;
   g_autofree guint *widths = g_new0 (guint, table->columns);
 
+  progress_hide ();
   widths[0] = OUT_TRUST_WIDTH;
   for (guint i = 0; i < table->cells->len; i++)
     {
