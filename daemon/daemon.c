@@ -311,7 +311,7 @@ on_identity_changed (gpointer user)
 
   review_certificate (daemon);
   self_set_own (daemon->self, identity_get_fingerprint (daemon->identity));
-  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity));
+  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity), NULL);
   if (daemon->front != NULL)
     front_refresh_manager (daemon->front);
 }
@@ -505,7 +505,8 @@ build_doors (Daemon *daemon, GError **error)
   daemon->self = self_new (daemon->settings, identity_get_fingerprint (daemon->identity), config->name);
   delivery_start (daemon->delivery, daemon->sessions, daemon->router);
   successions_start (daemon->successions);
-  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity));
+  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity),
+                 settings_get (daemon->settings, TRUST_DUPLICATES_SETTING));
   invites_start (daemon->invites, daemon->sessions);
   return TRUE;
 }

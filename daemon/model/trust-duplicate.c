@@ -14,6 +14,7 @@
 #include "daemon/model/trust-private.h"
 
 #define KIND "duplicate-identity"
+#define DUPLICATES_MAX 8
 
 gboolean
 request_is_own (const Request *request)
@@ -30,6 +31,56 @@ tell (Trust *trust, gboolean live)
                       : NULL);
 }
 
+/* --- left alone ---------------------------------------------------------------------------- */
+
+/* By address: a copy that people know of is where it is, and one that turns up elsewhere is asked about. Who has our key may say that he is
+ * at that address, as he may in every other respect say that he is us. */
+static gboolean
+is_ignored (Trust *trust, const char *addr)
+{
+  return trust->duplicates != NULL && addr != NULL && g_ptr_array_find_with_equal_func (trust->duplicates, addr, g_str_equal, NULL);
+}
+
+/* "FINGERPRINT ADDRESS\nADDRESS…": for the key we had then. */
+static char *
+dup_ignored (Trust *trust, const Fingerprint *own)
+{
+  g_autofree char *hex = fingerprint_to_hex (own);
+  GString *text = g_string_new (hex);
+
+  for (guint i = 0; i < trust->duplicates->len; i++)
+    g_string_append_printf (text, "%c%s", i == 0 ? ' ' : '\n', (char *) trust->duplicates->pdata[i]);
+  return g_string_free (text, FALSE);
+}
+
+static void
+ignore (Trust *trust, const char *addr)
+{
+  if (addr == NULL || *addr == '\0' || strchr (addr, '\n') != NULL || is_ignored (trust, addr))
+    return;
+  if (trust->duplicates->len >= DUPLICATES_MAX)
+    g_ptr_array_remove_index (trust->duplicates, 0);
+  g_ptr_array_add (trust->duplicates, g_strdup (addr));
+}
+
+static void
+read_ignored (Trust *trust, const Fingerprint *own, const char *text)
+{
+  g_autofree char *hex = fingerprint_to_hex (own);
+  gsize length = strlen (hex);
+  g_auto (GStrv) addrs = NULL;
+
+  g_clear_pointer (&trust->duplicates, g_ptr_array_unref);
+  trust->duplicates = g_ptr_array_new_with_free_func (g_free);
+  if (text == NULL || !g_str_has_prefix (text, hex) || text[length] != ' ')
+    return;
+  addrs = g_strsplit (text + length + 1, "\n", DUPLICATES_MAX + 1);
+  for (guint i = 0; addrs[i] != NULL && i < DUPLICATES_MAX; i++)
+    ignore (trust, addrs[i]);
+}
+
+/* --- asked about ---------------------------------------------------------------------------- */
+
 void
 trust_note_duplicate (Trust *trust, const TrustProof *proof)
 {
@@ -40,7 +91,7 @@ trust_note_duplicate (Trust *trust, const TrustProof *proof)
   log_event (G_LOG_LEVEL_WARNING, "trust", 0, 0, KIND, "our own key %.16s is live elsewhere, as %s (%s): refused", hex, name,
              proof->inbound ? "inbound" : "outbound");
   trust_record_refusal (trust, proof, NULL, TRUST_UNKNOWN, KIND);
-  if (trust->duplicate_ignored || trust_find_request (trust, &proof->fp) != NULL)
+  if (is_ignored (trust, proof->addr) || trust_find_request (trust, &proof->fp) != NULL)
     return;
   request = g_new0 (Request, 1);
   request->row.kind = g_strdup (KIND);
@@ -59,12 +110,12 @@ on_dropped (gpointer user, const GError *error)
 }
 
 void
-trust_set_own (Trust *trust, const Fingerprint *own)
+trust_set_own (Trust *trust, const Fingerprint *own, const char *ignored)
 {
   g_autoptr (GPtrArray) all = trust_list_requests (trust);
   gboolean live = FALSE;
 
-  trust->duplicate_ignored = FALSE;
+  read_ignored (trust, own, ignored);
   for (guint i = 0; i < all->len; i++)
     {
       Request *request = g_ptr_array_index (all, i);
@@ -88,6 +139,7 @@ trust_set_own (Trust *trust, const Fingerprint *own)
 void
 trust_resolve_own (Trust *trust, Request *request, const char *choice, const char *caller, DoneFunc done, gpointer user)
 {
+  g_autofree char *ignored = NULL;
   Decision *decision;
 
   /* `rotate` is done where the key is, and then there is nothing left to ask. */
@@ -100,7 +152,12 @@ trust_resolve_own (Trust *trust, Request *request, const char *choice, const cha
   decide_subject (decision, &request->row.fp);
   decide_request (decision, request);
   decision->resolves = TRUE;
-  trust->duplicate_ignored = TRUE;
+  if (trust->duplicates != NULL)
+    {
+      ignore (trust, request->row.name);
+      ignored = dup_ignored (trust, &request->row.fp);
+      trust_change_put_setting (decision->change, TRUST_DUPLICATES_SETTING, ignored);
+    }
   tell (trust, FALSE);
   decide (decision, "resolve", "ignore", caller);
 }

@@ -34,7 +34,7 @@ struct _Trust {
   Refusals refusals, clear_refusals, testimonies;
   guint mismatches;        /* written to the audit at a peer's instance */
   gboolean first_use_full; /* people were told so */
-  gboolean duplicate_ignored; /* in this run, of the key we have */
+  GPtrArray *duplicates;   /* addresses that hold the key we have, and people said to leave them alone; at most DUPLICATES_MAX */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
 };
 

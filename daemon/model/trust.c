@@ -634,6 +634,7 @@ trust_free (Trust *trust)
       report_judgement (judgement, NULL);
     }
   g_ptr_array_unref (trust->judgements);
+  g_clear_pointer (&trust->duplicates, g_ptr_array_unref);
   g_hash_table_unref (trust->requests);
   watchers_clear (&trust->watchers);
   g_free (trust);

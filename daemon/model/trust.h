@@ -132,10 +132,12 @@ const char *trust_why_no_heir (Trust *trust, const Fingerprint *old_fp, const Fi
 /* A statement that was refused for what it is. */
 void trust_refuse_succession (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, const char *why);
 
-/* A handshake proved our own key, and it was not with ourselves. People are asked (`duplicate-identity`), once a run if they ignore it. */
+/* A handshake proved our own key, and it was not with ourselves. People are asked (`duplicate-identity`), and not again about the same address
+ * when they chose to ignore it. */
 void trust_note_duplicate (Trust *trust, const TrustProof *proof);
-/* At start, and when our key has become another: what was asked about the old one is over. */
-void trust_set_own (Trust *trust, const Fingerprint *own);
+#define TRUST_DUPLICATES_SETTING "duplicate-ignored"
+/* At start, with the setting of that name, and when our key has become another (NULL): what was asked about the old one is over. */
+void trust_set_own (Trust *trust, const Fingerprint *own, const char *ignored);
 /* That question: it is about nobody else. */
 gboolean request_is_own (const Request *request);
 

@@ -236,6 +236,11 @@ def one_key_on_two_hosts(lan):
     assert warned(juliet, "duplicate-identity")
     copy.ctl("id", "ignore")
     assert not requests(copy, "duplicate-identity") and not warned(copy, "duplicate-identity")
+    # It is not asked again about what it was told to leave alone.
+    seen = len(audit(copy, "refused"))
+    copy.restart()
+    copy.wait_for(lambda: len(audit(copy, "refused")) > seen, 60, "the copy to find the other one again")
+    assert not requests(copy, "duplicate-identity") and not warned(copy, "duplicate-identity")
     copy.stop()
     resolve(juliet, path, "rotate")
     new = fingerprint(juliet)

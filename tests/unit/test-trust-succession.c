@@ -417,6 +417,43 @@ test_refusals_are_bounded (People *people, gconstpointer unused)
   g_assert_cmpint (count_audit (people, "refused"), >, 0);
 }
 
+static char *
+dup_setting (People *people)
+{
+  g_autoptr (GArray) contacts = NULL;
+  g_autoptr (GArray) keys = NULL;
+  g_autoptr (GArray) requests = NULL;
+  g_autoptr (GHashTable) settings = NULL;
+
+  people_settle (people);
+  g_assert_true (trust_store_load (people->trust_store, &contacts, &keys, &requests, &settings, NULL));
+  return g_strdup (g_hash_table_lookup (settings, TRUST_DUPLICATES_SETTING));
+}
+
+static void
+set_own (People *people, const Fingerprint *own)
+{
+  g_autofree char *ignored = dup_setting (people);
+
+  trust_set_own (people->trust, own, ignored);
+}
+
+static void
+ignore (People *people)
+{
+  Outcome outcome = { 0 };
+
+  trust_resolve (people->trust, request_get_id (only_request (people)), "ignore", NULL, NULL, FALSE, "test", outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+}
+
+static gint64
+count_requests (People *people)
+{
+  people_settle (people);
+  return raw_sql (people->trust_store->db, "SELECT count(*) FROM request");
+}
+
 /* Our own key was shown by somebody else: one question, however often, and it lasts; until it is answered, or the key is another. */
 static void
 test_own_key_elsewhere (People *people, gconstpointer unused)
@@ -426,7 +463,7 @@ test_own_key_elsewhere (People *people, gconstpointer unused)
   Outcome outcome = { 0 };
   Request *request;
 
-  trust_set_own (people->trust, &own);
+  set_own (people, &own);
   for (guint i = 0; i < 200; i++)
     trust_note_duplicate (people->trust, &proof);
   people_settle (people);
@@ -445,7 +482,7 @@ test_own_key_elsewhere (People *people, gconstpointer unused)
       g_assert_cmpuint (all->len, ==, 0);
       g_assert_null (contacts_get_key (people->contacts, &own));
       people_reopen (people);
-      trust_set_own (people->trust, &own);
+      set_own (people, &own);
     }
   request = only_request (people);
   for (const char *const *choice = (const char *const[]){ "accept", "block", "replace", "rotate", NULL }; *choice != NULL; choice++)
@@ -456,16 +493,55 @@ test_own_key_elsewhere (People *people, gconstpointer unused)
   trust_resolve (people->trust, request_get_id (request), "ignore", NULL, NULL, FALSE, "test", outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   g_assert_null (people->warning);
-  /* Ignored is ignored, in this run. */
+  /* Ignored is ignored, also by the next run; not elsewhere. */
+  for (guint i = 0; i < 3; i++)
+    {
+      trust_note_duplicate (people->trust, &proof);
+      g_assert_cmpint (count_requests (people), ==, 0);
+      g_assert_null (people->warning);
+      people_reopen (people);
+      set_own (people, &own);
+    }
+  proof.addr = "juliet@terzo";
   trust_note_duplicate (people->trust, &proof);
-  people_settle (people);
-  g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM request"), ==, 0);
+  g_assert_nonnull (people->warning);
+  ignore (people);
+  trust_note_duplicate (people->trust, &proof);
+  proof.addr = "juliet@segundo";
+  trust_note_duplicate (people->trust, &proof);
+  g_assert_cmpint (count_requests (people), ==, 0);
+  /* The last eight are remembered. */
+  for (guint i = 0; i < 12; i++)
+    {
+      g_autofree char *addr = g_strdup_printf ("juliet@h%u", i);
+
+      proof.addr = addr;
+      trust_note_duplicate (people->trust, &proof);
+      ignore (people);
+    }
+  proof.addr = "juliet@h11";
   people_reopen (people);
-  trust_set_own (people->trust, &own);
+  set_own (people, &own);
+  trust_note_duplicate (people->trust, &proof);
+  g_assert_cmpint (count_requests (people), ==, 0);
+  proof.addr = "juliet@segundo";
   trust_note_duplicate (people->trust, &proof);
   only_request (people);
   people_settle (people);
-  trust_set_own (people->trust, &next);
+  /* What was said of one key is not said of the next. */
+  set_own (people, &next);
+  people_settle (people);
+  g_assert_cmpint (count_requests (people), ==, 0);
+  proof.fp = next;
+  proof.addr = "juliet@h11";
+  trust_note_duplicate (people->trust, &proof);
+  ignore (people);
+  set_own (people, &own);
+  proof.fp = own;
+  trust_note_duplicate (people->trust, &proof);
+  g_assert_cmpint (count_requests (people), ==, 1);
+  set_own (people, &next);
+  set_own (people, &next);
   people_settle (people);
   g_assert_cmpint (raw_sql (people->trust_store->db, "SELECT count(*) FROM request"), ==, 0);
   g_assert_null (people->warning);
