@@ -1,45 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/lan/: hosts as network namespaces, real avahi-daemon, real buses (rig.py).
-lan_tests = \
-	tests/lan/test-amend.py \
-	tests/lan/test-access.py \
-	tests/lan/test-agent.py \
-	tests/lan/test-attack.py \
-	tests/lan/test-audit.py \
-	tests/lan/test-bad-link.py \
-	tests/lan/test-burst.py \
-	tests/lan/test-clear.py \
-	tests/lan/test-clear-people.py \
-	tests/lan/test-conversation.py \
-	tests/lan/test-crash.py \
-	tests/lan/test-discovery.py \
-	tests/lan/test-foreign.py \
-	tests/lan/test-headless.py \
-	tests/lan/test-invite.py \
-	tests/lan/test-introduce.py \
-	tests/lan/test-legacy.py \
-	tests/lan/test-names.py \
-	tests/lan/test-middle.py \
-	tests/lan/test-operation.py \
-	tests/lan/test-presence.py \
-	tests/lan/test-require.py \
-	tests/lan/test-resume.py \
-	tests/lan/test-roots.py \
-	tests/lan/test-siege.py \
-	tests/lan/test-stream-answer.py \
-	tests/lan/test-stream-call.py \
-	tests/lan/test-stream-life.py \
-	tests/lan/test-stream-use.py \
-	tests/lan/test-succession.py \
-	tests/lan/test-store.py \
-	tests/lan/test-token.py \
-	tests/lan/test-verify.py \
-	tests/lan/test-ways-out.py
+# The longest first: none of them starts when all others are done.
+lan_tests = tests/lan/test-attack.py tests/lan/test-resume.py tests/lan/test-discovery.py tests/lan/test-legacy.py \
+	tests/lan/test-mishaps.py tests/lan/test-siege.py tests/lan/test-crash.py tests/lan/test-middle.py tests/lan/test-conversation.py \
+	tests/lan/test-clear.py tests/lan/test-stream-life.py tests/lan/test-verify.py tests/lan/test-burst.py tests/lan/test-store.py \
+	tests/lan/test-stream-answer.py tests/lan/test-stream-use.py tests/lan/test-bad-link.py tests/lan/test-presence.py \
+	tests/lan/test-ways-out.py tests/lan/test-stream-call.py tests/lan/test-succession.py tests/lan/test-roots.py \
+	tests/lan/test-access.py tests/lan/test-agent.py tests/lan/test-amend.py tests/lan/test-audit.py tests/lan/test-clear-people.py \
+	tests/lan/test-foreign.py tests/lan/test-headless.py tests/lan/test-introduce.py tests/lan/test-invite.py tests/lan/test-names.py \
+	tests/lan/test-operation.py tests/lan/test-require.py tests/lan/test-token.py
 TESTS += $(lan_tests)
-EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py tests/lan/middle.py \
-	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py
-EXTRA_DIST += $(lan_tests) tests/lan/rig.py tests/lan/link.py tests/lan/campaign.py tests/lan/people.py tests/lan/talkers.py tests/lan/foe.py \
-	tests/lan/peer.py tests/lan/purple.py tests/lan/certs.py tests/lan/sandbox.py
+EXTRA_DIST += $(lan_tests) tests/lan/campaign.py tests/lan/certs.py tests/lan/foe.py tests/lan/link.py tests/lan/middle.py \
+	tests/lan/peer.py tests/lan/people.py tests/lan/purple.py tests/lan/rig.py tests/lan/sandbox.py tests/lan/talkers.py \
+	tests/lan/victims.py
 
 check_PROGRAMS += tests/lan/tool-discovery tests/lan/tool-link tests/lan/tool-knock
 tests_lan_tool_discovery_SOURCES = tests/lan/tool-discovery.c
