@@ -50,6 +50,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/discovery-auto.c daemon/io/discovery-auto.h \
 	daemon/io/discovery-avahi.c \
 	daemon/io/discovery-backend.h \
+	daemon/io/discovery-core.c daemon/io/discovery-core.h \
 	daemon/io/discovery-embedded.c \
 	daemon/io/discovery-none.c \
 	daemon/io/discovery-private.h \
@@ -72,6 +73,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/link-private.h \
 	daemon/io/link-dial.c \
 	daemon/io/link-listener.c \
+	daemon/io/mailbox.c daemon/io/mailbox.h \
 	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-hold.c daemon/io/outbox-private.h \
 	daemon/io/pace.c daemon/io/pace.h \
 	daemon/io/poller.c daemon/io/poller.h \

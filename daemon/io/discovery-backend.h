@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What an mDNS stack must be able to do for discovery.c, and what it reports back. Internal to discovery-*.c and its tests.
- * A backend is thin: it knows names, records and interfaces of its library, and no policy. Main thread only.
+ * A backend is thin: it knows names, records and interfaces of its library, and no policy. Main thread only, whatever thread it has
+ * behind it.
  */
 #pragma once
 

@@ -39,6 +39,7 @@ struct _Discovery {
   GHashTable *warned;              /* keys of standing warnings */
 
   GHashTable *entries;             /* instance and domain, lower case → Entry */
+  GQueue bare;                     /* Entry, those without a TXT record, longest known first */
   guint unwatched;                 /* entries without a TXT watch for lack of room */
   guint sweep_timer;
 

@@ -41,6 +41,7 @@ typedef struct {
   GPtrArray *sightings;
   gpointer watch;
   gboolean refused; /* no watch for lack of room; counted in `unwatched` */
+  GList bare;       /* its place in `bare`, while it is in there */
 } Entry;
 
 static void
@@ -51,6 +52,28 @@ sighting_free (gpointer data)
   g_ptr_array_unref (s->heard);
   g_clear_pointer (&s->txt, g_ptr_array_unref);
   g_free (s);
+}
+
+static gboolean
+entry_is_backed (const Entry *e)
+{
+  for (guint i = 0; i < e->sightings->len; i++)
+    if (((Sighting *) e->sightings->pdata[i])->txt != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+/* Does it make room, if need be? Whoever could not show a TXT record, because it is not watched for one, does not. */
+static void
+entry_set_bare (Entry *e, gboolean bare)
+{
+  if (bare == (e->bare.data != NULL))
+    return;
+  e->bare.data = bare ? e : NULL;
+  if (bare)
+    g_queue_push_tail_link (&e->d->bare, &e->bare);
+  else
+    g_queue_unlink (&e->d->bare, &e->bare);
 }
 
 static void
@@ -69,6 +92,7 @@ entry_free (gpointer data)
   Entry *e = data;
 
   entry_unwatch (e);
+  entry_set_bare (e, FALSE);
   g_ptr_array_unref (e->sightings);
   g_free (e->instance);
   g_free (e->domain);
@@ -238,6 +262,7 @@ on_txt (gpointer user, RecordEvent event, int ifindex, int family, const guint8 
     }
   g_clear_pointer (&s->txt, g_ptr_array_unref);
   s->txt = g_steal_pointer (&txt);
+  entry_set_bare (e, FALSE);
   sighting_settle (e, s, TRUE);
 }
 
@@ -248,13 +273,16 @@ entry_watch (Entry *e)
   char name[AVAHI_DOMAIN_NAME_MAX];
   g_autoptr (GError) error = NULL;
 
-  if (e->watch || e->refused || !d->up || publication_is_ours (d, e->instance)
-      || !discovery_full_name (e->instance, e->domain, name, sizeof name))
+  if (e->watch || e->refused || !d->up || publication_is_ours (d, e->instance))
+    return;
+  entry_set_bare (e, !entry_is_backed (e));
+  if (!discovery_full_name (e->instance, e->domain, name, sizeof name))
     return;
   e->watch = d->backend->record_new (d->stack, name, DNS_TYPE_TXT, on_txt, e, &error);
   if (e->watch)
     return;
   e->refused = TRUE;
+  entry_set_bare (e, FALSE);
   d->unwatched++;
   if (g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_QUOTA_EXCEEDED))
     discovery_warn (d, "discovery-limit", error->message);
@@ -306,31 +334,27 @@ entry_drop (Discovery *d, const char *key)
     discovery_warn (d, "discovery-crowded", NULL);
 }
 
-/* The table is full: a name that nobody backs with a TXT record makes room, as a flood of PTR records is cheap. */
+/* In a full table a name that nobody backs with a TXT record makes room, the one that had most time for it, as a flood of PTR
+ * records is cheap. So is saying no to it. */
 static gboolean
-make_room (Discovery *d)
+has_room (Discovery *d)
 {
-  GHashTableIter iter;
-  gpointer key, value;
-  g_autofree char *victim = NULL;
-
   if (g_hash_table_size (d->entries) < ENTRIES_MAX)
     return TRUE;
   discovery_warn (d, "discovery-crowded", "More than 1024 names are announced on this network; some are not listed.");
-  g_hash_table_iter_init (&iter, d->entries);
-  while (!victim && g_hash_table_iter_next (&iter, &key, &value))
-    {
-      Entry *e = value;
-      gboolean backed = e->refused;
+  return d->bare.head != NULL;
+}
 
-      for (guint i = 0; i < e->sightings->len && !backed; i++)
-        backed = ((Sighting *) e->sightings->pdata[i])->txt != NULL;
-      if (!backed)
-        victim = g_strdup (key);
-    }
-  if (victim)
-    entry_drop (d, victim);
-  return victim != NULL;
+static void
+make_room (Discovery *d)
+{
+  const Entry *victim = d->bare.head ? d->bare.head->data : NULL;
+  g_autofree char *key = NULL;
+
+  if (g_hash_table_size (d->entries) < ENTRIES_MAX || !victim)
+    return;
+  key = entry_key (victim->instance, victim->domain);
+  entry_drop (d, key);
 }
 
 void
@@ -348,14 +372,13 @@ discovery_on_found (Discovery *d, const char *instance, const char *domain, int 
       log_debug ("discovery", "not an address: %s", safe);
       return;
     }
-  if (!d->backend->link (d->stack, ifindex, link))
-    return;
   key = entry_key (instance, domain);
   e = g_hash_table_lookup (d->entries, key);
+  if ((!e && !has_room (d)) || !d->backend->link (d->stack, ifindex, link))
+    return;
   if (!e)
     {
-      if (!make_room (d))
-        return;
+      make_room (d);
       e = g_new0 (Entry, 1);
       e->d = d;
       e->instance = g_strdup (instance);

@@ -479,6 +479,34 @@ test_flood (void)
   g_string_truncate (heard->log, 0);
   found (heard, "nurse@tercero", 2);
   g_assert_nonnull (strstr (heard->log->str, "sighted nurse@tercero"));
+  /* Whoever had most time for it goes first. */
+  g_assert_null (find_watch ("liar0", DNS_TYPE_TXT));
+  g_assert_nonnull (find_watch ("liar2999", DNS_TYPE_TXT));
+  heard_free (heard);
+}
+
+/* All of them have a TXT record: nobody is pushed out, and there is room again when somebody leaves. */
+static void
+test_flood_with_txt (void)
+{
+  Heard *heard = heard_new_up ();
+
+  for (guint i = 0; i < 1024; i++)
+    {
+      g_autofree char *user = g_strdup_printf ("liar%u", i);
+      g_autofree char *name = g_strconcat (user, "@segundo", NULL);
+
+      found (heard, name, 2);
+      tell (user, DNS_TYPE_TXT, RECORD_NEW, 2, "\001a", 2);
+    }
+  g_string_truncate (heard->log, 0);
+  found (heard, "nurse@tercero", 2);
+  g_assert_null (strstr (heard->log->str, "nurse"));
+  g_assert_null (strstr (heard->log->str, "gone"));
+  g_assert_cmpuint (stack->watches->len, ==, 1024);
+  discovery_on_lost (heard->d, "liar7@segundo", "local", 2, AF_INET);
+  found (heard, "nurse@tercero", 2);
+  g_assert_nonnull (strstr (heard->log->str, "sighted nurse@tercero"));
   heard_free (heard);
 }
 
@@ -875,6 +903,7 @@ main (int argc, char **argv)
   g_test_add_func ("/discovery/txt-back-and-forth", test_txt_back_and_forth);
   g_test_add_func ("/discovery/P-19-malformed", test_malformed);
   g_test_add_func ("/discovery/X-02-flood", test_flood);
+  g_test_add_func ("/discovery/X-02-flood-with-txt", test_flood_with_txt);
   g_test_add_func ("/discovery/quota", test_quota);
   g_test_add_func ("/discovery/P-10-own", test_own);
   g_test_add_func ("/discovery/stack-restarts", test_stack_restarts);

@@ -124,6 +124,11 @@ tests_unit_test_discovery_SOURCES = tests/unit/test-discovery.c
 tests_unit_test_discovery_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_discovery_LDADD = $(io_libs)
 
+unit_tests += tests/unit/test-mailbox
+tests_unit_test_mailbox_SOURCES = tests/unit/test-mailbox.c
+tests_unit_test_mailbox_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_mailbox_LDADD = $(io_libs)
+
 unit_tests += tests/unit/test-history
 tests_unit_test_history_SOURCES = tests/unit/test-history.c tests/unit/store-helper.h
 tests_unit_test_history_CPPFLAGS = $(unit_cppflags)
