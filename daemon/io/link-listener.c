@@ -22,7 +22,7 @@
 #include "daemon/base/log.h"
 
 #define BACKLOG 128
-#define ACCEPTS_A_TURN 64
+#define ACCEPTS_A_TURN 16
 #define RATES_MAX 1024 /* addresses remembered for the minute's count */
 #define KNOWN_MAX 64
 #define MINUTE (60 * G_USEC_PER_SEC)
@@ -316,6 +316,7 @@ hand_over (Listener *listener, int fd, const Source *source, gboolean known)
       link_free (link);
       return;
     }
+  link_set_first (link, known);
   half_open.link = link;
   link->listener = listener;
   g_array_append_val (listener->half_open, half_open);

@@ -31,6 +31,7 @@ struct _Link {
   gboolean freed;
   gboolean ended;          /* `ended` was called */
   gboolean reading;        /* the owner wants bytes */
+  gboolean first;          /* served before others */
   gboolean eof;            /* the peer said it will write no more */
   gboolean was_high;       /* more than LINK_HIGH_WATER was pending */
   gboolean shut;           /* we will write no more */

@@ -122,6 +122,14 @@ link_mark_open (Link *link)
     listener_forget (g_steal_pointer (&link->listener), link);
 }
 
+void
+link_set_first (Link *link, gboolean first)
+{
+  link->first = first;
+  if (link->watch != NULL)
+    poller_set_first (link->watch, first);
+}
+
 /* --- ends ------------------------------------------------------------------------- */
 
 static void
@@ -360,6 +368,7 @@ link_adopt (Link *link, int fd)
       link->fd = -1;
       return FALSE;
     }
+  poller_set_first (link->watch, link->first);
   if (link->out->len > 0 && !write_some (link))
     link_fail_later (link, error_from_errno (errno));
   finish_shutdown (link);
@@ -423,6 +432,7 @@ link_set_reading (Link *link, gboolean reading)
           link_fail_later (link, g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "the socket can not be watched"));
           return;
         }
+      poller_set_first (link->watch, link->first);
     }
   update_watch (link);
 }

@@ -59,6 +59,8 @@ void link_free (Link *link);
 
 /* The negotiation is over: no longer counted as half-open. */
 void link_mark_open (Link *link);
+/* Is it served before others (poller.h)? Not unless this is said, or it comes from an address told to listener_know(). */
+void link_set_first (Link *link, gboolean first);
 /* Queues; tries to write at once, the rest when the socket allows. The caller batches. */
 void link_write (Link *link, const guint8 *bytes, gsize len);
 gsize link_get_pending (const Link *link);

@@ -12,11 +12,13 @@
 #include "daemon/base/log.h"
 
 #define EVENTS_A_TURN 64
+#define OTHERS_A_TURN_US 2000
 
 struct _Poller {
   int epfd;
   GSource *source;
   guint watches;
+  guint turns;
   guint depth;        /* > 0: inside on_ready() */
   gboolean freed;     /* poller_free() was called from inside it */
   GPtrArray *removed; /* watches removed inside it: the events at hand may still point at them */
@@ -25,6 +27,7 @@ struct _Poller {
 struct _PollerWatch {
   Poller *poller;
   int fd;
+  gboolean first;
   PollerFunc func; /* NULL = removed */
   gpointer user;
 };
@@ -37,6 +40,15 @@ poller_destroy (Poller *poller)
   g_free (poller);
 }
 
+static void
+serve (const struct epoll_event *event)
+{
+  PollerWatch *watch = event->data.ptr;
+
+  if (watch->func != NULL)
+    watch->func (watch->user, event->events);
+}
+
 /* epoll is level-triggered here and gives the ready descriptors in turn, so whatever exceeds one
  * turn's worth is served by the next one, between the loop's other sources. */
 static gboolean
@@ -44,15 +56,20 @@ on_ready (int fd, GIOCondition condition, gpointer user)
 {
   Poller *poller = user;
   struct epoll_event events[EVENTS_A_TURN];
-  int n = epoll_wait (poller->epfd, events, EVENTS_A_TURN, 0);
+  int others[EVENTS_A_TURN];
+  int n = epoll_wait (poller->epfd, events, EVENTS_A_TURN, 0), n_others = 0;
+  gint64 end;
 
   poller->depth++;
   for (int i = 0; i < n; i++)
-    {
-      PollerWatch *watch = events[i].data.ptr;
-      if (watch->func != NULL)
-        watch->func (watch->user, events[i].events);
-    }
+    if (((PollerWatch *) events[i].data.ptr)->first)
+      serve (&events[i]);
+    else
+      others[n_others++] = i;
+  end = g_get_monotonic_time () + OTHERS_A_TURN_US;
+  poller->turns++;
+  for (int i = 0; i < n_others && (i == 0 || g_get_monotonic_time () < end); i++)
+    serve (&events[others[(poller->turns + (guint) i) % (guint) n_others]]);
   poller->depth--;
   if (poller->depth == 0)
     {
@@ -124,6 +141,12 @@ poller_modify (PollerWatch *watch, guint32 events)
   g_return_if_fail (watch->func != NULL);
   if (epoll_ctl (watch->poller->epfd, EPOLL_CTL_MOD, watch->fd, &event) < 0)
     log_warn ("poller", "a watch can not be changed: %s", g_strerror (errno));
+}
+
+void
+poller_set_first (PollerWatch *watch, gboolean first)
+{
+  watch->first = first;
 }
 
 void

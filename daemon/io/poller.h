@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * One epoll descriptor behind one GSource: a thousand idle sockets cost the loop nothing.
- * Main thread only.
+ * One epoll descriptor behind one GSource: a thousand idle sockets cost the loop nothing. At each turn of the loop those that come first
+ * are served, all of them, then others in rotation while 2 ms are not over (one of them always): what strangers let us compute delays
+ * whom we know by no more than that, and the longest callback. Main thread only.
  */
 #pragma once
 
@@ -21,5 +22,7 @@ void poller_free (Poller *poller);
 /* NULL when the kernel refuses (out of memory or of watches). */
 PollerWatch *poller_add (Poller *poller, int fd, guint32 events, PollerFunc func, gpointer user);
 void poller_modify (PollerWatch *watch, guint32 events);
+/* FALSE to begin with. */
+void poller_set_first (PollerWatch *watch, gboolean first);
 /* Safe inside a callback, also for other watches of the same turn: none fires after this. The fd stays open. */
 void poller_remove (PollerWatch *watch);

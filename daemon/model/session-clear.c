@@ -344,7 +344,7 @@ session_open_clear (Session *session)
   dial = g_steal_pointer (&session->dial);
   session->open = TRUE;
   link_mark_open (session->link);
-  session_limit_output (session);
+  session_rank_link (session);
   contacts_set_connected (contact, NULL, session->claimed, TRUE);
   log_event (G_LOG_LEVEL_MESSAGE, "session", session->contact, session->id, NULL, "stream open (%s, in clear)",
              session->inbound ? "inbound" : "outbound");

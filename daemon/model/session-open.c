@@ -67,7 +67,7 @@ register_open (Session *session)
     session_supersede (session);
   g_hash_table_replace (sessions->open, &session->fp, session);
   link_mark_open (session->link);
-  session_limit_output (session);
+  session_rank_link (session);
   if (key_get_level (key) >= TRUST_PINNED)
     listener_know (sessions->listener, g_inet_socket_address_get_address (link_get_remote (session->link)));
   contacts_note_endpoint (key_get_contact (key), session->ifname, session->address,

@@ -85,7 +85,7 @@ void session_on_accepted (gpointer user, Link *link_take);
 Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, GPtrArray *targets, const char *instance,
                                  gboolean direct);
 /* How much may wait for a peer that does not read: after opening, and when its trust changed. */
-void session_limit_output (Session *session);
+void session_rank_link (Session *session);
 /* Ends it because its key is worth less now. */
 void session_fail_fallen (Session *session);
 /* Closes at once without a word; no callback follows. */

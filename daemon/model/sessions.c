@@ -51,7 +51,7 @@ on_level_changed (gpointer user, Contact *contact, Key *key, gboolean release)
       else
         {
           session->level = key_get_level (own);
-          session_limit_output (session);
+          session_rank_link (session);
           sessions->callbacks.changed (sessions->user, session);
         }
     }
@@ -278,12 +278,15 @@ session_is_clear (const Session *session)
   return session->clear;
 }
 
-/* A stranger may ask for answers and not read them. We write nothing else to it, so there is no need for much room. */
+/* A stranger may ask for answers and not read them. We write nothing else to it, so there is no need for much room. And whatever
+ * it says waits until those were heard whom we know. */
 void
-session_limit_output (Session *session)
+session_rank_link (Session *session)
 {
-  if (session->link != NULL)
-    link_set_pending_max (session->link, session_is_trusted (session) ? G_MAXSIZE : LINK_HIGH_WATER);
+  if (session->link == NULL)
+    return;
+  link_set_pending_max (session->link, session_is_trusted (session) ? G_MAXSIZE : LINK_HIGH_WATER);
+  link_set_first (session->link, session_is_trusted (session));
 }
 
 gboolean

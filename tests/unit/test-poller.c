@@ -180,6 +180,70 @@ test_hangup (void)
   poller_free (poller);
 }
 
+/* --- who comes first --------------------------------------------------------------- */
+
+typedef struct {
+  int fd, peer;
+  PollerWatch *watch;
+  guint fired;
+  guint *order, *n; /* who fired when */
+  guint number;
+} Busy;
+
+/* Never reads, so that it is ready again at every turn; and takes its time. */
+static void
+on_busy (gpointer user, guint32 events)
+{
+  Busy *busy = user;
+
+  busy->fired++;
+  if (*busy->n < 64)
+    busy->order[(*busy->n)++] = busy->number;
+  if (busy->number > 0)
+    g_usleep (1000);
+}
+
+static void
+test_strangers_wait (void)
+{
+  enum { N = 30, TURNS = 3 * N };
+  Poller *poller = poller_new ();
+  Busy busy[N] = { 0 };
+  guint order[64], n = 0;
+
+  for (guint i = 0; i < N; i++)
+    {
+      int fds[2];
+
+      g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+      /* The friend is the last one that epoll tells of. */
+      busy[i] = (Busy){ .fd = fds[0], .peer = fds[1], .order = order, .n = &n, .number = N - 1 - i };
+      busy[i].watch = poller_add (poller, fds[0], EPOLLIN, on_busy, &busy[i]);
+      g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+    }
+  poller_set_first (busy[N - 1].watch, TRUE);
+  for (guint turn = 0; turn < TURNS; turn++)
+    {
+      n = 0;
+      g_main_context_iteration (NULL, TRUE);
+      /* A turn of the loop: the friend, then as many strangers as 2 ms have room for. */
+      g_assert_cmpuint (n, >=, 2);
+      g_assert_cmpuint (n, <=, 3);
+      g_assert_cmpuint (order[0], ==, 0);
+      g_assert_cmpuint (order[1], !=, 0);
+    }
+  /* And none of them is forgotten. */
+  for (guint i = 0; i < N; i++)
+    {
+      g_assert_cmpuint (busy[i].fired, >=, 2);
+      poller_remove (busy[i].watch);
+      close (busy[i].fd);
+      close (busy[i].peer);
+    }
+  g_assert_cmpuint (busy[N - 1].fired, ==, TURNS);
+  poller_free (poller);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -189,5 +253,6 @@ main (int argc, char **argv)
   g_test_add_func ("/poller/freed-inside-its-callback", test_free_inside);
   g_test_add_func ("/poller/more-than-a-turn-holds", test_many);
   g_test_add_func ("/poller/hangup", test_hangup);
+  g_test_add_func ("/poller/strangers-wait", test_strangers_wait);
   return g_test_run ();
 }
