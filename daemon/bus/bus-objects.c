@@ -255,6 +255,8 @@ void
 bus_objects_free (BusObjects *objects)
 {
   g_clear_handle_id (&objects->waiting_source, g_source_remove);
+  for (BusKind kind = BUS_ROOT; kind < BUS_N_KINDS; kind++)
+    g_queue_init (&objects->window->touched[kind]); /* those in there go with us */
   g_queue_clear (&objects->waiting);
   g_queue_clear_full (&objects->gone, (GDestroyNotify) g_variant_unref);
   g_hash_table_unref (objects->verifications);
@@ -537,6 +539,7 @@ bus_objects_remove (BusObjects *objects, const BusId *id)
 
   if (object == NULL)
     return;
+  window_untouch (objects->window, object);
   if (object->waiting)
     g_queue_remove (&objects->waiting, object);
   if (object->announced)

@@ -58,7 +58,7 @@ struct _BusObject {
   GDBusInterfaceSkeleton *skeletons[3];
   guint n;
   gboolean announced;      /* InterfacesAdded went out */
-  gboolean dirty;          /* a room changed: refresh */
+  GList touched;           /* a room changed: its place among those to refresh; without data it has none */
   gboolean has_session;    /* contact: as last told */
   gboolean late;           /* look again in a second */
   gboolean waiting;        /* news about a stranger waits for its turn */
@@ -96,7 +96,7 @@ struct _Window {
   gint64 counted_at;       /* monotonic: last announcement of counters */
   guint turn_source, count_source, late_source;
   guint registrations[5];
-  gboolean objects_dirty;  /* one of them besides the root */
+  GQueue touched[BUS_N_KINDS]; /* BusObject, by kind: what a turn costs is what changed in it, however many strangers there are */
   gboolean watching;
 };
 
@@ -105,6 +105,8 @@ void window_unref (Window *window);
 /* Announces what changed at the end of this loop turn. */
 void window_touch (Window *window, BusObject *object);
 void window_touch_root (Window *window);
+/* It is up to date, or goes. */
+void window_untouch (Window *window, BusObject *object);
 /* LastSeen was left out: look again in a second. */
 void window_touch_later (Window *window, BusObject *object);
 

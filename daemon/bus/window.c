@@ -36,16 +36,27 @@ window_unref (Window *window)
 
 /* --- objects --------------------------------------------------------------------------------------------------- */
 
-static void
-flush_object (BusObject *object, gpointer user)
+void
+window_untouch (Window *window, BusObject *object)
 {
-  Window *window = user;
-
-  if (!object->dirty)
+  if (object->touched.data == NULL)
     return;
-  object->dirty = FALSE;
-  bus_object_refresh (window, object, FALSE);
-  bus_objects_publish (window->objects, object);
+  g_queue_unlink (&window->touched[object->id.kind], &object->touched);
+  object->touched.data = NULL;
+}
+
+/* What is touched meanwhile is for the next turn. */
+static void
+flush_touched (Window *window, BusKind kind)
+{
+  for (guint n = window->touched[kind].length; n > 0 && window->touched[kind].head != NULL; n--)
+    {
+      BusObject *object = window->touched[kind].head->data;
+
+      window_untouch (window, object);
+      bus_object_refresh (window, object, FALSE);
+      bus_objects_publish (window->objects, object);
+    }
 }
 
 typedef struct {
@@ -87,12 +98,9 @@ on_turn (gpointer user)
   gpointer key;
 
   window->turn_source = 0;
-  if (window->root->dirty)
-    flush_object (window->root, window);
-  /* A contact before its keys, both before a question about them. */
-  for (BusKind kind = BUS_CONTACT; window->objects_dirty && kind < BUS_N_KINDS; kind++)
-    bus_objects_foreach (window->objects, kind, flush_object, window);
-  window->objects_dirty = FALSE;
+  /* The root, then a contact before its keys, both before a question about them. */
+  for (BusKind kind = BUS_ROOT; kind < BUS_N_KINDS; kind++)
+    flush_touched (window, kind);
   g_hash_table_iter_init (&iter, window->appended);
   while (g_hash_table_iter_next (&iter, &key, NULL))
     {
@@ -116,9 +124,11 @@ window_touch (Window *window, BusObject *object)
 {
   if (object == NULL)
     return;
-  object->dirty = TRUE;
-  if (object->id.kind != BUS_ROOT)
-    window->objects_dirty = TRUE;
+  if (object->touched.data == NULL)
+    {
+      object->touched.data = object;
+      g_queue_push_tail_link (&window->touched[object->id.kind], &object->touched);
+    }
   window_want_turn (window);
 }
 
@@ -539,7 +549,7 @@ announced_from_birth (BusObject *object, gpointer user)
 {
   /* Nobody can have read anything before: what is there now is in GetManagedObjects. */
   object->announced = TRUE;
-  object->dirty = FALSE;
+  window_untouch (user, object);
 }
 
 static void
