@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define SAFE_MAX 80
+#define STRANGERS_A_MINUTE 60
 
 static gboolean initialised;
 static gboolean verbose_lines;
@@ -186,6 +187,28 @@ log_event (GLogLevelFlags level, const char *topic, guint32 contact, guint64 ses
   va_start (args, format);
   emit (level, topic, contact, session, rule, format, args);
   va_end (args);
+}
+
+GLogLevelFlags
+log_for_stranger (GLogLevelFlags level)
+{
+  static gint64 since;
+  static guint lines;
+  gint64 now = g_get_monotonic_time ();
+
+  if (lines == 0 || now - since >= G_TIME_SPAN_MINUTE)
+    {
+      since = now;
+      lines = 0;
+    }
+  if (lines <= STRANGERS_A_MINUTE)
+    lines++;
+  else
+    return G_LOG_LEVEL_DEBUG;
+  if (lines <= STRANGERS_A_MINUTE)
+    return level;
+  log_notice ("log", "there is more about strangers than %d lines a minute; the rest is left out (--verbose has it)", STRANGERS_A_MINUTE);
+  return G_LOG_LEVEL_DEBUG;
 }
 
 static gboolean

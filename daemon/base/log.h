@@ -21,6 +21,10 @@ void log_line (GLogLevelFlags level, const char *topic, const char *format, ...)
 void log_event (GLogLevelFlags level, const char *topic, guint32 contact, guint64 session,
                 const char *rule, const char *format, ...) G_GNUC_PRINTF (6, 7);
 
+/* The level for a line that strangers can cause as often as they like: as given for 60 lines in a minute, debug for what is
+ * more; that lines are left out is said once a minute. Main thread only. */
+GLogLevelFlags log_for_stranger (GLogLevelFlags level);
+
 #define log_debug(topic, ...) log_line (G_LOG_LEVEL_DEBUG, topic, __VA_ARGS__)
 #define log_info(topic, ...) log_line (G_LOG_LEVEL_INFO, topic, __VA_ARGS__)
 #define log_notice(topic, ...) log_line (G_LOG_LEVEL_MESSAGE, topic, __VA_ARGS__)

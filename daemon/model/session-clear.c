@@ -56,7 +56,7 @@ answer (Session *session, gboolean admit)
 static void
 refuse (Session *session, const char *rule, const char *text)
 {
-  log_event (G_LOG_LEVEL_INFO, "session", session->contact, session->id, rule, "a peer without TLS is refused: %s", text);
+  log_event (session_log_level (session, G_LOG_LEVEL_INFO), "session", session->contact, session->id, rule, "a peer without TLS is refused: %s", text);
   answer (session, FALSE);
 }
 

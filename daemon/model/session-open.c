@@ -29,7 +29,7 @@ limit_restricted (Sessions *sessions)
     }
   if (count > RESTRICTED_MAX)
     {
-      log_event (G_LOG_LEVEL_INFO, "session", 0, oldest->id, "restricted-max", "the oldest restricted stream gave way");
+      log_event (session_log_level (oldest, G_LOG_LEVEL_INFO), "session", 0, oldest->id, "restricted-max", "the oldest restricted stream gave way");
       stream_fail (oldest->stream, "resource-constraint", NULL);
     }
 }
@@ -73,7 +73,7 @@ register_open (Session *session)
   contacts_note_endpoint (key_get_contact (key), session->ifname, session->address,
                           g_inet_socket_address_get_port (link_get_remote (session->link)));
   contacts_set_connected (key_get_contact (key), key, session->claimed, TRUE);
-  log_event (G_LOG_LEVEL_MESSAGE, "session", contact_get_id (key_get_contact (key)), session->id, NULL,
+  log_event (session_log_level (session, G_LOG_LEVEL_MESSAGE), "session", contact_get_id (key_get_contact (key)), session->id, NULL,
              "stream open (%s, %s%s)", session->inbound ? "inbound" : "outbound", tls_get_cipher (session->tls),
              session_is_trusted (session) ? "" : ", restricted");
   if (session->resumed)

@@ -86,6 +86,8 @@ Session *session_start_outbound (Sessions *sessions, Dial *dial, Probe *probe, G
                                  gboolean direct);
 /* How much may wait for a peer that does not read: after opening, and when its trust changed. */
 void session_rank_link (Session *session);
+/* Of a line about this session: strangers' have a ration. */
+GLogLevelFlags session_log_level (const Session *session, GLogLevelFlags level);
 /* Ends it because its key is worth less now. */
 void session_fail_fallen (Session *session);
 /* Closes at once without a word; no callback follows. */

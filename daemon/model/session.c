@@ -317,7 +317,7 @@ on_tls_ended (gpointer user, const GError *error)
 
   if (error != NULL)
     {
-      log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, "tls", "TLS ended: %s", error->message);
+      log_event (session_log_level (session, G_LOG_LEVEL_INFO), "session", 0, session->id, "tls", "TLS ended: %s", error->message);
       session_end (session, word_of_tls (session, error));
     }
   else if (session->stream != NULL)
@@ -461,7 +461,7 @@ on_stream_ended (gpointer user, const StreamEnd *end)
 {
   g_autoptr (Session) session = session_ref (user);
 
-  log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, end->by_peer ? NULL : end->condition, "stream ended: %s%s",
+  log_event (session_log_level (session, G_LOG_LEVEL_INFO), "session", 0, session->id, end->by_peer ? NULL : end->condition, "stream ended: %s%s",
              end->condition, end->by_peer ? " (by the peer)" : "");
   session_end (session, session->other_name ? "NotTrusted" : word_of (end));
 }
@@ -646,7 +646,7 @@ on_link_ended (gpointer user, const GError *error)
       return;
     }
   if (error != NULL)
-    log_event (G_LOG_LEVEL_INFO, "session", 0, session->id, "link", "connection ended: %s", error->message);
+    log_event (session_log_level (session, G_LOG_LEVEL_INFO), "session", 0, session->id, "link", "connection ended: %s", error->message);
   session_end (session, g_error_matches (error, EARSHOT_ERROR, EARSHOT_ERROR_TIMEOUT) ? "Timeout" : "NotReachable");
 }
 

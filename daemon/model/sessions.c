@@ -5,6 +5,7 @@
 #include "earshot-config.h"
 
 #include "daemon/base/jid.h"
+#include "daemon/base/log.h"
 #include "daemon/model/session-private.h"
 
 #define FORMER_ADDRS_MAX 16
@@ -287,6 +288,13 @@ session_rank_link (Session *session)
     return;
   link_set_pending_max (session->link, session_is_trusted (session) ? G_MAXSIZE : LINK_HIGH_WATER);
   link_set_first (session->link, session_is_trusted (session));
+}
+
+/* Anybody may call, and end what came of it, a hundred times a second. */
+GLogLevelFlags
+session_log_level (const Session *session, GLogLevelFlags level)
+{
+  return session_is_trusted (session) || !session->inbound ? level : log_for_stranger (level);
 }
 
 gboolean

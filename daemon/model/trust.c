@@ -487,7 +487,8 @@ judge (Judgement *judgement)
         }
       contacts_set_key_expired (key, proof->expired);
       contacts_set_key_chain (key, question.mode == TRUST_MODE_CA || question.level == TRUST_CA ? proof->chain.word : NULL);
-      log_event (G_LOG_LEVEL_MESSAGE, "trust", contact_get_id (key_get_contact (key)), 0, judgement->verdict.reason,
+      log_event (question.level == TRUST_UNKNOWN ? log_for_stranger (G_LOG_LEVEL_MESSAGE) : G_LOG_LEVEL_MESSAGE, "trust",
+                 contact_get_id (key_get_contact (key)), 0, judgement->verdict.reason,
                  "key %.16s as %s (%s, mode %s, level %s%s%s%s%s%s%s%s): %s", hex, name,
                  proof->inbound ? "inbound" : "outbound", trust_mode_to_string (question.mode),
                  trust_level_to_string (question.level), question.blocked ? ", blocked" : "",
@@ -510,7 +511,7 @@ judge (Judgement *judgement)
     }
   else
     {
-      log_event (G_LOG_LEVEL_MESSAGE, "trust", 0, 0, "max-strangers", "key %.16s as %s: refused, no room", hex, name);
+      log_event (log_for_stranger (G_LOG_LEVEL_MESSAGE), "trust", 0, 0, "max-strangers", "key %.16s as %s: refused, no room", hex, name);
       trust_record_refusal (trust, proof, NULL, TRUST_UNKNOWN, "max-strangers");
     }
   judgement->idle_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_judgement_idle, judgement, NULL);

@@ -66,6 +66,25 @@ test_verbose (void)
   g_test_trap_assert_stderr ("*debug session: a debug line\n*");
 }
 
+/* What is said about strangers fills no disk; the last word is that something is left out. */
+static void
+test_strangers (void)
+{
+  if (g_test_subprocess ())
+    {
+      log_init (FALSE);
+      for (guint i = 1; i <= 1000; i++)
+        log_event (log_for_stranger (G_LOG_LEVEL_MESSAGE), "session", 0, i, NULL, "stranger %u called", i);
+      log_event (G_LOG_LEVEL_MESSAGE, "session", 0, 1001, NULL, "a friend called");
+      return;
+    }
+  g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stderr ("*stranger 60 called*left out*a friend called*");
+  g_test_trap_assert_stderr_unmatched ("*left out*left out*");
+  g_test_trap_assert_stderr_unmatched ("*stranger 61 *");
+}
+
 /* The world may be bad, the daemon goes on; a mistake of ours in a test does not. */
 static void
 test_fatal (void)
@@ -102,6 +121,7 @@ main (int argc, char **argv)
   g_test_add_func ("/log/safe", test_safe);
   g_test_add_func ("/log/lines", test_lines);
   g_test_add_func ("/log/verbose", test_verbose);
+  g_test_add_func ("/log/strangers-have-a-ration", test_strangers);
   g_test_add_func ("/log/fatal", test_fatal);
   g_test_add_func ("/log/without-init", test_without_init);
   return g_test_run ();
