@@ -25,6 +25,7 @@ xmppctl_SOURCES = \
 	cli/cmd-chat.c \
 	cli/cmd-completion.c \
 	cli/cmd-config.c \
+	cli/cmd-doctor.c \
 	cli/cmd-id.c cli/cmd-id-key.c \
 	cli/cmd-introduce.c \
 	cli/cmd-log.c \

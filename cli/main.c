@@ -62,6 +62,7 @@ const Command *const all_commands[] = { &command_status,
                                         &command_access,
                                         &command_agent,
                                         &command_net,
+                                        &command_doctor,
                                         &command_config,
                                         &command_completion,
                                         NULL };

@@ -41,6 +41,7 @@ struct _Daemon {
   Discovery *discovery;
   Sessions *sessions;
   Self *self;
+  Doctor *doctor;
   Front *front;
   PrivateBus *private_bus;
   GHashTable *warnings;   /* from before the first window opened: key -> text */
@@ -479,6 +480,7 @@ build_doors (Daemon *daemon, GError **error)
   const Config *config = daemon->config;
   SessionsConfig sessions_config;
   SuccessionsConfig successions_config;
+  DoctorRooms doctor_rooms;
 
   daemon->poller = poller_new ();
   daemon->roots = roots_new (config->trust_roots, config->trust_crls, &roots_callbacks, daemon);
@@ -508,6 +510,10 @@ build_doors (Daemon *daemon, GError **error)
   trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity),
                  settings_get (daemon->settings, TRUST_DUPLICATES_SETTING));
   invites_start (daemon->invites, daemon->sessions);
+  doctor_rooms = (DoctorRooms) { .config = config, .identity = daemon->identity, .contacts = daemon->contacts, .trust = daemon->trust,
+                                 .sessions = daemon->sessions, .delivery = daemon->delivery, .discovery = daemon->discovery,
+                                 .history = daemon->history };
+  daemon->doctor = doctor_new (&doctor_rooms);
   return TRUE;
 }
 
@@ -567,7 +573,7 @@ open_front (Daemon *daemon)
                   .discovery = daemon->discovery, .history = daemon->history, .settings = daemon->settings,
                   .self = daemon->self, .router = daemon->router,
                   .verifications = daemon->verifications, .invites = daemon->invites, .successions = daemon->successions, .introductions = daemon->introductions,
-                  .roots = daemon->roots, .app_access = daemon->app_access };
+                  .roots = daemon->roots, .app_access = daemon->app_access, .doctor = daemon->doctor };
   GHashTableIter iter;
   gpointer key, text;
   const char *instance = discovery_get_instance (daemon->discovery);
@@ -673,6 +679,7 @@ daemon_free (Daemon *daemon)
   /* What was accepted is committed and answered while those who asked still stand. */
   if (daemon->worker != NULL)
     db_worker_flush (daemon->worker);
+  doctor_free (daemon->doctor);
   private_bus_free (g_steal_pointer (&daemon->private_bus));
   front_free (g_steal_pointer (&daemon->front));
   if (daemon->contacts != NULL && daemon->sessions != NULL)

@@ -58,6 +58,8 @@ daemon_libio_a_SOURCES = \
 	daemon/io/discovery-rdata.c \
 	daemon/io/discovery-resolve.c \
 	daemon/io/discovery-symbols.c daemon/io/discovery-symbols.h \
+	daemon/io/host-facts.c daemon/io/host-facts.h \
+	daemon/io/mdns-echo.c daemon/io/mdns-echo.h \
 	daemon/io/history.c daemon/io/history.h \
 	daemon/io/history-read.c daemon/io/history-keep.c daemon/io/history-forget.c daemon/io/history-search.c daemon/io/history-schema.c \
 	daemon/io/history-upkeep.c daemon/io/history-clock.c daemon/io/history-private.h \
@@ -97,6 +99,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/contacts-select.c \
 	daemon/model/contacts-write.c \
 	daemon/model/sightings.c \
+	daemon/model/doctor.c daemon/model/doctor.h daemon/model/doctor-private.h daemon/model/doctor-judge.c daemon/model/doctor-peer.c \
 	daemon/model/delivery.c daemon/model/delivery.h daemon/model/delivery-private.h \
 	daemon/model/delivery-in.c \
 	daemon/model/delivery-out.c daemon/model/delivery-send.c daemon/model/delivery-mark.c \

@@ -28,6 +28,7 @@ static const char *const features[] = {
   "rotation",
   "invites",
   "introductions",
+  "diagnose",
   NULL,
 };
 

@@ -231,9 +231,69 @@ probe (BusCall *call, GVariant *args)
     sessions_probe (call->window->rooms.sessions, endpoint, timeout != 0 ? timeout : PROBE_DEFAULT, on_probed, call);
 }
 
+/* --- Diagnose ---------------------------------------------------------------------------------------------------- */
+
+static GVariant *
+describe_check (const Check *check, guint32 contact)
+{
+  GVariantBuilder details;
+
+  g_variant_builder_init (&details, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&details, "{sv}", "meaning", g_variant_new_string (check->meaning));
+  g_variant_builder_add (&details, "{sv}", "fix", g_variant_new_string (check->fix));
+  if (check->link != NULL)
+    g_variant_builder_add (&details, "{sv}", "link", g_variant_new_string (check->link));
+  if (g_str_has_prefix (check->id, "peer-"))
+    {
+      g_autofree char *path = bus_path_contact (contact);
+
+      g_variant_builder_add (&details, "{sv}", "contact", g_variant_new_object_path (path));
+    }
+  return g_variant_new ("(sss@a{sv})", check->id, check_status_to_string (check->status), check->title, g_variant_builder_end (&details));
+}
+
+static void
+on_examined (gpointer user, GPtrArray *checks, const GError *error)
+{
+  BusCall *call = user;
+  GVariantBuilder builder;
+
+  if (error != NULL)
+    {
+      bus_call_return_error (call, error);
+      return;
+    }
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(sssa{sv})"));
+  for (guint i = 0; i < checks->len; i++)
+    g_variant_builder_add_value (&builder, describe_check (checks->pdata[i], GPOINTER_TO_UINT (call->data)));
+  bus_call_return (call, g_variant_new ("(a(sssa{sv}))", &builder));
+}
+
+static void
+diagnose (BusCall *call, GVariant *args)
+{
+  Window *window = call->window;
+  DoctorView view = { .backend = window->front->backend, .state = window->front->state, .warnings = window->front->warnings };
+  g_autoptr (GVariant) options = g_variant_get_child_value (args, 0);
+  g_autofree char *path = NULL;
+  const BusOption table[] = { { "contact", "o", &path }, { NULL, NULL, NULL } };
+  Contact *contact = NULL;
+  GError *error = NULL;
+
+  if (bus_options_parse (options, table, &error) && (path == NULL || (contact = bus_contact_at (window, path, &error)) != NULL))
+    {
+      guint32 id = contact != NULL ? contact_get_id (contact) : 0;
+
+      call->data = GUINT_TO_POINTER (id);
+      if (doctor_examine (window->rooms.doctor, &view, id, on_examined, call, &error))
+        return;
+    }
+  bus_call_take_error (call, error);
+}
+
 static const BusVerb methods[] = {
   { "Rescan", rescan },          { "AddStatic", add_static }, { "RemoveStatic", remove_static },
-  { "ListStatic", list_static }, { "Probe", probe },          { NULL, NULL },
+  { "ListStatic", list_static }, { "Probe", probe },          { "Diagnose", diagnose }, { NULL, NULL },
 };
 
 static const BusVerb setters[] = { { NULL, NULL } };

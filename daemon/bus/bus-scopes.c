@@ -62,7 +62,7 @@ static const struct {
   { "Messages", BUS_READ, APP_MAY_READ, " HeadSeq TailSeq Queued Held Unread " },
 
   { "Network", BUS_CALL, APP_MAY_READ, " ListStatic " },
-  { "Network", BUS_CALL, APP_MAY_ADMIN, " Rescan AddStatic RemoveStatic Probe " },
+  { "Network", BUS_CALL, APP_MAY_ADMIN, " Rescan AddStatic RemoveStatic Probe Diagnose " },
   { "Network", BUS_READ, APP_MAY_READ, " Backend State InstanceName Port Links " },
 };
 

@@ -13,6 +13,7 @@
 #include "daemon/model/app-access.h"
 #include "daemon/model/contacts.h"
 #include "daemon/model/delivery.h"
+#include "daemon/model/doctor.h"
 #include "daemon/model/invites.h"
 #include "daemon/model/introductions.h"
 #include "daemon/model/router.h"
@@ -43,6 +44,7 @@ typedef struct {
   Introductions *introductions;
   Roots *roots;
   AppAccess *app_access;
+  Doctor *doctor;
 } Rooms;
 
 /* What all windows have in common: warnings, the state of the network, agents. */

@@ -330,6 +330,12 @@ discovery_withdraw (Discovery *d)
   discovery_reconsider (d);
 }
 
+guint
+discovery_get_collisions (const Discovery *d)
+{
+  return d->own.stands ? d->own.collision : 0;
+}
+
 const char *
 discovery_get_instance (const Discovery *d)
 {

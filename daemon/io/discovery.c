@@ -700,6 +700,16 @@ discovery_rescan (Discovery *d)
   sweep_in (d, CONFIRM_S);
 }
 
+gboolean
+discovery_is_host_renamed (const Discovery *d)
+{
+  g_autofree char *own = machine_from_label (g_get_host_name ());
+  gsize length = strlen (own);
+
+  /* "pronto-2"; anything else is a name that avahi-daemon was configured with. */
+  return d->machine != NULL && g_ascii_strncasecmp (d->machine, own, length) == 0 && d->machine[length] == '-' && g_ascii_isdigit (d->machine[length + 1]);
+}
+
 const char *
 discovery_get_machine (const Discovery *d)
 {

@@ -62,6 +62,11 @@ void discovery_query_cancel (DiscoveryQuery *query);
 /* Drops what is known and browses anew. */
 void discovery_rescan (Discovery *discovery);
 
+/* How often our name gave way to another's since we began ("-1", "-2", …). */
+guint discovery_get_collisions (const Discovery *discovery);
+/* Somebody else has the name of this host: the stack gave it another one. */
+gboolean discovery_is_host_renamed (const Discovery *discovery);
+
 /* The host label in force ("pronto"), or NULL. */
 const char *discovery_get_machine (const Discovery *discovery);
 /* The instance name in force, or NULL while nothing stands. */

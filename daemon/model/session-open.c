@@ -63,6 +63,7 @@ register_open (Session *session)
       return;
     }
   session->open = TRUE;
+  sessions->opened[session->inbound ? 1 : 0]++;
   if (!session->resumed)
     session_supersede (session);
   g_hash_table_replace (sessions->open, &session->fp, session);

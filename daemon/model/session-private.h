@@ -32,6 +32,7 @@ struct _Sessions {
   GPtrArray *probes;       /* Probe* */
   GPtrArray *addrs;        /* char*: ours in this run, the current one last */
   guint64 next_id;
+  guint opened[2];         /* streams since the start: out, in */
   gint64 named_at;         /* monotonic: our record stands since */
   Pace own_pace;           /* of looking whether our own key is live elsewhere */
   guint review_source;

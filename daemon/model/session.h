@@ -47,6 +47,8 @@ Sessions *sessions_new (const SessionsConfig *config, const SessionCallbacks *ca
 /* Says goodbye on every stream (system-shutdown), without waiting for answers. */
 void sessions_free (Sessions *sessions);
 guint16 sessions_get_port (Sessions *sessions);
+/* How many streams with TLS opened since we began: those that others called for, and ours. */
+void sessions_count_opened (Sessions *sessions, guint *inbound, guint *outbound);
 
 /* There is something to send: dial when it can be reached, retry with backoff until sessions_unwant(). Idempotent. */
 void sessions_want (Sessions *sessions, Contact *contact);

@@ -146,6 +146,13 @@ sessions_free (Sessions *sessions)
   g_free (sessions);
 }
 
+void
+sessions_count_opened (Sessions *sessions, guint *inbound, guint *outbound)
+{
+  *outbound = sessions->opened[0];
+  *inbound = sessions->opened[1];
+}
+
 guint16
 sessions_get_port (Sessions *sessions)
 {

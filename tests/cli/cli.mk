@@ -3,7 +3,7 @@
 cli_tests = tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli-audit.py tests/cli/test-cli-verify.py \
 	tests/cli/test-cli-names.py tests/cli/test-cli-access.py tests/cli/test-cli-agent.py tests/cli/test-cli-amend.py \
 	tests/cli/test-cli-pair.py tests/cli/test-cli-introduce.py tests/cli/test-cli-ways-out.py tests/cli/test-cli-json.py tests/cli/test-cli-first.py \
-	tests/cli/test-cli-completion.py tests/cli/test-cli-shell.py tests/cli/test-cli-progress.py
+	tests/cli/test-cli-completion.py tests/cli/test-cli-shell.py tests/cli/test-cli-progress.py tests/cli/test-cli-doctor.py
 TESTS += $(cli_tests)
 EXTRA_DIST += $(cli_tests) tests/cli/harness.py tests/cli/mock.py tests/cli/promise.py
 

@@ -21,7 +21,7 @@ def bare(*arguments, **more):
 @test("/first/no-bus-no-daemon-says-what-why-and-what-to-do")
 def _():
     for address in (None, "unix:path=/nonexistent/bus"):
-        for command in ([], ["peers"], ["send", "juliet", "x"], ["chat", "juliet"]):
+        for command in ([], ["peers"], ["send", "juliet", "x"], ["chat", "juliet"], ["doctor"]):
             result = bare(*command, **({"DBUS_SESSION_BUS_ADDRESS": address} if address else {}))
             expect(result.code == 9 and result.out == "" and len(result.err.splitlines()) == 2, result)
             expect("earshotd is not running" in result.err and "no message bus" in result.err and "earshot/bus" in result.err, result)

@@ -80,6 +80,7 @@ def set_up():
     mock.do_ListAppAccess = lambda *_: variant("(a(sasa{sv}))", ([("snap:chat", ["read"], {"since": variant("x", 0)})],))
     mock.do_CheckAudit = lambda *_: variant("(a{sv})", ({"sound": variant("b", True), "head": variant("s", KEY_ME), "count": variant("t", 1)},))
     mock.do_ListAudit = lambda *_: variant("(a(txsssa{sv})b)", ([(1, LATER, "accept", KEY_JULIET, "pinned", {"contact": variant("o", JULIET)})], False))
+    mock.do_Diagnose = lambda *_: variant("(a(sssa{sv}))", ([("mdns", "ok", "well", {"link": variant("s", "eth0")})],))
     mock.do_CreateInvite = lambda *_: variant("(ssx)", (LINK, "7744c0392e2e9a27", LATER))
     mock.do(lambda: mock.change(ROOT, "Manager", Invites=[("7744c0392e2e9a27", "open", LATER, {"uses": variant("u", 1), "left": variant("u", 1)})]))
     mock.do_ParseLink = lambda *_: variant("(ssa{sv})", ("juliet@forza", KEY_JULIET, {}))
@@ -94,6 +95,14 @@ def add_later():
                Code="4821 7305 1192", Expires=LATER)
 
 
+def followed(last, *arguments):
+    process = F.start("--json", *arguments)
+    lines = read_until(process.stdout, '"%s"' % last)
+    process.terminate()
+    process.communicate()
+    return [promise.check(line) for line in lines]
+
+
 def of_the_log():
     F.mock.do(lambda: F.mock.append("edit", JULIET, "e1", announce=False, direction="in", about="m1", body="hi!"))
     F.mock.do(lambda: F.mock.append("retract", JULIET, "r1", announce=False, direction="out", about="m3", state="queued", reason=""))
@@ -102,7 +111,7 @@ def of_the_log():
     F.mock.do(lambda: F.mock.append("message", JULIET, "m4", announce=False, direction="in", from_=JULIET, key=KEY_JULIET, body="x", url="https://a/",
                                     edited=LATER, retracted=LATER, reactions=[("/", ["+"])],
                                     change_state="held", change_reason="require"))
-    return printed("watch", "--since", "1", "--kinds", "message,edit,retract,reaction,state", "--timeout", "1", code=6)
+    return followed("m4", "watch", "--since", "1", "--kinds", "message,edit,retract,reaction,state")
 
 
 def agent():
@@ -117,15 +126,6 @@ def agent():
     return [promise.check(line) for line in lines]
 
 
-def comings():
-    process = F.start("--json", "watch", "--kinds", "reach")
-    # It tells who is near first.
-    lines = read_until(process.stdout, '"reach"')
-    process.terminate()
-    process.communicate()
-    return [promise.check(line) for line in lines]
-
-
 def held():
     F.mock.do(lambda: F.mock.append("message", JULIET, "h1", announce=False, time=LATER, direction="out", body="x", state="held", reason="key-replaced"))
     return printed("trust", "release", "juliet", "--yes")
@@ -134,12 +134,12 @@ def held():
 @test("/json/each-type-is-printed-by-its-command")
 def _():
     set_up()
-    lines = of_the_log() + agent() + comings() + held()
+    lines = of_the_log() + agent() + followed("reach", "watch", "--kinds", "reach") + held()
     for arguments in (["status"], ["peers", "-a"], ["show", "juliet"], ["send", "juliet", "x"], ["react", "juliet", "last", "+"], ["trust", "pending"], ["trust", "ls"],
                       ["block", "juliet"], ["unblock", "juliet"], ["trust", "introduce", "juliet", "bob"], ["trust", "accept", "--fingerprint", KEY_ROMEO, "--name", "romeo"],
                       ["trust", "accept", "--yes", "--link", LINK], ["access", "ls"], ["access", "grant", "snap:chat", "send"], ["config", "ls"], ["config", "ls", "--describe"],
                       ["id"], ["id", "csr"], ["id", "rotate", "--yes"], ["pair"], ["pair", LINK, "--yes"], ["pair", "ls"], ["audit"], ["audit", "--check"], ["net"],
-                      ["net", "probe", "192.0.2.7:5298"], ["net", "static"], ["verify", "juliet"]):
+                      ["net", "probe", "192.0.2.7:5298"], ["net", "static"], ["verify", "juliet"], ["doctor"]):
         lines += printed(*arguments)
     lines += printed("show", "nobody", code=3) + printed("no-such-command", code=2)
     seen = {line["type"] for line in lines}

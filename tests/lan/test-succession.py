@@ -230,6 +230,8 @@ def one_key_on_two_hosts(lan):
         assert question["Details"]["fingerprint"] == own and warned(user, "duplicate-identity"), question
     assert any(line["verdict"] == "duplicate-identity" for line in audit(juliet, "refused"))
     assert "id rotate" in juliet.ctl("trust", "pending") and "duplicate" in juliet.ctl("trust", "pending", "--json")["kind"]
+    status, out, _err = juliet.ctl("doctor", check=False)
+    assert status == 1 and out.startswith("fail  our own key is live on another machine") and "-> Make a new key here: xmppctl id rotate" in out, out
     # The question outlives a restart, and so does its answer's effect: a new key, and friends follow.
     juliet.restart()
     path, question = wait_request(juliet, "duplicate-identity", 10)

@@ -12,7 +12,7 @@
 Fake fake;
 
 typedef struct {
-  enum { DONE, SENT, ADDED, ENTRIES, GOT, CURSOR, CONSUMERS, PROBED, PONG, LISTED, CHECKED, INVITED } kind;
+  enum { DONE, SENT, ADDED, ENTRIES, GOT, CURSOR, CONSUMERS, PROBED, PONG, LISTED, CHECKED, INVITED, EXAMINED } kind;
   gpointer func, user;
   GPtrArray *entries;
   int error;
@@ -106,6 +106,14 @@ answer_now (gpointer data)
     g_autoptr (GVariant) result = g_variant_ref_sink (g_variant_new_parsed ("{'result': <'ok'>}"));
 
     ((SessionsProbed) answer->func) (answer->user, error == NULL ? result : NULL, error);
+    break;
+  }
+  case EXAMINED: {
+    g_autoptr (GPtrArray) checks = g_ptr_array_new ();
+    Check check = { .id = "link", .status = CHECK_FAIL, .title = (char *) "eth0: silent", .meaning = (char *) "", .fix = (char *) "listen", .link = (char *) "eth0" };
+
+    g_ptr_array_add (checks, &check);
+    ((DoctorDone) answer->func) (answer->user, error == NULL ? checks : NULL, error);
     break;
   }
   case INVITED:
@@ -1008,6 +1016,20 @@ sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer 
 {
   note ("connect %u", contact->id);
   answer (DONE, done, user);
+}
+
+const char *
+check_status_to_string (CheckStatus status)
+{
+  return status == CHECK_FAIL ? "fail" : "ok";
+}
+
+gboolean
+doctor_examine (Doctor *doctor, const DoctorView *view, guint32 contact, DoctorDone done, gpointer user, GError **error)
+{
+  note ("examine %u", contact);
+  answer (EXAMINED, done, user);
+  return TRUE;
 }
 
 void

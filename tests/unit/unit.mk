@@ -403,3 +403,13 @@ check-valgrind:
 	G_SLICE=always-malloc $(MAKE) $(AM_MAKEFLAGS) check TESTS="$$tests" LOG_COMPILER="$(VALGRIND) $(VALGRIND_FLAGS)"
 .PHONY: check-valgrind
 EXTRA_DIST += tests/valgrind.supp
+
+unit_tests += tests/unit/test-host-facts
+tests_unit_test_host_facts_SOURCES = tests/unit/test-host-facts.c
+tests_unit_test_host_facts_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_host_facts_LDADD = $(io_libs)
+
+unit_tests += tests/unit/test-doctor
+tests_unit_test_doctor_SOURCES = tests/unit/test-doctor.c
+tests_unit_test_doctor_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_doctor_LDADD = $(model_libs)
