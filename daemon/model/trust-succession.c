@@ -164,6 +164,19 @@ trust_expect_heir (Trust *trust, const Fingerprint *old_fp, const TrustProof *pr
   trust_report (done, user, why != NULL ? EARSHOT_ERROR_NOT_TRUSTED : -1, "%s", why != NULL ? why : "");
 }
 
+/* Each heir is a key that is kept for ever, and a record. One who is nobody's friend any more could leave to the next one all day long. */
+static gboolean
+changes_too_often (Key *old)
+{
+  const GPtrArray *keys = contact_get_keys (key_get_contact (old));
+  gint64 since = g_get_real_time () - G_TIME_SPAN_DAY;
+  guint count = 0;
+
+  for (guint i = 0; i < keys->len; i++)
+    count += key_get_replacement (keys->pdata[i]) != NULL && key_get_since (keys->pdata[i]) > since;
+  return count >= TRUST_HEIRS_A_DAY;
+}
+
 void
 trust_succeed (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, DoneFunc done, gpointer user)
 {
@@ -187,6 +200,12 @@ trust_succeed (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof,
   if (request != NULL && request->resolving)
     {
       trust_report (done, user, EARSHOT_ERROR_ALREADY_RESOLVED, "This key is being decided about right now");
+      return;
+    }
+  if (changes_too_often (old))
+    {
+      trust_refuse_succession (trust, old_fp, proof, "too-often");
+      trust_report (done, user, EARSHOT_ERROR_QUOTA_EXCEEDED, "This contact changed its key too often today");
       return;
     }
   decision = decision_new (trust, done, user);

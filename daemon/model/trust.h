@@ -121,7 +121,8 @@ void trust_snooze (Trust *trust, guint64 id, gint64 until, DoneFunc done, gpoint
  * at a time: only a key that is trusted now and was never replaced may name its heir, and only one nothing was ever decided about.
  * Then the heir moves into the old key's contact at its level, and the old key is revoked in its favour. Said again it changes
  * nothing. `strict` and `ca` let nobody in by it: it goes into the question about the heir, and `replace` then inherits. NOT_TRUSTED:
- * refused, with the reason, and on record. */
+ * refused, with the reason, and on record. QUOTA_EXCEEDED: TRUST_HEIRS_A_DAY changes of that contact are less than a day old. */
+#define TRUST_HEIRS_A_DAY 8
 void trust_succeed (Trust *trust, const Fingerprint *old_fp, const TrustProof *proof, DoneFunc done, gpointer user);
 /* The same, said beforehand on a stream of the old key: `proof` is the heir's, which has proven nothing yet. So nothing moves; `strict` and
  * `ca`, where an unknown key has no stream to say it on, ask; about TRUST_HEIRS_EACH heirs of one key at a time. */

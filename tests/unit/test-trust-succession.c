@@ -367,6 +367,41 @@ test_beforehand_moves_nothing (People *people, gconstpointer unused)
   g_assert_cmpuint (open->len, ==, 0);
 }
 
+/* A friend who turned leaves everything to the next key, and that one to the next, all day long: each stays in our files for ever. */
+static void
+test_all_day_long (People *people, gconstpointer unused)
+{
+  Fingerprint last = make_fp (1), next;
+  guint heirs = 0;
+
+  add_person_named (people, "juliet", &last, "juliet@pronto");
+  for (guint i = 2; i < 40; i++)
+    {
+      int code;
+
+      next = make_fp (i);
+      show (people, &next, "juliet@pronto");
+      code = succeed (people, &last, &next);
+      /* Not now, rather than never: an honest one says it again, and people can decide. */
+      g_assert_true (code == -1 || code == EARSHOT_ERROR_QUOTA_EXCEEDED);
+      if (code != -1)
+        continue;
+      heirs++;
+      last = next;
+    }
+  g_assert_cmpuint (heirs, ==, TRUST_HEIRS_A_DAY);
+  g_assert_cmpint (count_audit (people, "succession"), ==, TRUST_HEIRS_A_DAY);
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &last)), ==, TRUST_PINNED);
+  people_reopen (people);
+  /* The next day. */
+  raw_sql (people->trust_store->db, "UPDATE key SET since = since - 86400000000");
+  people_reopen (people);
+  next = make_fp (50);
+  show (people, &next, "juliet@pronto");
+  g_assert_cmpint (succeed (people, &last, &next), ==, -1);
+  g_assert_cmpint (key_get_level (contacts_get_key (people->contacts, &next)), ==, TRUST_PINNED);
+}
+
 /* A friend who turned signs one statement after the other, for heirs that are nothing but numbers, and calls again for each four of them. */
 static void
 test_beforehand_is_bounded (People *people, gconstpointer unused)
@@ -564,6 +599,7 @@ main (int argc, char **argv)
   g_test_add ("/trust-succession/T-13-strict-asks-beforehand", People, "", people_set_up, test_strict_asks, people_tear_down);
   PEOPLE_TEST ("/trust-succession/strict-outdated", test_strict_outdated);
   PEOPLE_TEST ("/trust-succession/beforehand-moves-nothing", test_beforehand_moves_nothing);
+  PEOPLE_TEST ("/trust-succession/X-02-heirs-all-day-long", test_all_day_long);
   PEOPLE_TEST ("/trust-succession/X-02-heirs-that-are-only-numbers", test_beforehand_is_bounded);
   PEOPLE_TEST ("/trust-succession/X-02-refusals-are-bounded", test_refusals_are_bounded);
   PEOPLE_TEST ("/trust-succession/own-key-elsewhere", test_own_key_elsewhere);
