@@ -260,6 +260,36 @@ fill_question (Trust *trust, const Testimony *said, TestimonyQuestion *question)
   };
 }
 
+typedef struct {
+  Trust *trust;
+  Fingerprint fp;
+  DoneFunc done;
+  gpointer user;
+} Warning;
+
+static void
+on_warned (gpointer user, const GError *error)
+{
+  g_autofree Warning *warning = user;
+
+  g_hash_table_remove (warning->trust->warned, &warning->fp);
+  if (warning->done != NULL)
+    warning->done (warning->user, error);
+}
+
+static Warning *
+warning_new (Trust *trust, const Fingerprint *fp, DoneFunc done, gpointer user)
+{
+  Warning *warning = g_new0 (Warning, 1);
+
+  warning->trust = trust;
+  warning->fp = *fp;
+  warning->done = done;
+  warning->user = user;
+  g_hash_table_add (trust->warned, g_memdup2 (fp, sizeof *fp));
+  return warning;
+}
+
 /* Shown at the key until a person decides about it anew; one that nobody met has no place to show it at. */
 static void
 warn_about (Trust *trust, const Testimony *said, const char *words, DoneFunc done, gpointer user)
@@ -275,7 +305,13 @@ warn_about (Trust *trust, const Testimony *said, const char *words, DoneFunc don
         done (user, NULL);
       return;
     }
-  decision = decision_new (trust, done, user);
+  /* Each is a record in the audit: who says it a thousand times before the first is on disk must not push out what people decided. */
+  if (g_hash_table_contains (trust->warned, &said->fp))
+    {
+      ask (trust, said, FALSE, done, user);
+      return;
+    }
+  decision = decision_new (trust, on_warned, warning_new (trust, &said->fp, done, user));
   decide_subject (decision, &said->fp);
   decision->subject_contact = contact_get_id (key_get_contact (key));
   decide_contact (decision, key_get_contact (key));

@@ -36,6 +36,7 @@ struct _Trust {
   gboolean first_use_full; /* people were told so */
   GPtrArray *duplicates;   /* addresses that hold the key we have, and people said to leave them alone; at most DUPLICATES_MAX */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
+  GHashTable *warned;     /* Fingerprint* (owned), a set: a warning about the key is on its way to the disk */
 };
 
 /* One decision on its way to the disk: what becomes true when it got there. */

@@ -587,6 +587,7 @@ trust_new (Contacts *contacts, TrustStore *store, TrustMode mode, GArray *reques
   trust->mode = mode;
   trust->requests = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, request_free);
   trust->judgements = g_ptr_array_new ();
+  trust->warned = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, g_free, NULL);
   trust->refusals.pace = trust_refusal_pace;
   trust->clear_refusals.pace = trust_clear_refusal_pace;
   trust->testimonies.pace = trust_testimony_pace;
@@ -636,6 +637,7 @@ trust_free (Trust *trust)
     }
   g_ptr_array_unref (trust->judgements);
   g_clear_pointer (&trust->duplicates, g_ptr_array_unref);
+  g_hash_table_unref (trust->warned);
   g_hash_table_unref (trust->requests);
   watchers_clear (&trust->watchers);
   g_free (trust);

@@ -595,6 +595,29 @@ test_others_key (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (count_requests (f), ==, 0);
 }
 
+/* A thousand in one breath, before the first of them is on disk: they push nothing out of the audit. */
+static void
+test_warned_in_one_breath (Fixture *f, gconstpointer unused)
+{
+  g_autofree Outcome *outcomes = g_new0 (Outcome, 1000);
+  Testimony said = { .trusted = TRUE, .distrust = TRUE, .fp = f->carol, .name = "", .note = "" };
+
+  add_person (&f->people, "carol", &f->carol);
+  said.by = key_of (f, &f->bob);
+  said.from = key_get_contact (said.by);
+  for (guint i = 0; i < 1000; i++)
+    trust_hear (f->people.trust, &said, outcome_set, &outcomes[i]);
+  /* Each is confirmed, and only when the warning is on disk. */
+  g_assert_false (outcomes[0].done || outcomes[999].done);
+  for (guint i = 0; i < 1000; i++)
+    {
+      store_wait (&outcomes[i].done);
+      g_assert_true (key_is_distrusted (key_of (f, &f->carol)));
+      g_assert_cmpint (outcomes[i].code, ==, -1);
+    }
+  g_assert_cmpint (audited (f, "event = 'distrust'"), ==, 1);
+}
+
 #define TEST(path, data, func) g_test_add ("/trust-introduce/" path, Fixture, data, set_up, func, tear_down)
 
 int
@@ -629,5 +652,6 @@ main (int argc, char **argv)
   TEST ("T-19-own-key", NULL, test_own_key);
   TEST ("own-key-of-a-stranger", NULL, test_own_key_of_a_stranger);
   TEST ("others-key", NULL, test_others_key);
+  TEST ("X-02-warned-in-one-breath", NULL, test_warned_in_one_breath);
   return g_test_run ();
 }
