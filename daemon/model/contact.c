@@ -438,7 +438,7 @@ key_get_introduced_by (const Key *key)
 gboolean
 key_is_introducer_lost (const Key *key)
 {
-  return key->row.level == TRUST_VOUCHED && strcmp (key->row.source, "introduction") == 0
+  return key->row.level == TRUST_VOUCHED && (strcmp (key->row.source, "introduction") == 0 || strcmp (key->row.source, "succession") == 0)
          && (key->row.introduced_by == 0
              || !contacts_may_introduce (key->contact->contacts, key->row.introduced_by, &key->row.introducer));
 }

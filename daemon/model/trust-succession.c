@@ -81,10 +81,15 @@ void
 decide_succession (Decision *decision, Key *old, Key *new)
 {
   Contact *contact = key_get_contact (old), *from = key_get_contact (new);
+  guint32 warned_by, introduced_by;
+  Fingerprint introducer;
   KeyRow *row;
 
   decide_contact (decision, contact)->stored = TRUE;
   row = decide_key (decision, old);
+  warned_by = row->warned_by;
+  introduced_by = row->introduced_by;
+  introducer = row->introducer;
   key_row_set_level (row, TRUST_REVOKED, key_get_source (old));
   row->grant_owed = FALSE;
   row->has_replacement = TRUE;
@@ -93,6 +98,10 @@ decide_succession (Decision *decision, Key *old, Key *new)
   row->contact = contact_get_id (contact);
   row->grant_owed = TRUE;
   key_row_set_level (row, key_get_level (old), "succession");
+  /* What stands beside the level goes along with it: who has the old key may be the very one that others warned about. */
+  row->warned_by = warned_by;
+  row->introduced_by = introduced_by;
+  row->introducer = introducer;
   if (from != contact && contact_is_stored (from))
     decision->moves_from = contact_get_id (from);
   else if (from != contact && contact_get_keys (from)->len == 1)

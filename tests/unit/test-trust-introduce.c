@@ -595,6 +595,36 @@ test_others_key (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (count_requests (f), ==, 0);
 }
 
+/* Whoever has her key leaves it to another one of theirs: what was said about the key, and by whom, is not left behind. */
+static void
+test_heir_of_what_was_said (Fixture *f, gconstpointer unused)
+{
+  TrustProof proof = { .fp = f->eve, .addr = "carol@x", .link = "eth0", .inbound = TRUE };
+  Outcome outcome = { 0 };
+
+  hear (f, &f->bob, &f->carol);
+  g_assert_cmpint (answer (f, only_request (f), "accept", &f->carol, "carol"), ==, -1);
+  hear_distrust (f, &f->bob, &f->carol);
+  g_assert_true (key_is_distrusted (key_of (f, &f->carol)));
+  knock (f, &f->eve, "carol@x");
+  trust_succeed (f->people.trust, &f->carol, &proof, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  people_settle (&f->people);
+  for (guint i = 0; i < 2; i++)
+    {
+      Key *heir = key_of (f, &f->eve);
+
+      g_assert_cmpint (key_get_level (heir), ==, TRUST_VOUCHED);
+      g_assert_cmpstr (key_get_source (heir), ==, "succession");
+      g_assert_true (key_is_distrusted (heir));
+      g_assert_true (key_get_introduced_by (heir) == key_get_contact (key_of (f, &f->bob)));
+      g_assert_false (key_is_introducer_lost (heir));
+      people_reopen (&f->people);
+    }
+  revoke_key (f, &f->bob);
+  g_assert_true (key_is_introducer_lost (key_of (f, &f->eve)));
+}
+
 /* A thousand in one breath, before the first of them is on disk: they push nothing out of the audit. */
 static void
 test_warned_in_one_breath (Fixture *f, gconstpointer unused)
@@ -652,6 +682,7 @@ main (int argc, char **argv)
   TEST ("T-19-own-key", NULL, test_own_key);
   TEST ("own-key-of-a-stranger", NULL, test_own_key_of_a_stranger);
   TEST ("others-key", NULL, test_others_key);
+  TEST ("heir-of-what-was-said", NULL, test_heir_of_what_was_said);
   TEST ("X-02-warned-in-one-breath", NULL, test_warned_in_one_breath);
   return g_test_run ();
 }
