@@ -37,8 +37,8 @@ delivery_check_payload (Delivery *delivery, const OutboxItem *row)
     {
       Key *key = contacts_get_key (delivery->config.contacts, &said.keys[i].fp);
 
-      if (!said.keys[i].distrust
-          && (key == NULL || key_get_level (key) != TRUST_VERIFIED || contact_is_blocked (key_get_contact (key))))
+      /* Nobody here speaks against a key. */
+      if (said.keys[i].distrust || key == NULL || key_get_level (key) != TRUST_VERIFIED || contact_is_blocked (key_get_contact (key)))
         return "not-verified";
     }
   return NULL;

@@ -153,21 +153,17 @@ on_queued (gpointer data, const char *id, guint64 seq, const GError *error)
 }
 
 static void
-say (Introductions *introductions, Contact *to, const TrustMessage *said, const char *jid, Require require, const char *caller, DoneFunc done,
-     gpointer user)
+say (Introductions *introductions, Contact *to, const TrustMessage *said, const char *jid, const char *caller, DoneFunc done, gpointer user)
 {
   g_autoptr (Stanza) payload = stanza_new ("message", NS_CLIENT);
   g_autofree char *digits = fingerprint_to_display (&said->keys[0].fp);
   g_autofree char *body = NULL;
-  DeliveryOptions options = { .require = require, .payload = payload };
+  DeliveryOptions options = { .require = REQUIRE_VERIFIED, .payload = payload };
   Saying *saying = g_new0 (Saying, 1);
 
   /* For people, and for programs that know nothing of this: what is said, in words. */
-  if (said->keys[0].distrust)
-    body = g_strdup_printf ("Do not trust this key any more: %s", digits);
-  else
-    body = g_strdup_printf ("This is %s, by the key %s%s%s", *said->name != '\0' ? said->name : *jid != '\0' ? jid : "somebody I know", digits,
-                            *said->note != '\0' ? ": " : "", said->note);
+  body = g_strdup_printf ("This is %s, by the key %s%s%s", *said->name != '\0' ? said->name : *jid != '\0' ? jid : "somebody I know", digits,
+                          *said->note != '\0' ? ": " : "", said->note);
   trust_message_add (payload, said, jid);
   saying->introductions = introductions;
   saying->to = contact_get_id (to);
@@ -236,65 +232,7 @@ introductions_send (Introductions *introductions, Contact *to, Contact *other, c
   else if (said.n_keys == 0)
     fail (done, user, EARSHOT_ERROR_NOT_TRUSTED, "Only who is verified can be introduced: verify the other first");
   else
-    say (introductions, to, &said, contact_get_claimed_addr (other), REQUIRE_VERIFIED, caller, done, user);
-}
-
-typedef struct {
-  guint waits, told;
-  GError *error;
-  IntroductionsDisowned done;
-  gpointer user;
-} Disowning;
-
-static void
-on_disowned (gpointer user, const GError *error)
-{
-  Disowning *disowning = user;
-
-  if (error == NULL)
-    disowning->told++;
-  else
-    {
-      g_clear_error (&disowning->error);
-      disowning->error = g_error_copy (error);
-    }
-  if (--disowning->waits > 0)
-    return;
-  if (disowning->done != NULL)
-    disowning->done (disowning->user, disowning->told, disowning->error);
-  g_clear_error (&disowning->error);
-  g_free (disowning);
-}
-
-static gboolean
-on_nobody_left (gpointer user)
-{
-  Disowning *disowning = user;
-
-  /* The one that this call itself is. */
-  disowning->told--;
-  on_disowned (disowning, NULL);
-  return G_SOURCE_REMOVE;
-}
-
-void
-introductions_disown (Introductions *introductions, const char *caller, IntroductionsDisowned done, gpointer user)
-{
-  g_autoptr (GPtrArray) all = contacts_list (introductions->config.contacts);
-  Disowning *disowning = g_new0 (Disowning, 1);
-  g_auto (TrustMessage) said = { .n_keys = 1, .name = g_strdup (""), .note = g_strdup ("") };
-
-  said.keys[0] = (TrustMessageKey){ .fp = *identity_get_fingerprint (introductions->config.identity), .distrust = TRUE };
-  disowning->done = done;
-  disowning->user = user;
-  disowning->waits = 1;
-  for (guint i = 0; i < all->len; i++)
-    if (contact_has_trusted_key (g_ptr_array_index (all, i)) && !contact_is_blocked (g_ptr_array_index (all, i)))
-      {
-        disowning->waits++;
-        say (introductions, g_ptr_array_index (all, i), &said, "", REQUIRE_PINNED, caller, on_disowned, disowning);
-      }
-  g_idle_add_full (G_PRIORITY_DEFAULT, on_nobody_left, disowning, NULL);
+    say (introductions, to, &said, contact_get_claimed_addr (other), caller, done, user);
 }
 
 /* --- birth and death ---------------------------------------------------------- */

@@ -31,7 +31,3 @@ void introductions_free (Introductions *introductions);
  * (one of them is not verified), and what delivery_send() reports. */
 void introductions_send (Introductions *introductions, Contact *to, Contact *other, const char *note, const char *caller, DoneFunc done,
                          gpointer user);
-/* Tells everybody whose key is at least pinned not to trust ours any more; to be called while it still is ours. Reports how many are
- * told when all of that is queued; an error is that of the last who could not be. */
-typedef void (*IntroductionsDisowned) (gpointer user, guint told, const GError *error);
-void introductions_disown (Introductions *introductions, const char *caller, IntroductionsDisowned done, gpointer user);
