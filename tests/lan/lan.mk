@@ -3,7 +3,7 @@
 # The longest first: none of them starts when all others are done.
 lan_tests = tests/lan/test-attack.py tests/lan/test-resume.py tests/lan/test-discovery.py tests/lan/test-legacy.py \
 	tests/lan/test-mishaps.py tests/lan/test-siege.py tests/lan/test-crash.py tests/lan/test-middle.py tests/lan/test-conversation.py \
-	tests/lan/test-clear.py tests/lan/test-stream-life.py tests/lan/test-verify.py tests/lan/test-burst.py tests/lan/test-store.py \
+	tests/lan/test-clear.py tests/lan/test-errors.py tests/lan/test-stream-life.py tests/lan/test-verify.py tests/lan/test-burst.py tests/lan/test-store.py \
 	tests/lan/test-stream-answer.py tests/lan/test-stream-use.py tests/lan/test-bad-link.py tests/lan/test-presence.py \
 	tests/lan/test-ways-out.py tests/lan/test-doctor.py tests/lan/test-stream-call.py tests/lan/test-succession.py tests/lan/test-roots.py \
 	tests/lan/test-access.py tests/lan/test-agent.py tests/lan/test-amend.py tests/lan/test-audit.py tests/lan/test-clear-people.py \

@@ -300,6 +300,45 @@ test_sandboxed_reader (Fixture *f, gconstpointer data)
   g_assert_null (strstr (objects, "4821"));
 }
 
+/* GDBus's thread: the bus is asked who calls, and never says. */
+static GDBusMessage *
+keep_secret (GDBusConnection *connection, GDBusMessage *message, gboolean incoming, gpointer user)
+{
+  gint *asked = user;
+
+  if (!incoming && g_strcmp0 (g_dbus_message_get_member (message), "GetConnectionCredentials") == 0)
+    {
+      g_atomic_int_set (asked, TRUE);
+      g_main_context_wakeup (NULL);
+    }
+  if (!incoming || g_dbus_message_get_message_type (message) != G_DBUS_MESSAGE_TYPE_METHOD_RETURN
+      || g_strcmp0 (g_dbus_message_get_signature (message), "a{sv}") != 0)
+    return message;
+  g_object_unref (message);
+  return NULL;
+}
+
+/* Who called just before the daemon went is told so, and nothing was done for somebody unknown. */
+static void
+test_unknown_at_the_end (Fixture *f, gconstpointer data)
+{
+  gint asked = FALSE;
+  guint filter = g_dbus_connection_add_filter (f->ours, keep_secret, &asked, NULL);
+  g_autofree char *remote = NULL;
+  Reply reply;
+
+  start (f, f->theirs, C7, I ("Contact"), "Disconnect", NULL, &reply);
+  while (!g_atomic_int_get (&asked))
+    g_main_context_iteration (NULL, TRUE);
+  g_clear_pointer (&f->front, front_free);
+  wait_for (&reply.done);
+  remote = g_dbus_error_get_remote_error (reply.error);
+  g_assert_cmpstr (remote, ==, EARSHOT_ERROR_PREFIX "Cancelled");
+  g_assert_cmpstr (fake.calls->str, ==, "");
+  g_error_free (reply.error);
+  g_dbus_connection_remove_filter (f->ours, filter);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -314,5 +353,6 @@ main (int argc, char **argv)
   ADD ("/bus/scopes", test_scopes);
   ADD ("/bus/sandboxed-judge", test_sandboxed_judge);
   ADD ("/bus/sandboxed-reader", test_sandboxed_reader);
+  ADD ("/bus/unknown-at-the-end", test_unknown_at_the_end);
   return g_test_run ();
 }
