@@ -474,6 +474,19 @@ build_people (Daemon *daemon, GError **error)
   return TRUE;
 }
 
+/* What is known of our own key. */
+static void
+restore_own (Daemon *daemon)
+{
+  g_autoptr (GList) distrust = settings_list (daemon->settings, TRUST_DISTRUST_SETTING);
+  const char *ignored = settings_get (daemon->settings, TRUST_DUPLICATES_SETTING);
+
+  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity), ignored);
+  for (GList *item = distrust; item != NULL; item = item->next)
+    trust_restore_distrust (daemon->trust, (const char *) item->data + strlen (TRUST_DISTRUST_SETTING),
+                            settings_get (daemon->settings, item->data));
+}
+
 static gboolean
 build_doors (Daemon *daemon, GError **error)
 {
@@ -507,8 +520,7 @@ build_doors (Daemon *daemon, GError **error)
   daemon->self = self_new (daemon->settings, identity_get_fingerprint (daemon->identity), config->name);
   delivery_start (daemon->delivery, daemon->sessions, daemon->router);
   successions_start (daemon->successions);
-  trust_set_own (daemon->trust, identity_get_fingerprint (daemon->identity),
-                 settings_get (daemon->settings, TRUST_DUPLICATES_SETTING));
+  restore_own (daemon);
   invites_start (daemon->invites, daemon->sessions);
   doctor_rooms = (DoctorRooms) { .config = config, .identity = daemon->identity, .contacts = daemon->contacts, .trust = daemon->trust,
                                  .sessions = daemon->sessions, .delivery = daemon->delivery, .discovery = daemon->discovery,

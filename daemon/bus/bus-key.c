@@ -20,7 +20,7 @@ key_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interfac
   Contact *introducer = key != NULL ? key_get_introduced_by (key) : NULL;
   g_autofree char *introducer_path = introducer != NULL ? bus_path_contact (contact_get_id (introducer)) : g_strdup ("/");
   g_autofree char *contact = NULL;
-  const char *warnings[6] = { NULL };
+  const char *warnings[7] = { NULL };
   guint n = 0;
 
   if (key == NULL)
@@ -33,6 +33,8 @@ key_refresh (Window *window, BusObject *object, GDBusInterfaceSkeleton *interfac
     warnings[n++] = key_get_chain_word (key);
   if (key_is_distrusted (key))
     warnings[n++] = "distrusted";
+  if (key_distrusts_us (key))
+    warnings[n++] = "distrusts-us";
   if (key_is_introducer_lost (key))
     warnings[n++] = "introducer-untrusted";
   contact = bus_path_contact (contact_get_id (key_get_contact (key)));

@@ -20,7 +20,7 @@
 #define EARSHOT_API_MINOR 3
 
 static const char *const features[] = {
-  "edits", "reactions", "markers", "change-state",
+  "edits", "reactions", "markers", "change-state", "distrusts-us",
   "messages", "consumers", "agents", "message-requests", "key-change", "static", "probe", "legacy",
   "audit", "trust-links", "verification", "trust-roots", "search", "export", "import-amended",
   "name-warnings", "verify-choices",

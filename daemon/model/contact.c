@@ -411,6 +411,12 @@ key_is_expired (const Key *key)
   return key->expired;
 }
 
+gboolean
+key_distrusts_us (const Key *key)
+{
+  return key->distrusts_us;
+}
+
 const char *
 key_get_chain_word (const Key *key)
 {

@@ -30,6 +30,7 @@ struct _Key {
   KeyRow row;
   gboolean expired;
   const char *chain;       /* static */
+  gboolean distrusts_us;
 };
 
 struct _Contact {

@@ -592,6 +592,15 @@ contacts_set_key_chain (Key *key, const char *word)
 }
 
 void
+contacts_set_key_distrusts_us (Key *key, gboolean distrusts)
+{
+  if (key->distrusts_us == distrusts)
+    return;
+  key->distrusts_us = distrusts;
+  WATCHERS_CALL (&key->contact->contacts->watchers, ContactsWatch, key_changed, key);
+}
+
+void
 contacts_note_endpoint (Contact *contact, const char *ifname, const char *address, guint16 port)
 {
   g_free (contact->proven_ifname);

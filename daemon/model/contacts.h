@@ -112,6 +112,7 @@ gint64 key_get_since (const Key *key);
 gint64 key_get_last_used (const Key *key);
 gboolean key_is_refused (const Key *key);
 gboolean key_is_expired (const Key *key);
+gboolean key_distrusts_us (const Key *key);                       /* who has it says that our key is not to be trusted */
 const char *key_get_chain_word (const Key *key);                  /* why its chain was not good enough when one was due, or NULL; static */
 gboolean key_is_grant_owed (const Key *key);
 const Fingerprint *key_get_replacement (const Key *key);          /* or NULL */
@@ -159,6 +160,7 @@ void contacts_set_connected (Contact *contact, Key *key, const char *addr, gbool
 void contacts_set_last_error (Contact *contact, const char *error_word);
 void contacts_set_key_expired (Key *key, gboolean expired);
 void contacts_set_key_chain (Key *key, const char *word);
+void contacts_set_key_distrusts_us (Key *key, gboolean distrusts);
 /* The nickname that it told on a stream (XEP-0172): a label for who announces none, until we restart. */
 void contacts_note_nick (Contact *contact, const char *nick);
 void contacts_note_endpoint (Contact *contact, const char *ifname, const char *address, guint16 port);

@@ -102,6 +102,100 @@ trust_note_duplicate (Trust *trust, const TrustProof *proof)
   tell (trust, TRUE);
 }
 
+/* --- what others say of it -------------------------------------------------------------------- */
+
+static void
+tell_distrust (Trust *trust)
+{
+  g_autoptr (GPtrArray) all = contacts_list (trust->contacts);
+  g_autofree char *text = NULL;
+  guint n = 0;
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const GPtrArray *keys = contact_get_keys (g_ptr_array_index (all, i));
+
+      for (guint j = 0; j < keys->len; j++)
+        n += key_distrusts_us (g_ptr_array_index (keys, j));
+    }
+  if (n > 0)
+    text = g_strdup_printf ("%u verified contact%s that your own key is not to be trusted any more. Ask them why (`distrusts-us` in: xmppctl trust ls); "
+                            "if somebody may have your key: xmppctl id rotate", n, n == 1 ? " says" : "s say");
+  WATCHERS_CALL (&trust->watchers, TrustWatch, warning, "key-distrusted", text);
+}
+
+typedef struct {
+  Trust *trust;
+  Fingerprint own, by;
+  gboolean distrust;
+  DoneFunc done;
+  gpointer user;
+} Noting;
+
+static void
+on_noted (gpointer user, const GError *error)
+{
+  g_autofree Noting *noting = user;
+  Key *key = contacts_get_key (noting->trust->contacts, &noting->by);
+
+  if (error == NULL && key != NULL && fingerprint_equal (&noting->own, &noting->trust->own))
+    {
+      contacts_set_key_distrusts_us (key, noting->distrust);
+      tell_distrust (noting->trust);
+    }
+  if (noting->done != NULL)
+    noting->done (noting->user, error);
+}
+
+void
+trust_note_distrust (Trust *trust, Key *by, gboolean distrust, DoneFunc done, gpointer user)
+{
+  g_autofree char *hex = fingerprint_to_hex (key_get_fingerprint (by)), *own = fingerprint_to_hex (&trust->own);
+  g_autofree char *setting = g_strconcat (TRUST_DISTRUST_SETTING, hex, NULL);
+  TrustChange *change = trust_change_new ();
+  Noting *noting = g_new0 (Noting, 1);
+
+  noting->trust = trust;
+  noting->own = trust->own;
+  noting->by = *key_get_fingerprint (by);
+  noting->distrust = distrust;
+  noting->done = done;
+  noting->user = user;
+  trust_change_put_setting (change, setting, distrust ? own : NULL);
+  trust_store_apply (trust->store, change, on_noted, noting);
+}
+
+void
+trust_restore_distrust (Trust *trust, const char *name, const char *value)
+{
+  g_autofree char *own = fingerprint_to_hex (&trust->own);
+  Fingerprint fp;
+  Key *key = fingerprint_from_hex (name, &fp) ? contacts_get_key (trust->contacts, &fp) : NULL;
+
+  if (key == NULL || g_strcmp0 (value, own) != 0)
+    return;
+  contacts_set_key_distrusts_us (key, TRUE);
+  tell_distrust (trust);
+}
+
+/* It was said of another key. */
+static void
+forget_distrust (Trust *trust)
+{
+  g_autoptr (GPtrArray) all = contacts_list (trust->contacts);
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const GPtrArray *keys = contact_get_keys (g_ptr_array_index (all, i));
+
+      for (guint j = 0; j < keys->len; j++)
+        contacts_set_key_distrusts_us (g_ptr_array_index (keys, j), FALSE);
+    }
+  tell_distrust (trust);
+}
+
+/* --- which it is ------------------------------------------------------------------------------ */
+
 static void
 on_dropped (gpointer user, const GError *error)
 {
@@ -115,7 +209,13 @@ trust_set_own (Trust *trust, const Fingerprint *own, const char *ignored)
   g_autoptr (GPtrArray) all = trust_list_requests (trust);
   gboolean live = FALSE;
 
-  read_ignored (trust, own, ignored);
+  if (ignored != NULL || !fingerprint_equal (&trust->own, own))
+    read_ignored (trust, own, ignored);
+  if (!fingerprint_equal (&trust->own, own))
+    {
+      trust->own = *own;
+      forget_distrust (trust);
+    }
   for (guint i = 0; i < all->len; i++)
     {
       Request *request = g_ptr_array_index (all, i);

@@ -357,7 +357,10 @@ trust_hear (Trust *trust, const Testimony *said, DoneFunc done, gpointer user)
   /* Honest repeats are no news. */
   if (strcmp (verdict.reason, "known") != 0 && strcmp (verdict.reason, "declined") != 0)
     trust_record_testimony (trust, said->distrust ? "distrust" : EVENT, &said->fp, said->from, said->by, words, verdict.reason);
-  if (done != NULL)
+  /* Heeded it is not, but people want to know: this one may refuse them next. */
+  if (strcmp (verdict.reason, "our-key") == 0 && said->distrust != key_distrusts_us (said->by))
+    trust_note_distrust (trust, said->by, said->distrust, done, user);
+  else if (done != NULL)
     done (user, NULL);
 }
 

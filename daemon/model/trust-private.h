@@ -34,6 +34,7 @@ struct _Trust {
   Refusals refusals, clear_refusals, testimonies;
   guint mismatches;        /* written to the audit at a peer's instance */
   gboolean first_use_full; /* people were told so */
+  Fingerprint own;         /* our key; zeros = not said yet */
   GPtrArray *duplicates;   /* addresses that hold the key we have, and people said to leave them alone; at most DUPLICATES_MAX */
   GPtrArray *judgements;  /* Judgement*, not reported yet */
   GHashTable *warned;     /* Fingerprint* (owned), a set: a warning about the key is on its way to the disk */
@@ -92,6 +93,8 @@ void trust_review_clear (Trust *trust);
 /* Does anything stand against allowing this one? Error: PEER_INSECURE, with words. */
 gboolean trust_check_legacy (Trust *trust, const Contact *contact, GError **error);
 /* trust-duplicate.c */
+/* What the owner of a trusted key says of ours. `done` when it is on disk. */
+void trust_note_distrust (Trust *trust, Key *by, gboolean distrust, DoneFunc done, gpointer user);
 void trust_resolve_own (Trust *trust, Request *request, const char *choice, const char *caller, DoneFunc done, gpointer user);
 /* trust-succession.c: `replace` in answer to a question about an heir. */
 void decide_succession (Decision *decision, Key *old, Key *new);

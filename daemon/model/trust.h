@@ -137,6 +137,10 @@ void trust_refuse_succession (Trust *trust, const Fingerprint *old_fp, const Tru
  * when they chose to ignore it. */
 void trust_note_duplicate (Trust *trust, const TrustProof *proof);
 #define TRUST_DUPLICATES_SETTING "duplicate-ignored"
+/* A verified contact's word that our key is not to be trusted, until it says otherwise or our key is another; after trust_set_own(), from each
+ * setting of that prefix: the rest of its name, and its value. Told of as the warning `key-distrusted`. */
+#define TRUST_DISTRUST_SETTING "distrusts-us:"
+void trust_restore_distrust (Trust *trust, const char *name, const char *value);
 /* At start, with the setting of that name, and when our key has become another (NULL): what was asked about the old one is over. */
 void trust_set_own (Trust *trust, const Fingerprint *own, const char *ignored);
 /* That question: it is about nobody else. */

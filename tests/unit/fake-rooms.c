@@ -453,6 +453,7 @@ const char *key_get_chain_word (const Key *k) { return k->chain; }
 const Fingerprint *key_get_replacement (const Key *k) { return NULL; }
 Contact *key_get_introduced_by (const Key *k) { return k->introduced_by; }
 gboolean key_is_distrusted (const Key *k) { return k->introduced_by != NULL; }
+gboolean key_distrusts_us (const Key *k) { return FALSE; }
 gboolean key_is_introducer_lost (const Key *k) { return k->introduced_by != NULL; }
 
 void

@@ -369,6 +369,61 @@ test_keys_not_asked_about (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (count_requests (f), ==, 0);
 }
 
+static void
+reopen_with (Fixture *f, const Fingerprint *own)
+{
+  g_autoptr (GArray) contacts = NULL;
+  g_autoptr (GArray) keys = NULL;
+  g_autoptr (GArray) requests = NULL;
+  g_autoptr (GHashTable) settings = NULL;
+  GHashTableIter iter;
+  gpointer name, value;
+
+  people_settle (&f->people);
+  people_reopen (&f->people);
+  g_assert_true (trust_store_load (f->people.trust_store, &contacts, &keys, &requests, &settings, NULL));
+  trust_set_own (f->people.trust, own, NULL);
+  g_hash_table_iter_init (&iter, settings);
+  while (g_hash_table_iter_next (&iter, &name, &value))
+    if (g_str_has_prefix (name, TRUST_DISTRUST_SETTING))
+      trust_restore_distrust (f->people.trust, (const char *) name + strlen (TRUST_DISTRUST_SETTING), value);
+}
+
+/* That a friend says so of our key changes nothing, and people hear of it; of whom the word does not count, they do not. */
+static void
+test_distrust_of_ours (Fixture *f, gconstpointer unused)
+{
+  Fingerprint own = make_fp (99), next = make_fp (98);
+  Testimony distrust = { .trusted = TRUE, .ours = TRUE, .distrust = TRUE }, trusted = { .trusted = TRUE, .ours = TRUE };
+
+  trust_set_own (f->people.trust, &own, NULL);
+  add_person (&f->people, "carol", &f->carol);
+  g_assert_cmpint (hear_full (f, &f->carol, &own, distrust), ==, -1);
+  g_assert_false (key_distrusts_us (key_of (f, &f->carol)));
+  g_assert_null (f->people.warning);
+  for (guint i = 0; i < 40; i++)
+    g_assert_cmpint (hear_full (f, &f->bob, &own, distrust), ==, -1);
+  g_assert_true (key_distrusts_us (key_of (f, &f->bob)));
+  g_assert_cmpint (level_of (f, &f->bob), ==, TRUST_VERIFIED);
+  g_assert_nonnull (strstr (f->people.warning, "1 verified contact says"));
+  reopen_with (f, &own);
+  g_assert_true (key_distrusts_us (key_of (f, &f->bob)));
+  g_assert_nonnull (f->people.warning);
+  /* It thought better of it. */
+  g_assert_cmpint (hear_full (f, &f->bob, &own, trusted), ==, -1);
+  g_assert_false (key_distrusts_us (key_of (f, &f->bob)));
+  g_assert_null (f->people.warning);
+  reopen_with (f, &own);
+  g_assert_false (key_distrusts_us (key_of (f, &f->bob)));
+  /* Or our key is another. */
+  g_assert_cmpint (hear_full (f, &f->bob, &own, distrust), ==, -1);
+  trust_set_own (f->people.trust, &next, NULL);
+  g_assert_false (key_distrusts_us (key_of (f, &f->bob)));
+  g_assert_null (f->people.warning);
+  reopen_with (f, &next);
+  g_assert_false (key_distrusts_us (key_of (f, &f->bob)));
+}
+
 /* An introduction cannot bring a key back; it can only raise a question that says so. */
 static void
 test_forgotten_key (Fixture *f, gconstpointer blocked)
@@ -668,6 +723,7 @@ main (int argc, char **argv)
   TEST ("T-18-restricted-stream", NULL, test_restricted_stream);
   TEST ("blocked-introducer", NULL, test_blocked_introducer);
   TEST ("keys-not-asked-about", NULL, test_keys_not_asked_about);
+  TEST ("T-19-distrust-of-our-own-key", NULL, test_distrust_of_ours);
   TEST ("forgotten-key", NULL, test_forgotten_key);
   TEST ("blocked-and-forgotten-key", "blocked", test_forgotten_key);
   TEST ("said-again", NULL, test_said_again);
