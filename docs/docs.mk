@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 dist_doc_DATA = README.md NEWS \
-	docs/api.md docs/architecture.md docs/operations.md docs/private-roots.md docs/protocol.md docs/threat-model.md docs/walkthrough.md
+	docs/api.md docs/architecture.md docs/operations.md docs/private-roots.md docs/protocol.md docs/threat-model.md docs/transcript.md docs/walkthrough.md
 # What --json prints, for programs that check what they read.
 schemadir = $(pkgdatadir)
 dist_schema_DATA = docs/xmppctl.schema.json

@@ -24,9 +24,9 @@ PACKAGES_SUSE='gcc make autoconf automake pkgconf glib2-devel gnutls-devel libex
   json-glib-devel qrencode-devel libicu-devel dbus-1-daemon python3 python3-gobject iproute2 util-linux hostname'
 
 # What ./check needs besides; without it some tests skip.
-CHECK_TOOLS='openssl gnutls-cli certtool softhsm2-util tcpdump nft zbarimg zsh fish'
+CHECK_TOOLS='openssl gnutls-cli certtool softhsm2-util tcpdump nft zbarimg zsh fish tmux'
 CHECK_MODULES='libstrophe purple'
-CHECK_PACKAGES_DEBIAN='openssl gnutls-bin softhsm2 libstrophe-dev libpurple-dev tcpdump nftables libdaemon0 zbar-tools python3-jsonschema zsh fish'
+CHECK_PACKAGES_DEBIAN='openssl gnutls-bin softhsm2 libstrophe-dev libpurple-dev tcpdump nftables libdaemon0 zbar-tools python3-jsonschema zsh fish tmux'
 
 # Prints what is missing, nothing when all is there.
 missing () {
