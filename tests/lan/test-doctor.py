@@ -19,7 +19,7 @@ signal.pause()
 
 
 def wall(host, hook, rule):
-    host.run("sh", "-ec", "nft add table inet wall; nft add chain inet wall there '{ type filter hook %s priority 0; }'; nft add rule inet wall there %s" % (hook, rule))
+    host.run("sh", "-ec", "nft add table inet wall; nft add chain inet wall there '{ type filter hook %s priority 0; }'; nft add rule inet wall there '%s'" % (hook, rule))
 
 
 def examine(user, *peer, code=None):
@@ -97,15 +97,16 @@ def this_machine(lan):
     expect(examine(juliet, code=1), "disk", "fail", "can not be written to", "read-only")
     a.run("umount", juliet.data_dir)
 
-    # We call, nobody calls: five times are no accident.
+    # We call, nobody gets in: five times are no accident.
+    wall(a, "input", "tcp flags & (syn|ack) == syn drop")
     at_a, _at_b = befriend(juliet, romeo)
-    found = []
     for _ in range(5):
         juliet.call(at_a, "Contact", "Connect", GLib.Variant("(a{sv})", ({},)))
         juliet.call(at_a, "Contact", "Disconnect")
         juliet.wait_for(lambda: not contacts(juliet)[at_a]["Connected"], 10, "the stream to end")
     expect(examine(juliet, code=0), "incoming", "warn", "5 times", "TCP port")
     expect(examine(romeo, code=0), "incoming", "ok", "others reach us")
+    a.run("nft", "delete", "table", "inet", "wall")
 
     # No link at all.
     a.link_down()
