@@ -454,6 +454,26 @@ wait_for_tokens (BusObjects *objects)
     objects->waiting_source = g_timeout_add_seconds (1, on_waiting, objects);
 }
 
+static gint64
+earlier (gint64 first, const gint64 *spent, guint n, gint64 now)
+{
+  for (guint i = 0; i < n; i++)
+    if (spent[i] != 0 && spent[i] + G_TIME_SPAN_MINUTE > now)
+      first = MIN (first, spent[i] + G_TIME_SPAN_MINUTE);
+  return first;
+}
+
+/* Until a token comes back: nothing that waits for one can be told before. */
+static guint
+count_seconds_to_token (const BusObjects *objects)
+{
+  gint64 now = g_get_monotonic_time (), first = now + G_TIME_SPAN_MINUTE;
+
+  first = earlier (first, objects->told, STRANGERS_A_MINUTE, now);
+  first = earlier (first, objects->runs, RUNS_A_MINUTE, now);
+  return (guint) ((first - now + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+}
+
 static void
 emit_gone (BusObjects *objects, GVariant *gone)
 {
@@ -609,7 +629,9 @@ static gboolean
 on_waiting (gpointer user)
 {
   BusObjects *objects = user;
+  guint spent = objects->n_told + objects->n_runs;
 
+  objects->waiting_source = 0;
   if (objects->root_waiting && take_tokens (objects, NEWS_APPEARED, 1))
     {
       objects->root_waiting = FALSE;
@@ -637,9 +659,11 @@ on_waiting (gpointer user)
 
       emit_gone (objects, gone);
     }
-  if (objects->root_waiting || !g_queue_is_empty (&objects->waiting) || !g_queue_is_empty (&objects->gone))
-    return G_SOURCE_CONTINUE;
-  objects->waiting_source = 0;
+  /* What was told may have been what others waited for: soon once more. Then not before a token is back. */
+  if (objects->waiting_source == 0
+      && (objects->root_waiting || !g_queue_is_empty (&objects->waiting) || !g_queue_is_empty (&objects->gone)))
+    objects->waiting_source
+      = g_timeout_add_seconds (objects->n_told + objects->n_runs != spent ? 1 : count_seconds_to_token (objects), on_waiting, objects);
   return G_SOURCE_REMOVE;
 }
 

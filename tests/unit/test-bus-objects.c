@@ -103,6 +103,22 @@ test_introspection (Fixture *f, gconstpointer data)
   }
 }
 
+/* Milliseconds; -1 = nothing but news from outside. */
+static gint
+until_next_wake_up (void)
+{
+  GMainContext *context = g_main_context_default ();
+  GPollFD fds[64];
+  gint priority, timeout, n;
+
+  g_assert_true (g_main_context_acquire (context));
+  g_main_context_prepare (context, &priority);
+  n = g_main_context_query (context, G_MAXINT, &timeout, fds, G_N_ELEMENTS (fds));
+  g_main_context_check (context, priority, fds, MIN (n, (gint) G_N_ELEMENTS (fds)));
+  g_main_context_release (context);
+  return timeout;
+}
+
 static void
 test_strangers_are_rationed (Fixture *f, gconstpointer data)
 {
@@ -124,6 +140,21 @@ test_strangers_are_rationed (Fixture *f, gconstpointer data)
   fake.contacts_watch->changed (fake.user, last);
   sync_signals (f);
   g_assert_cmpuint (count_signals (f, "InterfacesAdded " ROOT " ('" ROOT "/contact/1039'"), ==, 1);
+}
+
+/* News that wait for the ration, which is back in a minute, wake nobody meanwhile. */
+static void
+test_what_waits_does_not_poll (Fixture *f, gconstpointer data)
+{
+  gint64 end = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+
+  for (guint32 id = 1000; id < 1040; id++)
+    fake_add_contact (id, FALSE);
+  sync_signals (f);
+  while (until_next_wake_up () < 2000 && g_get_monotonic_time () < end)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (until_next_wake_up (), >=, 2000);
+  g_assert_cmpuint (count_signals (f, "InterfacesAdded"), ==, 7);
 }
 
 /* Who appears by the thousand does not keep a question from being heard, and what went is told within the ration, too. */
@@ -346,6 +377,7 @@ main (int argc, char **argv)
   ADD ("/bus/objects", test_objects);
   ADD ("/bus/introspection", test_introspection);
   ADD ("/bus/strangers-are-rationed", test_strangers_are_rationed);
+  ADD ("/bus/what-waits-does-not-poll", test_what_waits_does_not_poll);
   ADD ("/bus/stranger-flaps", test_stranger_flaps);
   ADD ("/bus/question-among-strangers", test_question_among_strangers);
   ADD ("/bus/property-changes", test_property_changes);
