@@ -9,7 +9,8 @@ daemon_libbase_a_SOURCES = \
 	daemon/base/fsutil.c daemon/base/fsutil.h \
 	daemon/base/jid.c daemon/base/jid.h \
 	daemon/base/log.c daemon/base/log.h \
-	daemon/base/names.h
+	daemon/base/names.h \
+	daemon/base/thread.c daemon/base/thread.h
 daemon_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 
 daemon_libproto_a_SOURCES = \

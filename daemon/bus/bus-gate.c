@@ -7,8 +7,6 @@
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -16,6 +14,7 @@
 
 #include "daemon/base/error.h"
 #include "daemon/base/log.h"
+#include "daemon/base/thread.h"
 #include "daemon/bus/bus-lines.h"
 
 #define CHUNK (64 * 1024)
@@ -525,25 +524,6 @@ on_turn (GSource *source, GSourceFunc func, gpointer user)
   return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-start_thread (BusGate *gate)
-{
-  pthread_attr_t attributes;
-  sigset_t all, before;
-  int code;
-
-  /* Signals are the loop's. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  pthread_attr_init (&attributes);
-  pthread_attr_setstacksize (&attributes, STACK_BYTES);
-  code = pthread_create (&gate->thread, &attributes, gate_main, gate);
-  pthread_attr_destroy (&attributes);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  errno = code;
-  return code == 0;
-}
-
 static void
 gate_clear (BusGate *gate)
 {
@@ -609,7 +589,7 @@ stream_of (int fd_take, GError **error)
 BusGate *
 bus_gate_new (GIOStream *bus, GIOStream **inside, GError **error)
 {
-  int size = INSIDE_BUFFER, pair[2], outside, wake;
+  int size = INSIDE_BUFFER, code = 0, pair[2], outside, wake;
   BusGate *gate;
 
   if (!G_IS_SOCKET_CONNECTION (bus))
@@ -626,10 +606,10 @@ bus_gate_new (GIOStream *bus, GIOStream **inside, GError **error)
   setsockopt (pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   gate = gate_create (outside, pair[0], wake);
   *inside = stream_of (pair[1], error);
-  if (*inside != NULL && start_thread (gate))
+  if (*inside != NULL && (code = thread_start (&gate->thread, STACK_BYTES, gate_main, gate)) == 0)
     return gate;
   if (*inside != NULL)
-    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "no gate to the bus: %s", g_strerror (errno));
+    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "no gate to the bus: %s", g_strerror (code));
   g_clear_object (inside);
   gate_clear (gate);
   return NULL;

@@ -9,11 +9,10 @@
 #include "daemon/io/db.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include "daemon/base/error.h"
 #include "daemon/base/log.h"
+#include "daemon/base/thread.h"
 #include "daemon/io/db-private.h"
 
 #define BATCH_MAX 512
@@ -474,30 +473,12 @@ wait_idle (DbWorker *worker)
   pthread_mutex_unlock (&worker->lock);
 }
 
-static void
-start_thread (DbWorker *worker)
-{
-  pthread_attr_t attributes;
-  sigset_t all, before;
-  int code;
-
-  /* Signals are the loop's. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  pthread_attr_init (&attributes);
-  pthread_attr_setstacksize (&attributes, STACK_BYTES);
-  code = pthread_create (&worker->thread, &attributes, worker_main, worker);
-  pthread_attr_destroy (&attributes);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  if (code != 0) /* at start-up, as g_thread_new() would */
-    g_error ("store: no thread: %s", g_strerror (code));
-}
-
 DbWorker *
 db_worker_new (void)
 {
   static GSourceFuncs funcs = { .dispatch = on_done_ready };
   DbWorker *worker = g_new0 (DbWorker, 1);
+  int code;
 
   pthread_mutex_init (&worker->lock, NULL);
   pthread_cond_init (&worker->work, NULL);
@@ -508,7 +489,9 @@ db_worker_new (void)
   g_source_set_name (worker->source, "store");
   g_source_set_can_recurse (worker->source, TRUE);
   g_source_attach (worker->source, g_main_context_get_thread_default ());
-  start_thread (worker);
+  code = thread_start (&worker->thread, STACK_BYTES, worker_main, worker);
+  if (code != 0) /* at start-up, as g_thread_new() would */
+    g_error ("store: no thread: %s", g_strerror (code));
   return worker;
 }
 

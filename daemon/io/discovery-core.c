@@ -17,14 +17,13 @@
 #include <avahi-glib/glib-watch.h>
 #include <errno.h>
 #include <net/if.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
+#include "daemon/base/thread.h"
 #include "daemon/io/discovery-symbols.h"
 #include "daemon/io/mailbox.h"
 #include "daemon/io/pace.h"
@@ -565,32 +564,13 @@ on_report_letter (gpointer user, gpointer letter_take)
   report_free (letter_take);
 }
 
-static gboolean
-start_thread (DiscoveryCore *core)
-{
-  pthread_attr_t attributes;
-  sigset_t all, before;
-  int code;
-
-  /* Signals are the loop's. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  pthread_attr_init (&attributes);
-  pthread_attr_setstacksize (&attributes, STACK_BYTES);
-  code = pthread_create (&core->thread, &attributes, engine_main, core->engine);
-  pthread_attr_destroy (&attributes);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  if (code != 0)
-    log_warn ("discovery", "no thread: %s", g_strerror (code));
-  return code == 0;
-}
-
 DiscoveryCore *
 discovery_core_new (char **interfaces, void (*on_report) (gpointer user, const CoreReport *report), gpointer user)
 {
   DiscoveryCore *core = g_new0 (DiscoveryCore, 1);
   Engine *engine = core->engine = g_new0 (Engine, 1);
   g_autoptr (GError) missing = NULL;
+  int code;
 
   core->on_report = on_report;
   core->user = user;
@@ -608,9 +588,11 @@ discovery_core_new (char **interfaces, void (*on_report) (gpointer user, const C
       return core;
     }
   engine->poll = avahi_glib_poll_new (engine->context, G_PRIORITY_DEFAULT);
-  core->running = start_thread (core);
+  code = thread_start (&core->thread, STACK_BYTES, engine_main, engine);
+  core->running = code == 0;
   if (core->running)
     return core;
+  log_warn ("discovery", "no thread: %s", g_strerror (code));
   tell (engine, (CoreReport){ .kind = REPORT_DOWN, .name = (char *) "failed", .text = (char *) "no thread for the mDNS stack" });
   avahi_glib_poll_free (engine->poll);
   return core;
