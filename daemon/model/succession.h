@@ -3,8 +3,8 @@
  * Keys that take another's place (docs/protocol.md 3.5). Ours: changes it, and tells everybody who knew the old one, now or when they
  * come, until they confirm. Others': hears their statements and brings those that are well signed to trust. Main thread only.
  *
- * Threat: on a restricted stream anybody may present a statement. Each stream has a few tries, and asking trust, which costs nothing, comes
- * before the signature, which costs a little. The answer does not tell why: whom we trust is nobody's business.
+ * Threat: on a restricted stream anybody may present a statement. Each stream has a few tries, which bounds what checking signatures costs;
+ * trust hears only of what is well signed. The answer does not tell why: whom we trust is nobody's business.
  */
 #pragma once
 

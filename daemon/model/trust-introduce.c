@@ -391,7 +391,7 @@ decide_introduced (Decision *decision, const Request *request, Key *key, TrustLe
       row->introduced_by = request->row.contact;
       row->introducer = request->row.introducer;
     }
-  /* That it is another one than somebody we know is a question of its own. */
+  /* What it knocked for has its answer. So has a conflict about its name (drop_answered()): it is a contact of its own, as by `separate`. */
   if (knocked != NULL && strcmp (knocked->row.kind, "new-key") == 0)
     {
       knocked->resolving = TRUE;
