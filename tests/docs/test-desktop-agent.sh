@@ -58,6 +58,7 @@ ok '/desktop/and-nothing-else' never '<b>' "$dir/juliet.desktop"
 # The daemon is killed and comes back: the same question is shown again, once more.
 before=$(newest juliet romeo@forza)
 kill -9 "$daemon_juliet"
+wait "$daemon_juliet" 2>/dev/null # the lock on its data is held until it is gone, which takes the sanitized program a while
 restart () {
   exec_on juliet "$built/earshotd" --discovery=embedded --name=juliet >>"$dir/juliet/earshotd.log" 2>&1 </dev/null & children="$children $!"
   n=0; until [ "$(newest juliet romeo@forza)" -gt "$before" ]; do n=$((n + 1)); [ $n -le 150 ] || { cat "$dir/juliet.desktop"; return 1; }; sleep 0.2; done
