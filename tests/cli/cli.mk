@@ -5,7 +5,7 @@ cli_tests = tests/cli/test-cli.py tests/cli/test-cli-trust.py tests/cli/test-cli
 	tests/cli/test-cli-pair.py tests/cli/test-cli-introduce.py tests/cli/test-cli-ways-out.py tests/cli/test-cli-json.py tests/cli/test-cli-first.py \
 	tests/cli/test-cli-completion.py tests/cli/test-cli-shell.py tests/cli/test-cli-progress.py tests/cli/test-cli-doctor.py
 TESTS += $(cli_tests)
-EXTRA_DIST += $(cli_tests) tests/cli/harness.py tests/cli/mock.py tests/cli/promise.py
+EXTRA_DIST += $(cli_tests) tests/cli/harness.py tests/cli/mock.py tests/cli/promise.py tests/cli/screen.py
 
 cli_unit_tests = tests/unit/test-cli-escape tests/unit/test-cli-time tests/unit/test-cli-selector tests/unit/test-cli-parts
 check_PROGRAMS += $(cli_unit_tests)

@@ -13,6 +13,7 @@ import time
 import traceback
 
 import promise
+import screen
 from gi.repository import GLib
 from mock import ROOT, Bus, Mock
 
@@ -245,10 +246,7 @@ class Terminal:
         while text not in self.text:
             expect(time.monotonic() < end, "the terminal never showed", repr(text), "but", repr(self.text))
             if select.select([self.fd], [], [], 1)[0]:
-                try:
-                    data = os.read(self.fd, 4096)
-                except OSError:
-                    data = b""
+                data = screen.read(self.fd)
                 expect(data, "the terminal closed before", repr(text), "after", repr(self.text))
                 self.text += data.decode(errors="replace")
         before, self.text = self.text.split(text, 1)
@@ -258,16 +256,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def finish(self):
-        rest = self.text
-        while True:
-            try:
-                data = os.read(self.fd, 4096)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            rest += data.decode(errors="replace")
-        os.close(self.fd)
+        rest = self.text + screen.read_to_end(self.fd).decode(errors="replace")
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), rest
 
 

@@ -10,6 +10,7 @@ import unicodedata
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import F, JULIET, KEY_MALLORY, KEY_ROMEO, MALLORY, ROMEO, Terminal, expect, main, mock_variant, run, test  # noqa: E402
+import screen  # noqa: E402
 from mock import ROOT  # noqa: E402
 
 # What a stranger may call itself, and each with what it would like to be read as.
@@ -99,26 +100,17 @@ def _():
 
 def on_terminal(width, *command):
     # The size is there before the program asks: `stty` on the same terminal first.
-    screen = os.path.join(F.bus.dir.name, "screen.sh")
-    with open(screen, "w") as file:
+    program = os.path.join(F.bus.dir.name, "screen.sh")
+    with open(program, "w") as file:
         file.write('#!/bin/sh\nstty cols %d -onlcr\nexec "$@" </dev/null\n' % width)
-    os.chmod(screen, 0o755)
+    os.chmod(program, 0o755)
     pid, fd = pty.fork()
     if pid == 0:
         try:
-            os.execve(screen, [screen, *F.command(*command)], {**F.env, "TERM": "dumb", "NO_COLOR": "1"})
+            os.execve(program, [program, *F.command(*command)], {**F.env, "TERM": "dumb", "NO_COLOR": "1"})
         finally:
             os._exit(127)
-    data = b""
-    while True:
-        try:
-            more = os.read(fd, 65536)
-        except OSError:
-            break
-        if not more:
-            break
-        data += more
-    os.close(fd)
+    data = screen.read_to_end(fd)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     expect(code == 0, command, "on a terminal: exit", code, data)
     return data.decode()

@@ -8,6 +8,7 @@ import time
 
 import rig
 import sandbox
+import screen
 from people import befriend, fingerprint, requests, send, wait_received, wait_sight, wait_state
 
 
@@ -30,10 +31,7 @@ class Terminal:
         while text not in self.text:
             assert time.monotonic() < end, "the terminal never showed %r but %r" % (text, self.text)
             if select.select([self.fd], [], [], 1)[0]:
-                try:
-                    data = os.read(self.fd, 4096)
-                except OSError:
-                    data = b""
+                data = screen.read(self.fd)
                 assert data, "the terminal closed before %r after %r" % (text, self.text)
                 self.text += data.decode(errors="replace")
         before, self.text = self.text.split(text, 1)
@@ -49,13 +47,7 @@ class Terminal:
         os.close(self.fd)
 
     def finish(self):
-        while True:
-            try:
-                if not os.read(self.fd, 4096):
-                    break
-            except OSError:
-                break
-        os.close(self.fd)
+        screen.read_to_end(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 

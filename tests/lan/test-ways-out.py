@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import rig
+import screen
 from people import contacts, fingerprint, named, queued, received, requests, state_of, wait_received, wait_request, wait_sight, with_key
 
 MOST = 3  # commands, on each side
@@ -66,10 +67,7 @@ class Terminal:
         assert time.monotonic() < end, "the terminal shows only %r" % self.text
         if not select.select([self.fd], [], [], 1)[0]:
             return True
-        try:
-            data = os.read(self.fd, 4096)
-        except OSError:
-            data = b""
+        data = screen.read(self.fd)
         self.text += data.decode(errors="replace")
         return data != b""
 
