@@ -38,11 +38,16 @@ fingerprint_equal_func (gconstpointer a, gconstpointer b)
 char *
 fingerprint_to_hex (const Fingerprint *fp)
 {
-  GString *hex = g_string_sized_new (FINGERPRINT_BYTES * 2);
+  static const char digits[] = "0123456789abcdef";
+  char *hex = g_malloc (FINGERPRINT_BYTES * 2 + 1);
 
   for (guint i = 0; i < FINGERPRINT_BYTES; i++)
-    g_string_append_printf (hex, "%02x", fp->bytes[i]);
-  return g_string_free (hex, FALSE);
+    {
+      hex[i * 2] = digits[fp->bytes[i] >> 4];
+      hex[i * 2 + 1] = digits[fp->bytes[i] & 0xf];
+    }
+  hex[FINGERPRINT_BYTES * 2] = '\0';
+  return hex;
 }
 
 gboolean

@@ -246,11 +246,35 @@ fold_width (const char *text)
   return g_string_free (out, FALSE);
 }
 
+/* What jid_prepare() makes of an address of ASCII alone, where folding is lower case and nothing else; every stanza brings one. NULL: look
+ * closer. */
+static char *
+prepare_ascii (const char *addr)
+{
+  char *out = g_malloc (JID_INSTANCE_MAX + 1);
+  gsize n = 0, at = 0;
+
+  for (; n < JID_INSTANCE_MAX && addr[n] > 0x20 && addr[n] < 0x7f && addr[n] != '/'; n++)
+    {
+      out[n] = g_ascii_tolower (addr[n]);
+      if (addr[n] == '@' && at++ > 0)
+        break;
+    }
+  out[n] = '\0';
+  if (addr[n] == '\0' && at == 1 && out[0] != '@' && is_machine (strchr (out, '@') + 1))
+    return out;
+  g_free (out);
+  return NULL;
+}
+
 char *
 jid_prepare (const char *addr)
 {
   g_autofree char *user = NULL, *machine = NULL, *wide = NULL, *folded = NULL, *nfc = NULL, *host = NULL;
+  char *simple = addr != NULL ? prepare_ascii (addr) : NULL;
 
+  if (simple != NULL)
+    return simple;
   if (!jid_split_instance (addr, &user, &machine))
     return NULL;
   wide = fold_width (user);
@@ -267,9 +291,12 @@ gboolean
 jid_same (const char *a, const char *b)
 {
   g_autofree char *prepared_a = jid_prepare (a);
-  g_autofree char *prepared_b = jid_prepare (b);
+  g_autofree char *prepared_b = NULL;
 
-  return prepared_a != NULL && g_strcmp0 (prepared_a, prepared_b) == 0;
+  if (prepared_a == NULL || g_strcmp0 (a, b) == 0)
+    return prepared_a != NULL;
+  prepared_b = jid_prepare (b);
+  return g_strcmp0 (prepared_a, prepared_b) == 0;
 }
 
 char *

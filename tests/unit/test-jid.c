@@ -141,6 +141,28 @@ test_malformed (void)
   g_assert_false (jid_split_instance (huge, NULL, NULL));
 }
 
+/* There is a short way for ASCII: a full-width letter in front makes an address go the long way, and both must say the same. */
+static void
+test_ways_agree (void)
+{
+  for (int c = 1; c < 0x80; c++)
+    for (int place = 0; place < 3; place++)
+      {
+        g_autofree char *tail = place == 0 ? g_strdup_printf ("x%cY@Forza", c) : place == 1 ? g_strdup_printf ("x@a%cB", c) : g_strdup_printf ("%c@forza", c);
+        g_autofree char *shorter = g_strconcat ("A", tail, NULL), *longer = g_strconcat ("\xef\xbc\xa1", tail, NULL);
+        g_autofree char *a = jid_prepare (shorter), *b = jid_prepare (longer);
+
+        g_assert_cmpstr (a, ==, b);
+        g_assert_true (jid_same (shorter, longer) == (a != NULL));
+      }
+  for (gsize n = JID_INSTANCE_MAX - 2; n < JID_INSTANCE_MAX + 3; n++)
+    {
+      g_autofree char *user = g_strnfill (n - 2, 'A'), *addr = g_strconcat (user, "@h", NULL), *prepared = jid_prepare (addr);
+
+      g_assert_true ((prepared != NULL) == (n <= JID_INSTANCE_MAX));
+    }
+}
+
 static void
 test_same (void)
 {
@@ -191,6 +213,7 @@ main (int argc, char **argv)
   g_test_add_func ("/jid/P-02-build-cuts", test_build_cuts);
   g_test_add_func ("/jid/split", test_split);
   g_test_add_func ("/jid/P-19-malformed", test_malformed);
+  g_test_add_func ("/jid/ways-agree", test_ways_agree);
   g_test_add_func ("/jid/same", test_same);
   g_test_add_func ("/jid/display", test_display);
   return g_test_run ();
