@@ -367,8 +367,9 @@ history_state_in_job (sqlite3 *handle, guint32 contact, const char *id, const ch
 static gboolean
 find_duplicate (sqlite3 *handle, const LogEntry *entry, ReceivedResult *result, guint64 *seq, GError **error)
 {
-  static const char in_log[] = "SELECT seq, coalesce(original, body), kind FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2"
-                               " AND " SPOKEN " AND direction IN (0, 2) ORDER BY direction LIMIT 1";
+  /* The row of the least direction: one that came, before one that was imported. Nulls where there is none. To sort would cost a table each time. */
+  static const char in_log[] = "SELECT seq, coalesce(original, body), kind, min(direction) FROM log INDEXED BY log_id WHERE id = ?1"
+                               " AND contact = ?2 AND " SPOKEN " AND direction IN (0, 2)";
   guint32 contact = entry->contact;
   const char *id = entry->id;
   sqlite3_stmt *stmt;
@@ -385,7 +386,7 @@ find_duplicate (sqlite3 *handle, const LogEntry *entry, ReceivedResult *result, 
   sqlite3_bind_int64 (stmt, 2, contact);
   if (!db_step_row (handle, stmt, &row, error))
     return FALSE;
-  if (row)
+  if (row && sqlite3_column_type (stmt, 0) != SQLITE_NULL)
     {
       const char *first = (const char *) sqlite3_column_text (stmt, 1);
 

@@ -416,7 +416,7 @@ gboolean
 outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error)
 {
   static const char sql[] = "SELECT outbox.seq FROM log INDEXED BY log_id CROSS JOIN outbox ON outbox.seq = log.seq"
-                            " WHERE log.id = ?1 AND log." SPOKEN " AND log.direction = 1"
+                            " WHERE log.id = ?1 AND " SPOKEN_OF ("log.kind") " AND log.direction = 1"
                             " AND (?2 = 0 OR outbox.contact = ?2) LIMIT 1";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
