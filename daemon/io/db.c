@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The thread: takes what has gathered, runs it in one transaction a file, commits, hands the jobs back. It starts at
- * once when idle (latency) and gathers while a commit runs (throughput). Idle, it sleeps on a condition and the
+ * once when idle (latency) and gathers while a commit runs (throughput); patient jobs alone wait for company. Idle, it sleeps on a condition and the
  * loop has no timer and no descriptor of ours.
  */
 #include "earshot-config.h"
@@ -16,6 +16,8 @@
 #include "daemon/io/db-private.h"
 
 #define BATCH_MAX 512
+#define PATIENCE_US 5000 /* what patient jobs wait for company, */
+#define PATIENT_MAX 64   /* unless they are so many */
 #define STACK_BYTES (512 * 1024)
 /* Frames in the log after which it is copied into the file: when there is nothing else to do, and in any case. The copy
  * happens after the jobs of a batch were reported, so nobody waits for it who was already served. */
@@ -28,6 +30,7 @@ struct _Task
   Task *next;
   Db *db;
   gboolean write;
+  gboolean patient;
   gboolean settled; /* committed alone, or failed for good */
   DbWork work;
   DbDone done;
@@ -56,6 +59,9 @@ struct _DbWorker
   pthread_cond_t work;
   pthread_cond_t idle;
   TaskList queue;
+  guint pressing; /* in the queue, and not patient */
+  guint flushes;  /* the main thread waits for the queue to be empty */
+  gint64 since;   /* of the monotonic clock: the first patient job came into an empty queue */
   TaskList done;
   GPtrArray *files; /* changed by the main thread while the worker is idle */
   gboolean waiting, busy, stop;
@@ -383,6 +389,56 @@ checkpoint_files (DbWorker *worker, gboolean idle)
       checkpoint (worker->files->pdata[i]);
 }
 
+/* Under the lock: is there something to do now? */
+static gboolean
+has_pressing (const DbWorker *worker)
+{
+  return worker->pressing > 0 || worker->flushes > 0 || worker->stop || worker->queue.length >= PATIENT_MAX;
+}
+
+/* Under the lock, until there is something to do. */
+static void
+wait_for_work (DbWorker *worker)
+{
+  while (worker->queue.head == NULL && !worker->stop)
+    {
+      worker->busy = FALSE;
+      pthread_cond_broadcast (&worker->idle);
+      worker->waiting = TRUE;
+      pthread_cond_wait (&worker->work, &worker->lock);
+    }
+  while (!has_pressing (worker))
+    {
+      gint64 until = worker->since + PATIENCE_US;
+      struct timespec at = { .tv_sec = until / G_USEC_PER_SEC, .tv_nsec = until % G_USEC_PER_SEC * 1000 };
+
+      worker->waiting = TRUE;
+      if (pthread_cond_timedwait (&worker->work, &worker->lock, &at) != 0)
+        break;
+    }
+  worker->waiting = FALSE;
+}
+
+/* Under the lock: the next transaction. */
+static TaskList
+take_batch (DbWorker *worker)
+{
+  TaskList batch = { 0 };
+
+  if (worker->queue.length <= BATCH_MAX)
+    {
+      list_append (&batch, &worker->queue);
+      worker->pressing = 0;
+      return batch;
+    }
+  while (batch.length < BATCH_MAX)
+    {
+      worker->pressing -= !worker->queue.head->patient;
+      list_push (&batch, list_pop (&worker->queue));
+    }
+  return batch;
+}
+
 static void *
 worker_main (void *user)
 {
@@ -391,25 +447,14 @@ worker_main (void *user)
   pthread_mutex_lock (&worker->lock);
   for (;;)
     {
-      TaskList batch = { 0 };
+      TaskList batch;
       gboolean idle;
 
-      while (worker->queue.head == NULL && !worker->stop)
-        {
-          worker->busy = FALSE;
-          pthread_cond_broadcast (&worker->idle);
-          worker->waiting = TRUE;
-          pthread_cond_wait (&worker->work, &worker->lock);
-          worker->waiting = FALSE;
-        }
+      wait_for_work (worker);
       if (worker->queue.head == NULL)
         break;
       worker->busy = TRUE;
-      if (worker->queue.length <= BATCH_MAX)
-        list_append (&batch, &worker->queue);
-      else
-        while (batch.length < BATCH_MAX)
-          list_push (&batch, list_pop (&worker->queue));
+      batch = take_batch (worker);
       pthread_mutex_unlock (&worker->lock);
 
       run_batch (batch.head);
@@ -468,8 +513,11 @@ static void
 wait_idle (DbWorker *worker)
 {
   pthread_mutex_lock (&worker->lock);
+  worker->flushes++;
+  pthread_cond_signal (&worker->work);
   while (worker->queue.head != NULL || worker->busy)
     pthread_cond_wait (&worker->idle, &worker->lock);
+  worker->flushes--;
   pthread_mutex_unlock (&worker->lock);
 }
 
@@ -478,10 +526,16 @@ db_worker_new (void)
 {
   static GSourceFuncs funcs = { .dispatch = on_done_ready };
   DbWorker *worker = g_new0 (DbWorker, 1);
+  pthread_condattr_t monotonic;
   int code;
 
+  /* Nobody asks SQLite how much memory it uses, and to count it costs a lock each time. Before its first use; refused, and no harm, later. */
+  sqlite3_config (SQLITE_CONFIG_MEMSTATUS, 0);
   pthread_mutex_init (&worker->lock, NULL);
-  pthread_cond_init (&worker->work, NULL);
+  pthread_condattr_init (&monotonic);
+  pthread_condattr_setclock (&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init (&worker->work, &monotonic);
+  pthread_condattr_destroy (&monotonic);
   pthread_cond_init (&worker->idle, NULL);
   worker->files = g_ptr_array_new ();
   worker->source = g_source_new (&funcs, sizeof (DoneSource));
@@ -595,14 +649,15 @@ db_close (Db *db)
   g_free (db);
 }
 
-void
-db_submit (Db *db, gboolean write, DbWork work, DbDone done, gpointer job, GDestroyNotify free_job)
+static void
+submit (Db *db, gboolean write, gboolean patient, DbWork work, DbDone done, gpointer job, GDestroyNotify free_job)
 {
   DbWorker *worker = db->worker;
   Task *task = g_new0 (Task, 1);
 
   task->db = db;
   task->write = write;
+  task->patient = patient;
   task->work = work;
   task->done = done;
   task->job = job;
@@ -617,13 +672,29 @@ db_submit (Db *db, gboolean write, DbWork work, DbDone done, gpointer job, GDest
   else
     {
       list_push (&worker->queue, task);
-      if (worker->waiting)
+      worker->pressing += !patient;
+      if (worker->queue.length == 1)
+        worker->since = patient ? g_get_monotonic_time () : 0;
+      /* The first patient one is a reason to look at the clock, those after it are none. */
+      if (worker->waiting && (worker->queue.length == 1 || has_pressing (worker)))
         {
           worker->waiting = FALSE;
           pthread_cond_signal (&worker->work);
         }
     }
   pthread_mutex_unlock (&worker->lock);
+}
+
+void
+db_submit (Db *db, gboolean write, DbWork work, DbDone done, gpointer job, GDestroyNotify free_job)
+{
+  submit (db, write, FALSE, work, done, job, free_job);
+}
+
+void
+db_submit_patient (Db *db, DbWork work, DbDone done, gpointer job, GDestroyNotify free_job)
+{
+  submit (db, TRUE, TRUE, work, done, job, free_job);
 }
 
 guint

@@ -47,6 +47,9 @@ typedef void (*DbDone) (gpointer job, const GError *error);
 
 /* `write`: reports only after the commit that holds it. Reads see all earlier writes. */
 void db_submit (Db *db, gboolean write, DbWork work, DbDone done, gpointer job, GDestroyNotify free_job);
+/* A write that nobody waits for, such as that a peer has what we sent: it waits a few milliseconds for one that somebody does wait for, and
+ * shares its commit. In the order given, as all are. */
+void db_submit_patient (Db *db, DbWork work, DbDone done, gpointer job, GDestroyNotify free_job);
 /* Jobs not yet reported, for back-pressure. */
 guint db_get_pending (const Db *db);
 /* For start-up only, before the loop runs: runs `work` on the calling thread while the worker is idle. */

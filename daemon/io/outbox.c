@@ -542,7 +542,7 @@ settle (Outbox *outbox, guint32 contact, const char *id, const char *state, cons
   owing->now = g_get_real_time ();
   owing->flag = insecure;
   owing->report.settled = done;
-  db_submit (outbox->db, TRUE, work_settle, done_settled, owing, owing_free);
+  db_submit_patient (outbox->db, work_settle, done_settled, owing, owing_free);
 }
 
 void

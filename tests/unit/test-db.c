@@ -381,6 +381,54 @@ test_group_commit (Store *store, gconstpointer unused)
   db_close (db);
 }
 
+/* A patient job goes with the next that somebody waits for, in order; alone it goes by itself, and with many of its kind, at a flush and at the
+ * end at once. */
+static void
+test_patient (Store *store, gconstpointer unused)
+{
+  enum { ROUNDS = 20 };
+  g_autoptr (GArray) order = g_array_new (FALSE, FALSE, sizeof (int));
+  Db *db = open_ok (store, &schema_1, NULL);
+  Item items[2 * ROUNDS + 1000] = { 0 };
+  int commits = 0;
+
+  for (int i = 0; i < (int) G_N_ELEMENTS (items); i++)
+    items[i] = (Item){ .n = i, .order = order };
+  g_assert_true (db_run_now (db, work_hook, &commits, NULL));
+  commits = 0;
+  for (guint i = 0; i < ROUNDS; i++)
+    {
+      db_submit_patient (db, work_insert, on_item, &items[2 * i], NULL);
+      g_usleep (1000); /* an impatient one would be on its way */
+      db_submit (db, TRUE, work_insert, on_item, &items[2 * i + 1], NULL);
+      while (order->len < 2 * i + 2)
+        g_main_context_iteration (NULL, TRUE);
+    }
+  /* A machine that does something else for a while may make two of it. */
+  g_assert_cmpint (g_atomic_int_get (&commits), <, ROUNDS * 3 / 2);
+  db_submit_patient (db, work_insert, on_item, &items[2 * ROUNDS], NULL);
+  while (order->len < 2 * ROUNDS + 1)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 2 * ROUNDS + 1; i < 2 * ROUNDS + 600; i++)
+    db_submit_patient (db, work_insert, on_item, &items[i], NULL);
+  while (order->len < 2 * ROUNDS + 600)
+    g_main_context_iteration (NULL, TRUE);
+  db_submit_patient (db, work_insert, on_item, &items[2 * ROUNDS + 600], NULL);
+  db_worker_flush (store->worker);
+  g_assert_cmpuint (order->len, ==, 2 * ROUNDS + 601);
+  for (guint i = 2 * ROUNDS + 601; i < G_N_ELEMENTS (items); i++)
+    db_submit_patient (db, work_insert, on_item, &items[i], NULL);
+  db_close (db);
+  g_assert_cmpuint (order->len, ==, G_N_ELEMENTS (items));
+  for (int i = 0; i < (int) order->len; i++)
+    {
+      g_assert_cmpint (g_array_index (order, int, i), ==, i);
+      g_assert_cmpint (items[i].code, ==, -1);
+      g_assert_cmpint (items[i].runs, ==, 1);
+    }
+  g_assert_false (g_main_context_pending (NULL));
+}
+
 static void
 test_failure_alone (Store *store, gconstpointer unused)
 {
@@ -730,6 +778,7 @@ main (int argc, char **argv)
   ADD ("/db/open/link-and-directory-are-refused", test_not_a_file);
   ADD ("/db/open/ladder", test_ladder);
   ADD ("/db/jobs/group-commit-one-turn-in-order", test_group_commit);
+  ADD ("/db/jobs/patient-ones-go-with-others", test_patient);
   ADD ("/db/jobs/failure-is-undone-alone", test_failure_alone);
   ADD ("/db/jobs/two-files", test_two_files);
   ADD ("/db/jobs/commit-fails-whole-batch", test_commit_fails);
