@@ -6,6 +6,7 @@ daemon_libbase_a_SOURCES = \
 	daemon/base/app-id.c daemon/base/app-id.h \
 	daemon/base/error.c daemon/base/error.h \
 	daemon/base/fingerprint.c daemon/base/fingerprint.h \
+	daemon/base/message-id.c daemon/base/message-id.h \
 	daemon/base/fsutil.c daemon/base/fsutil.h \
 	daemon/base/jid.c daemon/base/jid.h \
 	daemon/base/log.c daemon/base/log.h \

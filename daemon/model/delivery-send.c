@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "daemon/base/message-id.h"
 #include "daemon/base/names.h"
 #include "daemon/model/delivery-private.h"
 #include "daemon/proto/web-link.h"
@@ -217,9 +218,9 @@ queue_row (Delivery *delivery, Contact *contact, OutboxItem *row_take, const cha
   Sending *sending;
   GError *error = NULL;
 
-  row_take->id = g_uuid_string_random ();
   row_take->contact = contact_get_id (contact);
   row_take->created = g_get_real_time ();
+  row_take->id = message_id_new (row_take->created);
   delivery->used = g_get_monotonic_time ();
   row_take->reason = g_strdup ("");
   if (!check_send (contact, row_take, &error) || !fits (row_take, &error))

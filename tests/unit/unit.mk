@@ -10,6 +10,11 @@ tests_unit_test_error_SOURCES = tests/unit/test-error.c
 tests_unit_test_error_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_error_LDADD = $(base_libs)
 
+unit_tests += tests/unit/test-message-id
+tests_unit_test_message_id_SOURCES = tests/unit/test-message-id.c
+tests_unit_test_message_id_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_message_id_LDADD = $(base_libs)
+
 unit_tests += tests/unit/test-fingerprint
 tests_unit_test_fingerprint_SOURCES = tests/unit/test-fingerprint.c
 tests_unit_test_fingerprint_CPPFLAGS = $(unit_cppflags)
