@@ -156,13 +156,14 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-lines.c daemon/bus/bus-lines.h \
 	daemon/bus/bus-link.c \
 	daemon/bus/bus-manager.c \
-	daemon/bus/bus-messages.c daemon/bus/bus-amend.c \
+	daemon/bus/bus-amend.c \
 	daemon/bus/bus-export.c \
 	daemon/bus/bus-import.c \
 	daemon/bus/bus-messages.c \
 	daemon/bus/bus-network.c \
 	daemon/bus/bus-objects.c \
 	daemon/bus/bus-options.c daemon/bus/bus-options.h \
+	daemon/bus/bus-values.c daemon/bus/bus-values.h \
 	daemon/bus/bus-request.c \
 	daemon/bus/bus-verification.c \
 	daemon/bus/front.c \

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "daemon/bus/bus-values.h"
 #include "daemon/proto/web-link.h"
 
 static void
@@ -80,19 +81,20 @@ new_words (const char *joined)
 static void
 add_reactions (const LogEntry *entry, GVariantBuilder *builder)
 {
-  g_autofree char *path = bus_path_contact (entry->contact);
+  g_autofree char *path = NULL;
   GVariantBuilder list;
   gboolean in = entry->reactions_in != NULL && *entry->reactions_in != '\0';
   gboolean out = entry->reactions_out != NULL && *entry->reactions_out != '\0';
 
   if (!in && !out)
     return;
+  path = bus_path_contact (entry->contact);
   g_variant_builder_init (&list, G_VARIANT_TYPE ("a(oas)"));
   if (in)
     g_variant_builder_add (&list, "(o@as)", path, new_words (entry->reactions_in));
   if (out)
     g_variant_builder_add (&list, "(o@as)", "/", new_words (entry->reactions_out));
-  g_variant_builder_add (builder, "{sv}", "reactions", g_variant_builder_end (&list));
+  bus_dict_add (builder, "reactions", g_variant_builder_end (&list));
 }
 
 /* What is shown is not what the other side has, and why. */
@@ -101,37 +103,31 @@ add_change (Window *window, const LogEntry *entry, GVariantBuilder *builder)
 {
   Contact *contact = contacts_get (window->rooms.contacts, entry->contact);
   const char *reason = entry->change_reason;
-  g_autofree char *state = NULL, *valid = NULL;
 
   if (entry->change_state == NULL || *entry->change_state == '\0')
     return;
   if (strcmp (entry->change_state, "queued") == 0 && contact != NULL && (reason == NULL || *reason == '\0'))
     reason = contact_get_last_error (contact);
-  state = g_utf8_make_valid (entry->change_state, -1);
-  valid = g_utf8_make_valid (reason != NULL ? reason : "", -1);
-  g_variant_builder_add (builder, "{sv}", "change_state", g_variant_new_string (state));
-  if (*valid != '\0')
-    g_variant_builder_add (builder, "{sv}", "change_reason", g_variant_new_string (valid));
+  bus_dict_add_text (builder, "change_state", entry->change_state);
+  bus_dict_add_text (builder, "change_reason", reason);
 }
 
 void
 bus_amend_describe (Window *window, const LogEntry *entry, GVariantBuilder *builder)
 {
-  g_autofree char *about = entry->about != NULL ? g_utf8_make_valid (entry->about, -1) : NULL;
-
-  if (about != NULL)
-    g_variant_builder_add (builder, "{sv}", "about", g_variant_new_string (about));
+  if (entry->about != NULL)
+    bus_dict_add (builder, "about", bus_text_new (entry->about));
   if (strcmp (entry->kind, "reaction") == 0)
-    g_variant_builder_add (builder, "{sv}", "emojis", new_words (entry->body));
+    bus_dict_add (builder, "emojis", new_words (entry->body));
   if (entry->edited > 0)
-    g_variant_builder_add (builder, "{sv}", "edited", g_variant_new_int64 (entry->edited));
+    bus_dict_add (builder, "edited", g_variant_new_int64 (entry->edited));
   if (entry->retracted > 0)
-    g_variant_builder_add (builder, "{sv}", "retracted", g_variant_new_int64 (entry->retracted));
+    bus_dict_add (builder, "retracted", g_variant_new_int64 (entry->retracted));
   add_change (window, entry, builder);
   add_reactions (entry, builder);
   /* It was checked when it came; nobody here opens it. */
   if (entry->url != NULL && web_link_is_valid (entry->url))
-    g_variant_builder_add (builder, "{sv}", "url", g_variant_new_string (entry->url));
+    bus_dict_add (builder, "url", g_variant_new_string (entry->url));
   if (entry->unstyled)
-    g_variant_builder_add (builder, "{sv}", "unstyled", g_variant_new_boolean (TRUE));
+    bus_dict_add (builder, "unstyled", g_variant_new_boolean (TRUE));
 }

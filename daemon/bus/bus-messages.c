@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "daemon/bus/bus-values.h"
+
 #define LIMIT_MAX 1000
 #define REPLY_MAX (1024 * 1024)
 #define REPLY_SPARE 1024 /* the rest of the reply's body */
@@ -140,18 +142,6 @@ cap_limit (guint limit)
 
 /* --- entries --------------------------------------------------------------------------------------------------- */
 
-static void
-add_text (GVariantBuilder *builder, const char *key, const char *text)
-{
-  if (text != NULL && *text != '\0')
-    {
-      /* The disk is no friend either. */
-      g_autofree char *valid = g_utf8_make_valid (text, -1);
-
-      g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (valid));
-    }
-}
-
 /* What people say, rather than what became of it. */
 static gboolean
 is_spoken (const LogEntry *entry)
@@ -173,30 +163,28 @@ add_state (Window *window, const LogEntry *entry, GVariantBuilder *builder)
       if (live == NULL && contact != NULL && (reason == NULL || *reason == '\0'))
         reason = contact_get_last_error (contact);
     }
-  add_text (builder, "state", live != NULL ? live : entry->state);
-  add_text (builder, "reason", reason);
+  bus_dict_add_text (builder, "state", live != NULL ? live : entry->state);
+  bus_dict_add_text (builder, "reason", reason);
 }
 
 static void
-add_message (Window *window, const LogEntry *entry, GVariantBuilder *builder)
+add_message (Window *window, const LogEntry *entry, const char *path, GVariantBuilder *builder)
 {
   gboolean in = entry->direction == DIRECTION_IN;
-  g_autofree char *from = in ? bus_path_contact (entry->contact) : g_strdup ("/");
-  g_autofree char *key = entry->has_key ? fingerprint_to_hex (&entry->key) : NULL;
-  g_autofree char *body = g_utf8_make_valid (entry->body != NULL ? entry->body : "", -1);
 
-  g_variant_builder_add (builder, "{sv}", "direction", g_variant_new_string (in ? "in" : "out"));
-  g_variant_builder_add (builder, "{sv}", "from", g_variant_new_object_path (from));
-  add_text (builder, "key", key);
+  bus_dict_add (builder, "direction", g_variant_new_string (in ? "in" : "out"));
+  bus_dict_add (builder, "from", g_variant_new_object_path (in ? path : "/"));
+  if (entry->has_key)
+    bus_dict_add (builder, "key", g_variant_new_take_string (fingerprint_to_hex (&entry->key)));
   if (!g_str_equal (entry->kind, "retract") && !g_str_equal (entry->kind, "reaction"))
-    g_variant_builder_add (builder, "{sv}", "body", g_variant_new_string (body));
-  g_variant_builder_add (builder, "{sv}", "sent_time", g_variant_new_int64 (entry->sent_time));
-  add_text (builder, "trust", entry->trust);
-  g_variant_builder_add (builder, "{sv}", "insecure", g_variant_new_boolean (entry->insecure));
+    bus_dict_add (builder, "body", bus_text_new (entry->body));
+  bus_dict_add (builder, "sent_time", g_variant_new_int64 (entry->sent_time));
+  bus_dict_add_text (builder, "trust", entry->trust);
+  bus_dict_add (builder, "insecure", g_variant_new_boolean (entry->insecure));
   if (entry->imported)
-    g_variant_builder_add (builder, "{sv}", "imported", g_variant_new_boolean (TRUE));
-  add_text (builder, "thread", entry->thread);
-  add_text (builder, "reply_to", entry->reply_to);
+    bus_dict_add (builder, "imported", g_variant_new_boolean (TRUE));
+  bus_dict_add_text (builder, "thread", entry->thread);
+  bus_dict_add_text (builder, "reply_to", entry->reply_to);
   bus_amend_describe (window, entry, builder);
 }
 
@@ -204,14 +192,20 @@ static GVariant *
 describe_entry (Window *window, const LogEntry *entry)
 {
   g_autofree char *path = entry->contact != 0 ? bus_path_contact (entry->contact) : g_strdup ("/");
-  g_autofree char *id = g_utf8_make_valid (entry->id != NULL ? entry->id : "", -1);
   GVariantBuilder data;
+  GVariant *children[6];
 
   g_variant_builder_init (&data, G_VARIANT_TYPE_VARDICT);
   if (is_spoken (entry))
-    add_message (window, entry, &data);
+    add_message (window, entry, path, &data);
   add_state (window, entry, &data);
-  return g_variant_new ("(txsosa{sv})", entry->seq, entry->time, entry->kind, path, id, &data);
+  children[0] = g_variant_new_uint64 (entry->seq);
+  children[1] = g_variant_new_int64 (entry->time);
+  children[2] = g_variant_new_string (entry->kind);
+  children[3] = g_variant_new_object_path (path);
+  children[4] = bus_text_new (entry->id);
+  children[5] = g_variant_builder_end (&data);
+  return g_variant_new_tuple (children, G_N_ELEMENTS (children));
 }
 
 /* a(txsosa{sv}) of at most 1 MiB, floating; `*last` is the last entry that found room, `*more` is raised if one did not. */
@@ -392,12 +386,12 @@ on_got (gpointer user, const LogEntry *entry, const GError *error)
     }
   path = bus_path_contact (entry->contact);
   g_variant_builder_init (&data, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&data, "{sv}", "seq", g_variant_new_uint64 (entry->seq));
-  g_variant_builder_add (&data, "{sv}", "time", g_variant_new_int64 (entry->time));
-  g_variant_builder_add (&data, "{sv}", "conversation", g_variant_new_object_path (path));
-  add_text (&data, "id", entry->id);
-  add_text (&data, "kind", entry->kind);
-  add_message (call->window, entry, &data);
+  bus_dict_add (&data, "seq", g_variant_new_uint64 (entry->seq));
+  bus_dict_add (&data, "time", g_variant_new_int64 (entry->time));
+  bus_dict_add (&data, "conversation", g_variant_new_object_path (path));
+  bus_dict_add_text (&data, "id", entry->id);
+  bus_dict_add_text (&data, "kind", entry->kind);
+  add_message (call->window, entry, path, &data);
   add_state (call->window, entry, &data);
   bus_call_return (call, g_variant_new ("(a{sv})", &data));
 }
