@@ -41,19 +41,22 @@ on_added (gpointer user, OutboxItem *row_take, const char *id, guint64 seq, gboo
     {
       Conv *conv = delivery_conv (delivery, row_take->contact);
 
+      const char *kind = message_kind_to_string (row_take->kind);
+
       for (guint i = 0; dropped != NULL && dropped[i] != NULL; i++)
         conv_drop_item (conv, dropped[i]);
-      if (dropped != NULL)
-        delivery_appended (delivery, seq, "state", conv->contact);
       conv->queued++;
       conv->last_seq = MAX (conv->last_seq, seq);
       delivery_schedule_expiry (delivery, row_take->expires);
-      delivery_appended (delivery, seq, message_kind_to_string (row_take->kind), conv->contact);
-      delivery_counts_changed (delivery, conv->contact);
       if (conv_append (conv, row_take))
         row_take = NULL;
       sending_report (sending, id, seq, NULL);
+      /* Before the signals are ordered: what comes first is first in the next turn, and somebody waits for the message. */
       conv_pump (conv);
+      if (dropped != NULL)
+        delivery_appended (delivery, seq, "state", conv->contact);
+      delivery_appended (delivery, seq, kind, conv->contact);
+      delivery_counts_changed (delivery, conv->contact);
     }
   else
     sending_report (sending, id, seq, error);
