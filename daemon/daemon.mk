@@ -148,6 +148,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-connect.c daemon/bus/bus-connect.h \
 	daemon/bus/bus-contact.c \
 	daemon/bus/bus-conversation.c \
+	daemon/bus/bus-debt.c daemon/bus/bus-debt.h \
 	daemon/bus/bus-frame.c daemon/bus/bus-frame.h \
 	daemon/bus/bus-gate.c daemon/bus/bus-gate.h \
 	daemon/bus/bus-identity.c \

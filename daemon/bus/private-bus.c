@@ -14,6 +14,7 @@
 #include "daemon/base/fsutil.h"
 #include "daemon/base/log.h"
 #include "daemon/bus/bus-access.h"
+#include "daemon/bus/bus-debt.h"
 
 struct _PrivateBus {
   Front *front; /* borrowed */
@@ -27,6 +28,7 @@ typedef struct {
   PrivateBus *bus;
   GDBusConnection *connection;
   Window *window;
+  BusDebt *debt;
   gulong closed_id;
 } Guest;
 
@@ -106,6 +108,7 @@ guest_free (gpointer data)
 
   g_signal_handler_disconnect (guest->connection, guest->closed_id);
   window_close (guest->window);
+  bus_debt_free (guest->debt);
   if (!g_dbus_connection_is_closed (guest->connection))
     g_dbus_connection_flush (guest->connection, NULL, on_flushed, NULL);
   g_object_unref (guest->connection);
@@ -116,7 +119,12 @@ static void
 on_closed (GDBusConnection *connection, gboolean vanished, GError *error, gpointer user)
 {
   Guest *guest = user;
+  const char *reason = bus_debt_get_reason (guest->debt);
+  GCredentials *credentials = g_dbus_connection_get_peer_credentials (connection);
 
+  if (reason != NULL)
+    log_event (G_LOG_LEVEL_MESSAGE, "bus", 0, 0, "caller", "cut off at the private socket: pid=%d: %s",
+               credentials != NULL ? (int) g_credentials_get_unix_pid (credentials, NULL) : -1, reason);
   g_ptr_array_remove_fast (guest->bus->guests, guest);
 }
 
@@ -126,6 +134,7 @@ on_new_connection (GDBusServer *server, GDBusConnection *connection, gpointer us
 {
   PrivateBus *bus = user;
   g_autoptr (GError) error = NULL;
+  BusDebt *debt;
   Window *window;
   Guest *guest;
 
@@ -135,9 +144,13 @@ on_new_connection (GDBusServer *server, GDBusConnection *connection, gpointer us
       return FALSE;
     }
   g_dbus_connection_set_exit_on_close (connection, FALSE);
-  window = window_open (bus->front, connection, &error);
+  debt = bus_debt_new (connection, BUS_DEBT_PATIENCE_MS);
+  window = debt != NULL ? window_open (bus->front, connection, &error) : NULL;
+  if (debt == NULL)
+    g_set_error (&error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED, "no descriptor for it: %s", g_strerror (errno));
   if (window == NULL)
     {
+      bus_debt_free (debt);
       log_warn ("bus", "a program on the private socket can not be served: %s", error->message);
       return FALSE;
     }
@@ -145,6 +158,7 @@ on_new_connection (GDBusServer *server, GDBusConnection *connection, gpointer us
   guest->bus = bus;
   guest->connection = g_object_ref (connection);
   guest->window = window;
+  guest->debt = debt;
   guest->closed_id = g_signal_connect (connection, "closed", G_CALLBACK (on_closed), guest);
   g_ptr_array_add (bus->guests, guest);
   return TRUE;

@@ -106,4 +106,39 @@ def sandboxed_is_turned_away(lan):
     assert juliet.run("status").returncode == 0
 
 
+# Calls until it is thrown out, and reads nothing. The kernel's word is about who speaks: a process of the host, not this one.
+DEAF = """
+import os, socket, sys
+from gi.repository import Gio
+end = socket.socket(socket.AF_UNIX)
+end.connect(os.environ["XDG_RUNTIME_DIR"] + "/earshot/bus")
+end.sendall(b"\\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\\r\\n")
+assert end.recv(100).startswith(b"OK ")
+end.sendall(b"BEGIN\\r\\n")
+try:
+    for serial in range(1, 100000):
+        call = Gio.DBusMessage.new_method_call(None, "/im/earshot/Earshot1", "org.freedesktop.DBus.Introspectable", "Introspect")
+        call.set_serial(serial)
+        end.sendall(call.to_blob(Gio.DBusCapabilityFlags.NONE))
+except (BrokenPipeError, ConnectionResetError):
+    sys.exit(0)
+sys.exit("it was let")
+"""
+
+
+@rig.test
+def deaf_is_cut_off(lan):
+    """A program that calls at the private socket without end and reads nothing is cut off; the daemon says so once, and others are served"""
+    host = lan.host("pronto", avahi="none")
+    juliet = Headless(host, "juliet").start()
+    watch = host.spawn(BOTH + [XMPPCTL, "watch"], "watch", lines=True, env=juliet.env)
+    watch.wait_line(lambda line: "watches" in line, 20, "the watch")
+    done = subprocess.run(host.enter([rig.sys.executable, "-c", DEAF]), capture_output=True, text=True, env=juliet.env, timeout=60 * rig.SLOW)
+    assert done.returncode == 0, done
+    juliet.daemon.wait_line(lambda line: "cut off at the private socket" in line and "too many calls" in line, 20, "the cut")
+    assert juliet.run("status").returncode == 0
+    with open(watch.log) as out:
+        assert "waiting for it to come back" not in out.read()
+
+
 rig.main()

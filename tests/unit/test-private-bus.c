@@ -16,6 +16,7 @@
 
 #include "daemon/base/names.h"
 #include "daemon/bus/private-bus.h"
+#include "daemon/bus/window-private.h"
 #include "dbus/earshot-dbus.h"
 
 #define ROOT EARSHOT_BUS_ROOT
@@ -366,6 +367,73 @@ test_as_many_and_no_more (Fixture *f, gconstpointer data)
     leave (all[i]);
 }
 
+/* Proves who it is, and then does what it likes: no library reads for it. */
+static int
+join_deaf (Fixture *f)
+{
+  g_autofree char *uid = g_strdup_printf ("%u", (guint) geteuid ());
+  g_autoptr (GString) words = g_string_new ("AUTH EXTERNAL ");
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  char answer[256];
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  for (const char *p = uid; *p != '\0'; p++)
+    g_string_append_printf (words, "%02x", (guint) *p);
+  g_string_append (words, "\r\n");
+  g_strlcpy (address.sun_path, f->path, sizeof address.sun_path);
+  g_assert_cmpint (connect (fd, (struct sockaddr *) &address, sizeof address), ==, 0);
+  g_assert_cmpint (write (fd, "", 1), ==, 1);
+  g_assert_cmpint (write (fd, words->str, words->len), ==, (gssize) words->len);
+  while (recv (fd, answer, sizeof answer, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+    {
+      g_main_context_iteration (NULL, FALSE);
+      g_usleep (1000);
+    }
+  g_assert_true (g_str_has_prefix (answer, "OK "));
+  g_assert_cmpint (write (fd, "BEGIN\r\n", 7), ==, 7);
+  return fd;
+}
+
+static void
+count_typing (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *member,
+              GVariant *parameters, gpointer user)
+{
+  ++*(guint *) user;
+}
+
+static void
+test_listens_and_does_not_read (Fixture *f, gconstpointer data)
+{
+  GDBusConnection *friend = join (f);
+  Window *window;
+  guint heard = 0, told = 0;
+  int fd;
+
+  g_dbus_connection_signal_subscribe (friend, NULL, NULL, "Typing", NULL, NULL, G_DBUS_SIGNAL_FLAGS_NONE, count_typing, &heard, NULL);
+  g_variant_unref (call_ok (friend, ROOT, "org.freedesktop.DBus.Properties", "GetAll", g_variant_new ("(s)", I ("Manager"))));
+  fd = join_deaf (f);
+  while (f->front->windows->len < 2)
+    g_main_context_iteration (NULL, TRUE);
+  window = f->front->windows->pdata[1];
+  for (; f->front->windows->len == 2; told++)
+    {
+      g_assert_cmpuint (told, <, 50000);
+      /* The cardboard room knows whoever watched last. */
+      fake.delivery_watch->typing (window, fake.contacts->pdata[0], TRUE);
+      fake.delivery_watch->typing (f->front->windows->pdata[0], fake.contacts->pdata[0], TRUE);
+      while (told > heard + 100)
+        g_main_context_iteration (NULL, TRUE);
+      g_main_context_iteration (NULL, FALSE);
+    }
+  g_assert_cmpuint (f->front->windows->len, ==, 1);
+  g_assert_true (f->front->windows->pdata[0] != window);
+  while (heard < told)
+    g_main_context_iteration (NULL, TRUE);
+  g_variant_unref (call_ok (friend, ROOT, "org.freedesktop.DBus.Properties", "GetAll", g_variant_new ("(s)", I ("Manager"))));
+  leave (friend);
+  close (fd);
+}
+
 static void
 test_directory_of_others (Fixture *f, gconstpointer data)
 {
@@ -434,6 +502,7 @@ main (int argc, char **argv)
   ADD ("/private-bus/forged-sender", test_forged_sender);
   ADD ("/private-bus/anonymous", test_only_the_kernels_word_counts);
   ADD ("/private-bus/too-many", test_as_many_and_no_more);
+  ADD ("/private-bus/listens-and-does-not-read", test_listens_and_does_not_read);
   ADD ("/private-bus/directory-of-others", test_directory_of_others);
   ADD ("/private-bus/what-is-there-already", test_what_is_there_already);
   return g_test_run ();
