@@ -311,14 +311,18 @@ judge_credentials (Caller *caller, GVariant *credentials)
   caller_judge (caller, uid, pid, label != NULL ? g_variant_get_bytestring (label) : NULL);
 }
 
-/* No bus between us: the one at the other end of the connection, as the kernel told when it connected. Its label was looked at then. */
+/* No bus between us: the one at the other end of the connection, as the kernel told when it connected. It was looked at then. */
 static void
 judge_peer (Caller *caller, GCredentials *credentials)
 {
   uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
   pid_t pid = credentials != NULL ? g_credentials_get_unix_pid (credentials, NULL) : -1;
+  BusProcess process = { credentials != NULL ? g_object_get_data (G_OBJECT (credentials), BUS_ACCESS_PROGRAM) : NULL, NULL };
 
-  caller_judge (caller, (guint32) uid, pid > 0 ? (guint32) pid : 0, NULL);
+  if (process.program != NULL && uid == geteuid () && pid > 0)
+    caller_settle (caller, (guint) pid, &process, NULL);
+  else
+    caller_judge (caller, (guint32) uid, pid > 0 ? (guint32) pid : 0, NULL);
 }
 
 static void

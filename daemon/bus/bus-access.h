@@ -43,3 +43,5 @@ typedef struct {
 
 /* Blocks; any thread. `proc` is "/proc"; `label` is its security label or NULL. FALSE with ACCESS_DENIED when it can not tell. */
 gboolean bus_access_inspect (const char *proc, guint pid, const char *label, BusProcess *out, GError **error);
+/* On the GCredentials of a peer without a bus: the program it was found to be, unconfined, when it connected. It is not looked at again. */
+#define BUS_ACCESS_PROGRAM "earshot-program"

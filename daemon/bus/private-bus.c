@@ -4,6 +4,8 @@
 #include "daemon/bus/private-bus.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -69,6 +71,45 @@ dup_label (GIOStream *stream)
   return g_strdup (label);
 }
 
+/* Linux 6.5: the process that connected, whatever its number has become since. */
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+/* What was read of `pid` was read of who connected: it still runs, under this number. Not so when it left and handed its end to another; where the
+ * kernel can not tell, it is believed. */
+static gboolean
+is_who_connected (GIOStream *stream, pid_t pid, GError **error)
+{
+  char path[64], line[128];
+  struct pollfd ended = { .fd = -1, .events = POLLIN };
+  socklen_t length = sizeof ended.fd;
+  long number = -1;
+  FILE *info;
+
+  if (getsockopt (g_socket_get_fd (g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream))), SOL_SOCKET, SO_PEERPIDFD, &ended.fd, &length)
+      != 0)
+    {
+      if (errno == ENOPROTOOPT)
+        return TRUE;
+      ended.fd = -1;
+    }
+  g_snprintf (path, sizeof path, "/proc/self/fdinfo/%d", ended.fd);
+  info = ended.fd >= 0 ? fopen (path, "re") : NULL;
+  while (info != NULL && number < 0 && fgets (line, sizeof line, info) != NULL)
+    if (g_str_has_prefix (line, "Pid:"))
+      number = strtol (line + strlen ("Pid:"), NULL, 10);
+  if (info != NULL)
+    fclose (info);
+  if (ended.fd >= 0 && (number != (long) pid || poll (&ended, 1, 0) != 0))
+    number = -1;
+  if (ended.fd >= 0)
+    close (ended.fd);
+  if (number < 0)
+    g_set_error (error, EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "the process that connected is gone, or another speaks for it");
+  return number >= 0;
+}
+
 static gboolean
 on_authorize (GDBusAuthObserver *observer, GIOStream *stream, GCredentials *credentials, gpointer user)
 {
@@ -76,9 +117,13 @@ on_authorize (GDBusAuthObserver *observer, GIOStream *stream, GCredentials *cred
   g_autofree char *label = dup_label (stream);
   BusProcess process = { NULL, NULL };
   g_autoptr (GError) error = NULL;
-  gboolean good = pid > 0 && bus_access_inspect ("/proc", (guint) pid, label, &process, &error) && process.app == NULL;
+  gboolean good = pid > 0 && bus_access_inspect ("/proc", (guint) pid, label, &process, &error) && process.app == NULL
+                  && G_IS_SOCKET_CONNECTION (stream) && is_who_connected (stream, pid, &error);
 
-  if (!good)
+  /* Its number may be another's by the time it calls: this is who it is, as long as it is connected. */
+  if (good)
+    g_object_set_data_full (G_OBJECT (credentials), BUS_ACCESS_PROGRAM, g_strdup (process.program), g_free);
+  else
     {
       g_autofree char *program = log_safe (process.program);
       g_autofree char *app = log_safe (process.app);

@@ -5,8 +5,9 @@
  *
  * Threat: the socket stands in a directory of mode 0700 that must be ours, so no other user gets to it or can put another in its place.
  * A program must prove by the kernel's word (EXTERNAL) that it is of our user; what runs in a sandbox is turned away before it hears a
- * signal. At most PRIVATE_BUS_MAX programs at a time; one that does not read what it is sent is cut off (bus-debt.h). Known gap: one that
- * connects and says nothing holds a thread of GDBus until it leaves; it is a program of the same user.
+ * signal, and so is (Linux 6.5 on) whoever speaks for a process that connected and left: its number may name another program by now. At most
+ * PRIVATE_BUS_MAX programs at a time; one that does not read what it is sent is cut off (bus-debt.h). Known gap: one that connects and says
+ * nothing holds a thread of GDBus until it leaves; it is a program of the same user.
  */
 #pragma once
 

@@ -7,11 +7,14 @@
 #include "tests/unit/fake-rooms.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/base/names.h"
@@ -367,21 +370,26 @@ test_as_many_and_no_more (Fixture *f, gconstpointer data)
     leave (all[i]);
 }
 
-/* Proves who it is, and then does what it likes: no library reads for it. */
-static int
-join_deaf (Fixture *f)
+static void
+dial (Fixture *f, int fd)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  g_strlcpy (address.sun_path, f->path, sizeof address.sun_path);
+  g_assert_cmpint (connect (fd, (struct sockaddr *) &address, sizeof address), ==, 0);
+}
+
+/* Says who it is over `fd`, and then does what it likes: no library reads for it. FALSE: it is turned away. */
+static gboolean
+prove (int fd)
 {
   g_autofree char *uid = g_strdup_printf ("%u", (guint) geteuid ());
   g_autoptr (GString) words = g_string_new ("AUTH EXTERNAL ");
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  char answer[256];
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  char answer[256] = "";
 
   for (const char *p = uid; *p != '\0'; p++)
     g_string_append_printf (words, "%02x", (guint) *p);
   g_string_append (words, "\r\n");
-  g_strlcpy (address.sun_path, f->path, sizeof address.sun_path);
-  g_assert_cmpint (connect (fd, (struct sockaddr *) &address, sizeof address), ==, 0);
   g_assert_cmpint (write (fd, "", 1), ==, 1);
   g_assert_cmpint (write (fd, words->str, words->len), ==, (gssize) words->len);
   while (recv (fd, answer, sizeof answer, MSG_DONTWAIT) < 0 && errno == EAGAIN)
@@ -389,9 +397,77 @@ join_deaf (Fixture *f)
       g_main_context_iteration (NULL, FALSE);
       g_usleep (1000);
     }
-  g_assert_true (g_str_has_prefix (answer, "OK "));
-  g_assert_cmpint (write (fd, "BEGIN\r\n", 7), ==, 7);
-  return fd;
+  return g_str_has_prefix (answer, "OK ") && write (fd, "BEGIN\r\n", 7) == 7;
+}
+
+/* A process of that number, which waits to be killed; FALSE when we may not choose. */
+static gboolean
+take_number (pid_t wanted, pid_t *got)
+{
+  g_autofree char *before = g_strdup_printf ("%d", (int) wanted - 1);
+  int fd = open ("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+  gboolean chosen = fd >= 0 && write (fd, before, strlen (before)) > 0;
+
+  if (fd >= 0)
+    close (fd);
+  *got = chosen ? fork () : -1;
+  if (*got == 0)
+    for (;;)
+      pause ();
+  return *got == wanted;
+}
+
+/* Who connects leaves, and another speaks over what it left: first there is nobody of its number, then somebody else. */
+static void
+test_speaks_for_who_is_gone (Fixture *f, gconstpointer data)
+{
+  int fds[2], status, pidfd = -1;
+  socklen_t length = sizeof pidfd;
+  pid_t child, other;
+  gboolean tells;
+
+  for (guint i = 0; i < 2; i++)
+    fds[i] = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  tells = getsockopt (fds[0], SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &length) == 0 || errno != ENOPROTOOPT;
+  child = fork ();
+  if (child == 0)
+    {
+      dial (f, fds[0]);
+      dial (f, fds[1]);
+      _exit (0);
+    }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (status, ==, 0);
+  g_assert_false (prove (fds[0]));
+  if (take_number (child, &other) && tells)
+    g_assert_false (prove (fds[1]));
+  else
+    g_test_message ("%s", "no second process of one number, or a kernel that does not tell: not tried");
+  if (other > 0)
+    {
+      kill (other, SIGKILL);
+      g_assert_cmpint (waitpid (other, &status, 0), ==, other);
+    }
+  settle ();
+  g_assert_cmpuint (f->front->windows->len, ==, 0);
+  close (fds[0]);
+  close (fds[1]);
+}
+
+static void
+test_its_program_is_known_by_then (Fixture *f, gconstpointer data)
+{
+  GDBusConnection *one = join (f);
+  g_autoptr (GVariant) reply = NULL;
+  GCredentials *credentials;
+  Window *window;
+
+  /* Answered, so it was judged. */
+  reply = call_ok (one, ROOT, "org.freedesktop.DBus.Properties", "Get", g_variant_new ("(ss)", I ("Manager"), "Version"));
+  window = f->front->windows->pdata[0];
+  credentials = g_dbus_connection_get_peer_credentials (window->connection);
+  g_assert_true (g_str_has_suffix (g_object_get_data (G_OBJECT (credentials), BUS_ACCESS_PROGRAM), "test-private-bus"));
+  leave (one);
 }
 
 static void
@@ -411,7 +487,9 @@ test_listens_and_does_not_read (Fixture *f, gconstpointer data)
 
   g_dbus_connection_signal_subscribe (friend, NULL, NULL, "Typing", NULL, NULL, G_DBUS_SIGNAL_FLAGS_NONE, count_typing, &heard, NULL);
   g_variant_unref (call_ok (friend, ROOT, "org.freedesktop.DBus.Properties", "GetAll", g_variant_new ("(s)", I ("Manager"))));
-  fd = join_deaf (f);
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  dial (f, fd);
+  g_assert_true (prove (fd));
   while (f->front->windows->len < 2)
     g_main_context_iteration (NULL, TRUE);
   window = f->front->windows->pdata[1];
@@ -502,6 +580,8 @@ main (int argc, char **argv)
   ADD ("/private-bus/forged-sender", test_forged_sender);
   ADD ("/private-bus/anonymous", test_only_the_kernels_word_counts);
   ADD ("/private-bus/too-many", test_as_many_and_no_more);
+  ADD ("/private-bus/speaks-for-who-is-gone", test_speaks_for_who_is_gone);
+  ADD ("/private-bus/its-program-is-known", test_its_program_is_known_by_then);
   ADD ("/private-bus/listens-and-does-not-read", test_listens_and_does_not_read);
   ADD ("/private-bus/directory-of-others", test_directory_of_others);
   ADD ("/private-bus/what-is-there-already", test_what_is_there_already);
