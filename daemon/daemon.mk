@@ -168,6 +168,7 @@ daemon_libbus_a_SOURCES = \
 	daemon/bus/bus-request.c \
 	daemon/bus/bus-verification.c \
 	daemon/bus/front.c \
+	daemon/bus/bus-pour.c daemon/bus/bus-pour.h \
 	daemon/bus/private-bus.c daemon/bus/private-bus.h \
 	daemon/bus/window.c daemon/bus/window.h \
 	daemon/bus/window-private.h

@@ -1,28 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Messages.Export. An export is pages of the log, each written to the caller's descriptor by a thread before the next one is
- * read: memory holds one page, the loop waits for nobody, and a reader that takes nothing for WRITE_WAIT_MS ends it. The descriptor is
- * the caller's own, flags and all: it is not made non-blocking, and never more than PIPE_BUF is written to a pipe that said it has room.
+ * Messages.Export. An export is pages of the log, each poured into the caller's descriptor (bus-pour.h) by a thread before the next one is
+ * read: memory holds one page, the loop waits for nobody, and a reader that takes next to nothing for PATIENCE_MS ends it. EXPORTS_MAX go on
+ * at a time, one of each caller and one of all applications in sandboxes: none of these keeps a person's programs from it.
  */
 #include "earshot-config.h"
 
 #include "daemon/bus/window-private.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
-#include <limits.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "daemon/bus/bus-pour.h"
 
 #define PAGE 200
 #define EXPORTS_MAX 2
-#define WRITE_WAIT_MS 30000
+#define PATIENCE_MS 30000
 #define TIME_MAX G_GINT64_CONSTANT (253402300800000000) /* the year 10000 */
-
-static guint exports; /* going on; main thread */
 
 typedef struct
 {
@@ -34,7 +30,10 @@ typedef struct
   guint64 after, head, count;
   GString *text;
   gboolean more;
+  BusPour pour;            /* the thread's, while it writes */
 } Export;
+
+static Export *exports[EXPORTS_MAX]; /* going on, NULL = free; main thread */
 
 static void
 export_free (gpointer data)
@@ -45,7 +44,9 @@ export_free (gpointer data)
   g_strfreev (export->kinds);
   g_string_free (export->text, TRUE);
   g_free (export);
-  exports--;
+  for (guint i = 0; i < EXPORTS_MAX; i++)
+    if (exports[i] == export)
+      exports[i] = NULL;
 }
 
 /* --- JSON ------------------------------------------------------------------------------------------------------- */
@@ -203,33 +204,12 @@ static void
 write_page (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   Export *export = data;
-  const char *at = export->text->str;
-  gsize left = export->text->len;
-  struct stat st;
-  gsize most = fstat (export->fd, &st) == 0 && S_ISREG (st.st_mode) ? 65536 : PIPE_BUF;
+  GError *error = NULL;
 
-  while (left > 0)
-    {
-      struct pollfd ready = { .fd = export->fd, .events = POLLOUT };
-      int n = poll (&ready, 1, WRITE_WAIT_MS);
-      ssize_t written;
-
-      if (n == 0)
-        {
-          g_task_return_new_error (task, EARSHOT_ERROR, EARSHOT_ERROR_TIMEOUT, "whoever reads the export takes nothing");
-          return;
-        }
-      written = n < 0 ? -1 : write (export->fd, at, MIN (left, most));
-      if (written < 0 && errno != EINTR && errno != EAGAIN)
-        {
-          g_task_return_new_error (task, EARSHOT_ERROR, errno == ENOSPC || errno == EDQUOT ? EARSHOT_ERROR_STORE_FULL : EARSHOT_ERROR_FAILED,
-                                   "cannot write the export: %s", g_strerror (errno));
-          return;
-        }
-      at += MAX (written, 0);
-      left -= (gsize) MAX (written, 0);
-    }
-  g_task_return_boolean (task, TRUE);
+  if (bus_pour (&export->pour, export->fd, export->text->str, export->text->len, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
 }
 
 static void export_next (Export *export);
@@ -312,6 +292,39 @@ take_descriptor (BusCall *call, GVariant *args, GError **error)
   return -1;
 }
 
+/* An application is one caller however often it connects; of other programs a connection tells. */
+static gboolean
+is_same_caller (const BusCall *one, const BusCall *two)
+{
+  if (one->app != NULL || two->app != NULL)
+    return g_strcmp0 (one->app, two->app) == 0;
+  return one->window == two->window && g_strcmp0 (bus_call_get_sender (one), bus_call_get_sender (two)) == 0;
+}
+
+/* Where to put it; NULL after having failed the call. */
+static Export **
+find_slot (BusCall *call)
+{
+  Export **slot = NULL;
+
+  for (guint i = 0; i < EXPORTS_MAX; i++)
+    {
+      const BusCall *other = exports[i] != NULL ? exports[i]->call : NULL;
+
+      if (other == NULL)
+        slot = &exports[i];
+      else if (is_same_caller (call, other) || (call->app != NULL && other->app != NULL))
+        {
+          bus_call_fail (call, EARSHOT_ERROR_QUOTA_EXCEEDED, "an export of %s is going on",
+                         is_same_caller (call, other) ? "yours" : "another application");
+          return NULL;
+        }
+    }
+  if (slot == NULL)
+    bus_call_fail (call, EARSHOT_ERROR_QUOTA_EXCEEDED, "%d exports are going on", EXPORTS_MAX);
+  return slot;
+}
+
 void
 bus_messages_export (BusCall *call, GVariant *args)
 {
@@ -322,7 +335,7 @@ bus_messages_export (BusCall *call, GVariant *args)
   const BusOption table[] = { { "conversation", "o", &path }, { "kinds", "as", &kinds }, { "since", "x", &since }, { NULL, NULL, NULL } };
   GError *error = NULL;
   guint32 contact = 0;
-  Export *export;
+  Export *export, **slot;
   int fd = -1;
 
   if (!bus_options_parse (filter, table, &error) || !bus_check_kinds (kinds, &error)
@@ -332,14 +345,14 @@ bus_messages_export (BusCall *call, GVariant *args)
       bus_call_take_error (call, error);
       return;
     }
-  if (exports >= EXPORTS_MAX)
+  slot = find_slot (call);
+  if (slot == NULL)
     {
       close (fd);
-      bus_call_fail (call, EARSHOT_ERROR_QUOTA_EXCEEDED, "%d exports are going on", EXPORTS_MAX);
       return;
     }
-  exports++;
-  export = g_new0 (Export, 1);
+  export = *slot = g_new0 (Export, 1);
+  export->pour.patience_ms = PATIENCE_MS;
   export->call = call;
   export->fd = fd;
   export->contact = contact;

@@ -369,6 +369,11 @@ tests_unit_test_bus_debt_SOURCES = tests/unit/test-bus-debt.c
 tests_unit_test_bus_debt_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bus_debt_LDADD = $(bus_fixture_libs)
 
+unit_tests += tests/unit/test-bus-export
+tests_unit_test_bus_export_SOURCES = tests/unit/test-bus-export.c $(bus_fixture)
+tests_unit_test_bus_export_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bus_export_LDADD = $(bus_fixture_libs)
+
 unit_tests += tests/unit/test-bus-gate
 tests_unit_test_bus_gate_SOURCES = tests/unit/test-bus-gate.c
 tests_unit_test_bus_gate_CPPFLAGS = $(unit_cppflags)
