@@ -62,6 +62,30 @@ read_number (Reader *reader, guint32 *number)
   return TRUE;
 }
 
+/* One longer than any name the specification allows is none. */
+static void
+keep_name (char *out, gsize room, const char *text, gsize length)
+{
+  if (length >= room)
+    length = 0;
+  memcpy (out, text, length);
+  out[length] = '\0';
+}
+
+/* Fields that somebody here goes by, with the type they must have. */
+static gboolean
+is_of_type (guint8 code, guint8 type)
+{
+  switch (code)
+    {
+    case FIELD_REPLY_SERIAL:
+    case FIELD_UNIX_FDS: return type == 'u';
+    case FIELD_DESTINATION:
+    case FIELD_SENDER: return type == 's';
+    default: return TRUE;
+    }
+}
+
 /* One (y, v) of those fields that the specification has; FALSE for any other type. */
 static gboolean
 read_field (Reader *reader, BusFrame *out)
@@ -77,6 +101,8 @@ read_field (Reader *reader, BusFrame *out)
   code = reader->bytes[reader->at];
   type = reader->bytes[reader->at + 2];
   reader->at += 4;
+  if (!is_of_type (code, type))
+    return FALSE;
   switch (type)
     {
     case 'u':
@@ -91,10 +117,10 @@ read_field (Reader *reader, BusFrame *out)
     case 'o':
       if (!read_number (reader, &number) || !read_text (reader, number, &text))
         return FALSE;
-      if (code == FIELD_SENDER && number < sizeof out->sender)
-        memcpy (out->sender, text, number + 1);
-      if (code == FIELD_DESTINATION && number < sizeof out->destination)
-        memcpy (out->destination, text, number + 1);
+      if (code == FIELD_SENDER)
+        keep_name (out->sender, sizeof out->sender, text, number);
+      if (code == FIELD_DESTINATION)
+        keep_name (out->destination, sizeof out->destination, text, number);
       return TRUE;
     case 'g':
       number = reader->bytes[reader->at++];
@@ -134,8 +160,8 @@ read_all (const guint8 *bytes, gsize length, BusFrame *out)
     return FALSE;
   out->reply_serial = g_dbus_message_get_reply_serial (message);
   out->n_fds = g_dbus_message_get_num_unix_fds (message);
-  g_strlcpy (out->sender, sender != NULL ? sender : "", sizeof out->sender);
-  g_strlcpy (out->destination, destination != NULL ? destination : "", sizeof out->destination);
+  keep_name (out->sender, sizeof out->sender, sender != NULL ? sender : "", sender != NULL ? strlen (sender) : 0);
+  keep_name (out->destination, sizeof out->destination, destination != NULL ? destination : "", destination != NULL ? strlen (destination) : 0);
   return TRUE;
 }
 

@@ -159,6 +159,12 @@ port_of (const struct sockaddr_storage *from)
   return from->ss_family == AF_INET ? ntohs (((const struct sockaddr_in *) from)->sin_port) : ntohs (((const struct sockaddr_in6 *) from)->sin6_port);
 }
 
+gboolean
+mdns_echo_is_answer (const guint8 *data, gsize size, guint16 port, guint16 number)
+{
+  return size >= ANSWER_HEAD && (data[0] << 8 | data[1]) == number && (data[2] & 0x80) != 0 && port == MDNS_PORT;
+}
+
 static void
 take (Asked *asked, const guint8 *data, gsize size, const struct sockaddr_storage *from)
 {
@@ -166,8 +172,7 @@ take (Asked *asked, const guint8 *data, gsize size, const struct sockaddr_storag
   MdnsEchoLink *link = &g_array_index (echo->links, MdnsEchoLink, asked->link);
   g_autofree char *address = dup_address (from);
 
-  /* An answer to this question, from an mDNS stack. */
-  if (size < ANSWER_HEAD || (data[0] << 8 | data[1]) != echo->number || (data[2] & 0x80) == 0 || port_of (from) != MDNS_PORT)
+  if (!mdns_echo_is_answer (data, size, port_of (from), echo->number))
     return;
   if (!g_hash_table_contains (echo->own, address))
     {

@@ -30,3 +30,5 @@ typedef void (*MdnsEchoDone) (gpointer user, const GArray *links);
 MdnsEcho *mdns_echo_new (const GArray *links, guint timeout_ms, MdnsEchoDone done, gpointer user);
 /* No report follows. Not after it reported. */
 void mdns_echo_free (MdnsEcho *echo);
+/* Is this, from `port` (host order), an answer of an mDNS stack to the question of this number? Whatever else it is. */
+gboolean mdns_echo_is_answer (const guint8 *data, gsize size, guint16 port, guint16 number);

@@ -107,6 +107,16 @@ tests_fuzz_replay_message_parts_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-me
 tests_fuzz_replay_message_parts_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"message-parts"'
 tests_fuzz_replay_message_parts_LDADD = $(proto_libs)
 
+fuzz_replays += tests/fuzz/replay-bus-frame
+tests_fuzz_replay_bus_frame_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-bus-frame.c $(fuzz_headers)
+tests_fuzz_replay_bus_frame_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"bus-frame"'
+tests_fuzz_replay_bus_frame_LDADD = daemon/libbus.a dbus/libearshot-dbus.a $(proto_libs)
+
+fuzz_replays += tests/fuzz/replay-mdns-echo
+tests_fuzz_replay_mdns_echo_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-mdns-echo.c $(fuzz_headers)
+tests_fuzz_replay_mdns_echo_CPPFLAGS = $(fuzz_cppflags) -DFUZZ_NAME='"mdns-echo"'
+tests_fuzz_replay_mdns_echo_LDADD = $(io_libs)
+
 if FUZZ
 noinst_PROGRAMS += $(fuzz_targets)
 
@@ -228,6 +238,18 @@ tests_fuzz_fuzz_cli_SOURCES = tests/fuzz/fuzz-cli.c $(fuzz_headers)
 tests_fuzz_fuzz_cli_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_cli_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_cli_LDADD = cli/libcli.a $(GLIB_LIBS)
+
+fuzz_targets += tests/fuzz/fuzz-bus-frame
+tests_fuzz_fuzz_bus_frame_SOURCES = tests/fuzz/fuzz-bus-frame.c $(fuzz_headers)
+tests_fuzz_fuzz_bus_frame_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_bus_frame_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_bus_frame_LDADD = daemon/libbus.a dbus/libearshot-dbus.a $(proto_libs)
+
+fuzz_targets += tests/fuzz/fuzz-mdns-echo
+tests_fuzz_fuzz_mdns_echo_SOURCES = tests/fuzz/fuzz-mdns-echo.c $(fuzz_headers)
+tests_fuzz_fuzz_mdns_echo_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_mdns_echo_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_mdns_echo_LDADD = $(io_libs)
 endif
 
 # What is found new stays in the build tree until somebody picks it for the corpus.
