@@ -66,8 +66,9 @@ void owing_done (gpointer owing, const GError *error);
 /* The seq of the item with that id, 0 = none. Contact 0: whoever has it. */
 gboolean outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *seq, GError **error);
 gboolean outbox_remove_in_job (sqlite3 *handle, guint64 seq, GError **error);
-/* Takes a message and its corrections out of the queue; ids into `dropped`. */
-gboolean outbox_retract_in_job (sqlite3 *handle, guint32 contact, const char *id, gint64 now, GPtrArray *dropped, GError **error);
+/* Takes a message and its corrections out of the queue, cancelled for `reason`; ids into `dropped`. */
+gboolean outbox_cancel_in_job (sqlite3 *handle, guint32 contact, const char *id, const char *reason, gint64 now, GPtrArray *dropped,
+                               GError **error);
 /* Sends the marks of first sending to the disk. */
 void outbox_write_marks (Outbox *outbox);
 

@@ -215,7 +215,7 @@ amend (sqlite3 *handle, Owing *owing, LogEntry *entry, GError **error)
   if (item->kind != MESSAGE_RETRACT)
     return TRUE;
   owing->dropped = g_ptr_array_new_with_free_func (g_free);
-  return outbox_retract_in_job (handle, item->contact, item->about, owing->now, owing->dropped, error);
+  return outbox_cancel_in_job (handle, item->contact, item->about, "retracted", owing->now, owing->dropped, error);
 }
 
 static gboolean
@@ -434,7 +434,8 @@ outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *s
 }
 
 gboolean
-outbox_retract_in_job (sqlite3 *handle, guint32 contact, const char *id, gint64 now, GPtrArray *dropped, GError **error)
+outbox_cancel_in_job (sqlite3 *handle, guint32 contact, const char *id, const char *reason, gint64 now, GPtrArray *dropped,
+                      GError **error)
 {
   static const char sql[] = "SELECT id FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2 AND kind = 0 AND direction = 1"
                             " UNION ALL SELECT id FROM log INDEXED BY log_about WHERE about = ?1 AND contact = ?2 AND kind = 5"
@@ -463,7 +464,7 @@ outbox_retract_in_job (sqlite3 *handle, guint32 contact, const char *id, gint64 
       if (seq == 0)
         continue;
       if (!outbox_remove_in_job (handle, seq, error)
-          || !history_state_in_job (handle, contact, ids->pdata[i], "cancelled", "retracted", now, NULL, error))
+          || !history_state_in_job (handle, contact, ids->pdata[i], "cancelled", reason, now, NULL, error))
         return FALSE;
       g_ptr_array_add (dropped, g_strdup (ids->pdata[i]));
     }
@@ -508,7 +509,12 @@ work_settle (sqlite3 *handle, gpointer data, GError **error)
     return owing_refuse (owing, EARSHOT_ERROR_NOT_FOUND, "nothing of that id is owed to this contact");
   if (!outbox_remove_in_job (handle, item, error) || (owing->flag && !flag_insecure (handle, item, error)))
     return FALSE;
-  owing->count = 1;
+  /* What corrects a message that nobody gets is for nobody. */
+  owing->dropped = g_ptr_array_new_with_free_func (g_free);
+  if (strcmp (owing->state, "cancelled") == 0
+      && !outbox_cancel_in_job (handle, owing->contact, owing->text, owing->reason, owing->now, owing->dropped, error))
+    return FALSE;
+  owing->count = 1 + owing->dropped->len;
   return history_state_in_job (handle, owing->contact, owing->text, owing->state, owing->reason, owing->now, &owing->seq, error);
 }
 
@@ -516,9 +522,15 @@ static void
 done_settled (gpointer data, const GError *error)
 {
   Owing *owing = data;
+  const char *const *dropped = NULL;
 
   if (error == NULL)
     error = owing->refusal;
+  if (error == NULL && owing->dropped->len > 0)
+    {
+      g_ptr_array_add (owing->dropped, NULL);
+      dropped = (const char *const *) owing->dropped->pdata;
+    }
   if (error == NULL)
     {
       /* Not before: another contact that names this id settles nothing. */
@@ -526,7 +538,7 @@ done_settled (gpointer data, const GError *error)
       owing->outbox->items -= MIN (owing->outbox->items, owing->count);
     }
   if (owing->report.settled != NULL)
-    owing->report.settled (owing->user, owing->contact, owing->text, error == NULL ? owing->seq : 0, error);
+    owing->report.settled (owing->user, owing->contact, owing->text, error == NULL ? owing->seq : 0, dropped, error);
 }
 
 static void

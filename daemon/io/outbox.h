@@ -57,8 +57,10 @@ typedef void (*OutboxLoaded) (gpointer user, GPtrArray *items, const GError *err
 void outbox_load (Outbox *outbox, guint32 contact, guint64 after, guint limit, OutboxLoaded done, gpointer user);
 
 /* The peer has it, or it will never go: removes the row and logs `state` with `reason` (delivered, failed, expired, cancelled).
- * `contact` must own the id, else nothing happens and NOT_FOUND. Reports the seq of the state entry, 0 = none. */
-typedef void (*OutboxSettled) (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error);
+ * `contact` must own the id, else nothing happens and NOT_FOUND. Reports the seq of the state entry, 0 = none.
+ * A message that is cancelled takes the corrections of it that are in the queue along, in the same transaction: `dropped` (NULL = none)
+ * are their ids, and each has got a state entry like its own, before its own. */
+typedef void (*OutboxSettled) (gpointer user, guint32 contact, const char *id, guint64 seq, const char *const *dropped, const GError *error);
 void outbox_settle (Outbox *outbox, guint32 contact, const char *id, const char *state, const char *reason,
                     OutboxSettled done, gpointer user);
 /* The same after it left in clear to a peer that can not confirm (docs/protocol.md 4.1): state `sent`, reason `unconfirmed`, and the

@@ -237,6 +237,13 @@ write_item (Conv *conv, Session *session, Item *item)
   return TRUE;
 }
 
+/* The disk is told that it is owed no more, or that what it corrects is not, which takes it along. */
+static gboolean
+is_leaving (const Conv *conv, const Item *item)
+{
+  return item->settling || (item->row->kind == MESSAGE_EDIT && g_hash_table_contains (conv->delivery->cancelling, item->row->about));
+}
+
 static gboolean
 blocks_the_rest (const Item *item)
 {
@@ -259,7 +266,7 @@ pump_restricted (Conv *conv, Session *session)
     {
       Item *item = link->data;
 
-      if (item->settling || g_hash_table_contains (conv->sent, item->row->id))
+      if (is_leaving (conv, item) || g_hash_table_contains (conv->sent, item->row->id))
         continue;
       if (item->row->held && strcmp (item->row->reason, HELD_APPROVAL) == 0)
         return; /* a release is on its way, and reloads */
@@ -307,7 +314,7 @@ pump_trusted (Conv *conv, Contact *contact, Session *session)
 
       if (blocks_the_rest (item) && !item->settling)
         return; /* a release is on its way or will come, and reloads */
-      if (item->settling || g_hash_table_contains (conv->sent, item->row->id))
+      if (is_leaving (conv, item) || g_hash_table_contains (conv->sent, item->row->id))
         {
           conv->cursor = link->next;
           continue;
@@ -340,7 +347,7 @@ pump_clear (Conv *conv, Contact *contact, Session *session)
     {
       GList *link = conv->cursor;
       Item *item = link->data;
-      gboolean waits = item->settling || g_hash_table_contains (conv->sent, item->row->id);
+      gboolean waits = is_leaving (conv, item) || g_hash_table_contains (conv->sent, item->row->id);
 
       if (blocks_the_rest (item) && !item->settling)
         return; /* a release is on its way, and reloads */
@@ -443,8 +450,10 @@ conv_drop_item (Conv *conv, const char *id)
 }
 
 static void
-settled (Conv *conv, const char *id, guint64 seq)
+settled (Conv *conv, const char *id, guint64 seq, const char *const *dropped)
 {
+  for (guint i = 0; dropped != NULL && dropped[i] != NULL; i++)
+    conv_drop_item (conv, dropped[i]);
   conv_drop_item (conv, id);
   delivery_appended (conv->delivery, seq, "state", conv->contact);
   delivery_counts_changed (conv->delivery, conv->contact);
@@ -453,22 +462,24 @@ settled (Conv *conv, const char *id, guint64 seq)
 }
 
 static void
-on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
+on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const char *const *dropped, const GError *error)
 {
   g_autofree Settling *settling = user;
   Delivery *delivery = settling->delivery;
   Conv *conv = delivery_find_conv (delivery, contact);
   Item *item = g_hash_table_lookup (delivery->items, id);
+  gboolean cancelling = g_hash_table_remove (delivery->cancelling, id);
 
   if (conv != NULL && settling->blind)
     conv->blind -= conv->blind > 0;
   if (conv != NULL && error == NULL)
-    settled (conv, id, seq);
-  else if (conv != NULL && item != NULL)
+    settled (conv, id, seq, dropped);
+  else if (conv != NULL && (item != NULL || cancelling))
     {
-      item->settling = FALSE;
-      /* The queue went past it meanwhile. */
-      if (!g_hash_table_contains (conv->sent, id))
+      if (item != NULL)
+        item->settling = FALSE;
+      /* The queue went past it meanwhile, and past what corrects it. */
+      if (cancelling || !g_hash_table_contains (conv->sent, id))
         {
           conv->cursor = conv->window.head;
           conv_pump (conv);
@@ -488,6 +499,8 @@ settle (Conv *conv, const char *id, const char *state, const char *reason, gbool
 
   if (item != NULL && item->row->contact == conv->contact)
     item->settling = TRUE;
+  if (g_strcmp0 (state, "cancelled") == 0)
+    g_hash_table_add (conv->delivery->cancelling, g_strdup (id));
   conv->blind += blind;
   settling->delivery = conv->delivery;
   settling->blind = blind;

@@ -58,6 +58,7 @@ struct _Delivery {
   DeliveryConfig config;
   GHashTable *convs;       /* contact id -> Conv* (owned) */
   GHashTable *items;       /* id (in row) -> Item*: all windows */
+  GHashTable *cancelling;  /* ids of ours that are being cancelled, on their way to the disk: no correction of them leaves */
   GHashTable *aside;       /* Fingerprint* (owned) -> count */
   Watchers watchers;
   char *nick;              /* ours, "" = none */

@@ -333,6 +333,7 @@ delivery_new (const DeliveryConfig *config, GError **error)
   delivery->config = *config;
   delivery->convs = g_hash_table_new_full (NULL, NULL, NULL, conv_free);
   delivery->items = g_hash_table_new (g_str_hash, g_str_equal);
+  delivery->cancelling = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   delivery->aside = g_hash_table_new_full (fingerprint_hash, fingerprint_equal_func, g_free, g_free);
   watchers_init (&delivery->watchers);
   delivery->nick = g_strdup ("");
@@ -426,6 +427,7 @@ delivery_free (Delivery *delivery)
     g_source_remove (delivery->expire_source);
   g_hash_table_unref (delivery->convs);
   g_hash_table_unref (delivery->items);
+  g_hash_table_unref (delivery->cancelling);
   g_hash_table_unref (delivery->aside);
   watchers_clear (&delivery->watchers);
   g_free (delivery->nick);

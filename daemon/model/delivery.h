@@ -76,7 +76,8 @@ void delivery_react (Delivery *delivery, Contact *contact, const char *id, const
  * does not leave any more. Once that failed it may be asked for again. Errors: NOT_FOUND, FAILED (it never arrived: delete it), and those of
  * delivery_send(). */
 void delivery_retract (Delivery *delivery, const char *id, DeliverySent done, gpointer user);
-/* NOT_FOUND, FAILED once sent and for retractions. A correction or reaction is undone with it. */
+/* NOT_FOUND, FAILED once sent and for retractions. A correction or reaction is undone; what corrects a cancelled message is cancelled
+ * with it. */
 void delivery_cancel (Delivery *delivery, const char *id, DoneFunc done, gpointer user);
 /* Here only. What can still be cancelled of them is; what we owe about them is not sent any more, but for retractions. FAILED while
  * one is on the wire. NOT_FOUND: none of them is there. */

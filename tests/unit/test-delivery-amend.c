@@ -194,6 +194,41 @@ test_taken_back_in_time (Talk *talk, gconstpointer unused)
   talk_check_counts (talk->a);
 }
 
+/* Who cancels a message cancels what corrects it, in the window or not; what is about another message still goes. `restarted`: nothing of it
+ * is in memory when it is cancelled, but on its way there. */
+static void
+test_cancelled_with_its_corrections (Talk *talk, gconstpointer restarted)
+{
+  g_autofree char *first = NULL, *edit = NULL, *again = NULL, *other = NULL, *better = NULL;
+  Outcome outcome = { 0 };
+  Contact *bob;
+
+  talk_befriend (talk);
+  bob = host_contact (talk->a, talk->b);
+  first = talk_send (talk->a, talk->b, "not for you");
+  other = talk_send (talk->a, talk->b, "for yuo");
+  edit = say_edit (talk->a, bob, first, "not for you either");
+  better = say_edit (talk->a, bob, other, "for you");
+  again = say_edit (talk->a, bob, edit, "nor this");
+  if (restarted != NULL)
+    host_restart (talk->a);
+  g_assert_cmpuint (delivery_get_queued (talk->a->delivery, NULL), ==, 5);
+  delivery_cancel (talk->a->delivery, first, outcome_set, &outcome);
+  host_sees (talk->a, talk->b);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  talk_assert_state (talk->a, first, "cancelled:user");
+  talk_assert_state (talk->a, edit, "cancelled:user");
+  talk_assert_state (talk->a, again, "cancelled:user");
+  g_assert_cmpint (talk_sql (talk->a, "SELECT count(*) FROM log WHERE kind = 1 AND state = 'cancelled'"), ==, 3);
+  g_assert_cmpint (talk_cancel (talk->a, edit), ==, EARSHOT_ERROR_NOT_FOUND);
+  host_wait_for (talk_is_settled (talk->a, 0, 0));
+  talk_assert_state (talk->a, better, "delivered");
+  g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log WHERE kind = 0 AND body = 'for you'"), ==, 1);
+  g_assert_cmpint (talk_sql (talk->b, "SELECT count(*) FROM log WHERE kind IN (0, 5, 6, 8)"), ==, 2);
+  talk_check_counts (talk->a);
+  talk_check_counts (talk->b);
+}
+
 static void
 assert_text (Host *host, const char *id, const char *wanted, const char *change)
 {
@@ -504,6 +539,8 @@ main (int argc, char **argv)
   store_main (&argc, &argv);
   TALK_TEST ("/delivery-amend/M-01-M-04-said-to-the-absent", NULL, test_said_to_the_absent);
   TALK_TEST ("/delivery-amend/taken-back-in-time", NULL, test_taken_back_in_time);
+  TALK_TEST ("/delivery-amend/cancelled-with-its-corrections", NULL, test_cancelled_with_its_corrections);
+  TALK_TEST ("/delivery-amend/cancelled-with-corrections-on-disk", "", test_cancelled_with_its_corrections);
   TALK_TEST ("/delivery-amend/M-08-what-does-not-arrive-is-undone", NULL, test_undone);
   TALK_TEST ("/delivery-amend/delete-what-something-is-owed-about", NULL, test_delete_owed);
   TALK_TEST ("/delivery-amend/refused-input", NULL, test_refused_input);

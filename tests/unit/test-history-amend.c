@@ -132,7 +132,7 @@ queue (Outbox *outbox, guint32 contact, MessageKind kind, const char *id, const 
 }
 
 static void
-on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
+on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const char *const *dropped, const GError *error)
 {
   g_assert_no_error (error);
   *(gboolean *) user = TRUE;

@@ -126,7 +126,7 @@ on_loaded (gpointer user, GPtrArray *items, const GError *error)
 }
 
 static void
-on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
+on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const char *const *dropped, const GError *error)
 {
   Answer *a = user;
 
@@ -585,7 +585,7 @@ say (const char *word, const char *id)
 }
 
 static void
-on_child_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
+on_child_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const char *const *dropped, const GError *error)
 {
   if (error != NULL)
     _exit (4);
@@ -726,7 +726,7 @@ on_perf_received (gpointer user, const LogEntry *entry, ReceivedResult result, c
 static void perf_add (Perf *perf);
 
 static void
-on_perf_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const GError *error)
+on_perf_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const char *const *dropped, const GError *error)
 {
   Perf *perf = user;
 
