@@ -17,6 +17,7 @@
 #include "daemon/model/introductions.h"
 
 #define PRUNE_EVERY_S (24 * 3600)
+#define LOCK_WAIT_US (2 * G_TIME_SPAN_SECOND) /* for one that was killed to be gone */
 
 struct _Daemon {
   const Config *config;
@@ -549,7 +550,7 @@ build (Daemon *daemon, GError **error)
 
   if (addr == NULL || !fs_ensure_private_dir (daemon->config->data_dir, error))
     return FALSE;
-  daemon->lock_fd = fs_lock_dir (daemon->config->data_dir, error);
+  daemon->lock_fd = fs_lock_dir (daemon->config->data_dir, LOCK_WAIT_US, error);
   if (daemon->lock_fd < 0)
     return FALSE;
   daemon->identity = daemon->config->identity != NULL

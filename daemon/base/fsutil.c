@@ -15,6 +15,7 @@
 #include "daemon/base/error.h"
 
 #define SET_ASIDE_MAX 1000
+#define LOCK_TRY_US (10 * G_TIME_SPAN_MILLISECOND)
 
 typedef int Fd;
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (Fd, close, -1)
@@ -212,8 +213,25 @@ describe_holder (int fd, const char *dir, GError **error)
                *pid != '\0' ? pid : "unknown");
 }
 
+/* A blocking flock() knows no deadline, and who holds this one may be in a pid namespace where we can not watch it end: so it is tried
+ * again. 0, or -1 with errno. */
+static int
+lock_within (int fd, gint64 wait)
+{
+  gint64 deadline = g_get_monotonic_time () + wait;
+
+  for (;;)
+    {
+      if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+      if ((errno != EWOULDBLOCK && errno != EINTR) || g_get_monotonic_time () >= deadline)
+        return -1;
+      g_usleep (LOCK_TRY_US);
+    }
+}
+
 int
-fs_lock_dir (const char *dir, GError **error)
+fs_lock_dir (const char *dir, gint64 wait, GError **error)
 {
   g_autofree char *path = g_build_filename (dir, "lock", NULL);
   g_autofree char *pid = g_strdup_printf ("%ld\n", (long) getpid ());
@@ -225,7 +243,7 @@ fs_lock_dir (const char *dir, GError **error)
       fail_errno (errno, "open", path, error);
       return -1;
     }
-  if (flock (fd, LOCK_EX | LOCK_NB) != 0)
+  if (lock_within (fd, wait) != 0)
     {
       if (errno == EWOULDBLOCK)
         describe_holder (fd, dir, error);

@@ -22,8 +22,9 @@ gboolean fs_read_private (const char *path, gsize max, GBytes **out, GError **er
 gboolean fs_read_shared (const char *path, gsize max, GBytes **out, GError **error);
 
 /* Takes the lock of a data directory (flock on DIR/lock) and returns the descriptor to
- * keep until exit, -1 with FAILED naming the holder's pid when another daemon has it. */
-int fs_lock_dir (const char *dir, GError **error);
+ * keep until exit, -1 with FAILED naming the holder's pid when another daemon has it and keeps it for `wait` microseconds
+ * more: one that was just killed has it until the kernel has closed its files. Blocks that long: start-up only. */
+int fs_lock_dir (const char *dir, gint64 wait, GError **error);
 
 /* `from` takes the place of `to`, durably; what `to` was is overwritten with zeros, unless it has another name still. That is the best
  * that can be done: some file systems and disks keep what was overwritten. */

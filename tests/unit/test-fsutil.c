@@ -149,17 +149,17 @@ test_lock (void)
   g_autofree char *lock = in ("lock");
   g_autofree char *me = g_strdup_printf ("pid %ld)", (long) getpid ());
   g_autoptr (GError) error = NULL;
-  int fd = fs_lock_dir (top, &error);
+  int fd = fs_lock_dir (top, 0, &error);
 
   g_assert_no_error (error);
   g_assert_cmpint (fd, >=, 0);
   g_assert_cmpuint (mode_of (lock), ==, 0600);
-  g_assert_cmpint (fs_lock_dir (top, &error), ==, -1);
+  g_assert_cmpint (fs_lock_dir (top, 0, &error), ==, -1);
   g_assert_error (error, EARSHOT_ERROR, EARSHOT_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, me));
   close (fd);
   /* What is left in the file holds nothing: the lock is the kernel's. */
-  fd = fs_lock_dir (top, NULL);
+  fd = fs_lock_dir (top, 0, NULL);
   g_assert_cmpint (fd, >=, 0);
   close (fd);
 }
@@ -169,13 +169,41 @@ test_lock_garbage (void)
 {
   g_autofree char *lock = in ("lock");
   g_autoptr (GError) error = NULL;
-  int fd = fs_lock_dir (top, NULL);
+  int fd = fs_lock_dir (top, 0, NULL);
 
   g_assert_cmpint (ftruncate (fd, 0), ==, 0);
   g_assert_cmpint (pwrite (fd, "\x1b[2J%s%n", 8, 0), ==, 8);
-  g_assert_cmpint (fs_lock_dir (top, &error), ==, -1);
+  g_assert_cmpint (fs_lock_dir (top, 0, &error), ==, -1);
   g_assert_nonnull (strstr (error->message, "pid unknown"));
   close (fd);
+}
+
+static gpointer
+let_go (gpointer fd)
+{
+  g_usleep (50 * G_TIME_SPAN_MILLISECOND);
+  close (GPOINTER_TO_INT (fd));
+  return NULL;
+}
+
+/* One that was killed has it a little longer: it is waited for, and no longer than allowed for one that stays. */
+static void
+test_lock_of_a_dying_one (void)
+{
+  g_autoptr (GError) error = NULL;
+  int fd = fs_lock_dir (top, 0, NULL), next;
+  gint64 start = g_get_monotonic_time ();
+  GThread *thread;
+
+  g_assert_cmpint (fs_lock_dir (top, 50 * G_TIME_SPAN_MILLISECOND, &error), ==, -1);
+  g_assert_nonnull (strstr (error->message, "in use by another earshotd"));
+  g_assert_cmpint (g_get_monotonic_time () - start, >=, 50 * G_TIME_SPAN_MILLISECOND);
+  thread = g_thread_new ("dying", let_go, GINT_TO_POINTER (fd));
+  next = fs_lock_dir (top, 60 * G_TIME_SPAN_SECOND, NULL);
+  g_thread_join (thread);
+  g_assert_cmpint (next, >=, 0);
+  g_assert_cmpint (fs_lock_dir (top, 0, NULL), ==, -1);
+  close (next);
 }
 
 static void
@@ -255,6 +283,7 @@ main (int argc, char **argv)
   g_test_add_func ("/fsutil/read-refusals", test_read_refusals);
   g_test_add_func ("/fsutil/lock", test_lock);
   g_test_add_func ("/fsutil/lock-file-with-garbage", test_lock_garbage);
+  g_test_add_func ("/fsutil/lock-of-a-dying-one", test_lock_of_a_dying_one);
   g_test_add_func ("/fsutil/set-aside", test_set_aside);
   status = g_test_run ();
   remove_tree (top);
