@@ -621,6 +621,12 @@ daemon_open_private (Daemon *daemon, const char *path, GError **error)
 }
 
 static void
+on_unread_gone (gpointer user, guint32 contact, guint unread)
+{
+  delivery_set_unread (((Daemon *) user)->delivery, contact, unread);
+}
+
+static void
 on_pruned (gpointer user, guint64 tail, const GError *error)
 {
   Daemon *daemon = user;
@@ -639,7 +645,7 @@ on_prune_time (gpointer user)
                                  .days = (guint) daemon->config->history_days };
 
   review_certificate (daemon);
-  history_prune (daemon->history, g_get_real_time (), &limits, on_pruned, daemon);
+  history_prune (daemon->history, g_get_real_time (), &limits, on_unread_gone, on_pruned, daemon);
   return G_SOURCE_CONTINUE;
 }
 

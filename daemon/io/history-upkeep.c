@@ -43,6 +43,8 @@ typedef struct
   gint64 now;
   Place place, then;
   guint64 tail;
+  gint64 unread; /* of the contact, after this job; -1 = as before */
+  HistoryLost lost;
   HistoryAppended done;
   gpointer user;
 } Upkeep;
@@ -149,6 +151,26 @@ find_last (sqlite3 *handle, Upkeep *run, gint64 *last, gboolean *left, GError **
   return FALSE;
 }
 
+/* Once a job, and only where it took what is above the mark: it counts all that is unread. */
+static gboolean
+recount (sqlite3 *handle, Upkeep *run, gint64 last, GError **error)
+{
+  static const char is_read[] = "SELECT read_seq >= ?2 FROM conversation WHERE contact = ?1";
+  static const char unread[] = "SELECT unread FROM conversation WHERE contact = ?1";
+  gint64 contact = run->place.contact, read, before, after;
+
+  if (!history_ask_number (handle, is_read, (gint64[]){ contact, last }, 2, 1, &read, error))
+    return FALSE;
+  if (read != 0)
+    return TRUE;
+  if (!history_ask_number (handle, unread, &contact, 1, 0, &before, error) || !history_recount_in_job (handle, (guint32) contact, error)
+      || !history_ask_number (handle, unread, &contact, 1, 0, &after, error))
+    return FALSE;
+  if (after != before)
+    run->unread = CLAMP (after, 0, G_MAXINT32);
+  return TRUE;
+}
+
 static gboolean
 work_drop (sqlite3 *handle, Upkeep *run, GError **error)
 {
@@ -169,7 +191,7 @@ work_drop (sqlite3 *handle, Upkeep *run, GError **error)
   return history_run_numbers (handle, remember, (gint64[]){ run->place.contact, last }, 2, error)
          && history_run_numbers (handle, drop, (gint64[]){ run->place.contact, last }, 2, error)
          && history_run_numbers (handle, tail, &last, 1, error) && history_unindex_in_job (handle, UNINDEX_MAX, NULL, error)
-         && (run->place.contact == 0 || history_recount_in_job (handle, (guint32) run->place.contact, error));
+         && (run->place.contact == 0 || recount (handle, run, last, error));
 }
 
 /* Contacts with more than ?1 ids. */
@@ -278,6 +300,7 @@ work_step (sqlite3 *handle, gpointer data, GError **error)
   Upkeep *run = data;
 
   run->then = run->place;
+  run->unread = -1;
   switch (run->place.step)
     {
     case UPKEEP_CLOCK:
@@ -309,6 +332,9 @@ done_step (gpointer data, const GError *error)
   g_autoptr (GError) stopping = NULL;
   gboolean index = run->place.step != UPKEEP_MERGE && run->then.step == UPKEEP_MERGE;
 
+  if (error == NULL && run->unread >= 0 && run->lost != NULL)
+    run->lost (run->user, (guint32) run->place.contact, (guint) run->unread);
+  run->unread = -1; /* told, should the index come between */
   run->place = run->then;
   if (error == NULL && run->place.step != UPKEEP_END && history_is_stopping (run->history, &stopping))
     error = stopping;
@@ -336,7 +362,7 @@ on_indexed (gpointer user, const GError *error)
 }
 
 static void
-start (History *history, Step step, gint64 now, const HistoryLimits *limits, HistoryAppended done, gpointer user)
+start (History *history, Step step, gint64 now, const HistoryLimits *limits, HistoryLost lost, HistoryAppended done, gpointer user)
 {
   Upkeep *run = g_new0 (Upkeep, 1);
 
@@ -344,16 +370,18 @@ start (History *history, Step step, gint64 now, const HistoryLimits *limits, His
   run->limits = limits != NULL ? *limits : (HistoryLimits){ 0 };
   run->now = now;
   run->place.step = step;
+  run->unread = -1;
+  run->lost = lost;
   run->done = done;
   run->user = user;
   db_submit (history->db, TRUE, work_step, done_step, run, NULL);
 }
 
 void
-history_prune (History *history, gint64 now, const HistoryLimits *limits, HistoryAppended done, gpointer user)
+history_prune (History *history, gint64 now, const HistoryLimits *limits, HistoryLost lost, HistoryAppended done, gpointer user)
 {
   history_forget_on (history); /* a full disk may have ended it */
-  start (history, UPKEEP_CLOCK, now, limits, done, user);
+  start (history, UPKEEP_CLOCK, now, limits, lost, done, user);
 }
 
 static gboolean
@@ -362,7 +390,7 @@ on_tidy_time (gpointer user)
   History *history = user;
 
   history->tidy_source = 0;
-  start (history, UPKEEP_MERGE, 0, NULL, NULL, NULL);
+  start (history, UPKEEP_MERGE, 0, NULL, NULL, NULL, NULL);
   return G_SOURCE_REMOVE;
 }
 

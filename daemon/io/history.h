@@ -174,5 +174,7 @@ typedef struct {
   guint64 bytes;           /* of bodies and 64 for each entry, per conversation */
   guint days;
 } HistoryLimits;
-/* Reports the lowest number that a consumer can still ask for. */
-void history_prune (History *history, gint64 now, const HistoryLimits *limits, HistoryAppended done, gpointer user);
+/* Meanwhile, for a conversation that lost unread ones: what is unread now. */
+typedef void (*HistoryLost) (gpointer user, guint32 contact, guint unread);
+/* Reports the lowest number that a consumer can still ask for. `lost` may be NULL. */
+void history_prune (History *history, gint64 now, const HistoryLimits *limits, HistoryLost lost, HistoryAppended done, gpointer user);

@@ -247,6 +247,17 @@ delivery_raise_head (Delivery *delivery, guint64 seq)
 }
 
 void
+delivery_set_unread (Delivery *delivery, guint32 contact_id, guint unread)
+{
+  Conv *conv = delivery_find_conv (delivery, contact_id);
+
+  if (conv == NULL || conv->unread == unread)
+    return;
+  conv->unread = unread;
+  delivery_counts_changed (delivery, contact_id);
+}
+
+void
 delivery_set_tail (Delivery *delivery, guint64 tail)
 {
   if (delivery->tail != 0) /* 0: the log has never had an entry */

@@ -107,6 +107,8 @@ guint64 delivery_get_tail (Delivery *delivery);
 void delivery_raise_head (Delivery *delivery, guint64 seq);
 /* Retention took what is below. */
 void delivery_set_tail (Delivery *delivery, guint64 tail);
+/* … unread messages of that contact among it. */
+void delivery_set_unread (Delivery *delivery, guint32 contact_id, guint unread);
 guint64 delivery_get_last_seq (Delivery *delivery, Contact *contact);
 guint64 delivery_get_read_seq (Delivery *delivery, Contact *contact);
 gboolean delivery_get_muted (Delivery *delivery, Contact *contact);

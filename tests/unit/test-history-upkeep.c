@@ -28,7 +28,7 @@ prune_at (Past *past, gint64 now, HistoryLimits limits)
 {
   Told told = { 0 };
 
-  history_prune (past->history, now, &limits, on_told, &told);
+  history_prune (past->history, now, &limits, NULL, on_told, &told);
   g_assert_false (told.done);
   store_wait (&told.done);
   g_assert_cmpint (told.code, ==, -1);
@@ -297,7 +297,7 @@ test_stop (Past *past, gconstpointer unused)
   Told told = { 0 };
 
   past_fill (past, ROMEO, 20000, "'text'");
-  history_prune (past->history, today, &(HistoryLimits){ .entries = 10 }, on_told, &told);
+  history_prune (past->history, today, &(HistoryLimits){ .entries = 10 }, NULL, on_told, &told);
   history_stop (past->history);
   db_worker_flush (past->store.worker);
   g_assert_true (told.done);
@@ -306,6 +306,46 @@ test_stop (Past *past, gconstpointer unused)
   past_restart (past);
   prune (past, (HistoryLimits){ .entries = 10 });
   g_assert_cmpint (count (past, ROMEO), ==, 10);
+}
+
+typedef struct
+{
+  Told told; /* first: what on_told() gets */
+  guint32 contact;
+  guint unread, times;
+} Lost;
+
+static void
+on_lost (gpointer user, guint32 contact, guint unread)
+{
+  Lost *lost = user;
+
+  g_assert_true (lost->contact == 0 || lost->contact == contact);
+  lost->contact = contact;
+  lost->unread = unread;
+  lost->times++;
+}
+
+/* What goes unread is not unread, and that is told: once a job that took such, of that conversation only. */
+static void
+test_unread_ones_go (Past *past, gconstpointer unused)
+{
+  Lost lost = { 0 }, again = { 0 };
+
+  past_fill (past, ROMEO, 1000, "'text'");
+  past_fill (past, JULIET, 1000, "'text'");
+  past_fill (past, 33, 5, "'text'");
+  past_sql (past, "UPDATE conversation SET read_seq = last_seq, unread = 0 WHERE contact = 22");
+  past_sql (past, "UPDATE conversation SET read_seq = 500, unread = 500 WHERE contact = 11");
+  history_prune (past->history, today, &(HistoryLimits){ .entries = 10 }, on_lost, on_told, &lost);
+  store_wait (&lost.told.done);
+  g_assert_cmpuint (lost.contact, ==, ROMEO);
+  g_assert_cmpuint (lost.unread, ==, 10);
+  g_assert_cmpuint (lost.times, ==, 2);
+  g_assert_cmpint (past_sql (past, "SELECT unread FROM conversation WHERE contact = 11"), ==, 10);
+  history_prune (past->history, today, &(HistoryLimits){ .entries = 10 }, on_lost, on_told, &again);
+  store_wait (&again.told.done);
+  g_assert_cmpuint (again.times, ==, 0);
 }
 
 int
@@ -325,6 +365,7 @@ main (int argc, char **argv)
   ADD ("deleted-words-leave-the-file", test_words_leave_the_file);
   ADD ("space-comes-back", test_space_comes_back);
   ADD ("stop", test_stop);
+  ADD ("unread-ones-go", test_unread_ones_go);
 #undef ADD
   return g_test_run ();
 }

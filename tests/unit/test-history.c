@@ -834,7 +834,7 @@ prune (Fixture *f, gint64 now, guint64 max)
 
   /* As if the daemon had run all the while: a leap of the clock makes nothing old. */
   sql (f, "DELETE FROM meta WHERE name LIKE 'clock%'");
-  history_prune (f->history, now, &(HistoryLimits){ .entries = max }, on_seq, &a);
+  history_prune (f->history, now, &(HistoryLimits){ .entries = max }, NULL, on_seq, &a);
   store_wait (&a.done);
   g_assert_cmpint (a.code, ==, -1);
 }
