@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Forgetting a conversation, however long it was. The first job puts down that it is gone (`doomed`: all of the contact's up to that
- * number), and with that it is, for every question and for good: HISTORY_LEFT is part of each. The rows go after it, a few a job, so that
- * whoever sends meanwhile waits for one of these at most. What a crash interrupts goes on when the file is opened.
+ * Forgetting a conversation, however long it was, with what is owed to it. The first job puts down that it is gone (`doomed`: all of the
+ * contact's up to that number), and with that it is, for every question and for good: HISTORY_LEFT is part of each, and OUTBOX_LEFT of those
+ * for what is owed. The rows go after it, a few a job, so that whoever sends meanwhile waits for one of these at most. What a crash
+ * interrupts goes on when the file is opened.
  */
 #include "earshot-config.h"
 
@@ -35,6 +36,7 @@ take_rows (sqlite3 *handle, gint64 contact, gint64 until, gboolean *left, GError
   if (last >= 0)
     until = last;
   return history_run_numbers (handle, remember, (gint64[]){ contact, until }, 2, error)
+         && outbox_drop_in_job (handle, (guint32) contact, (guint64) until, error)
          && history_run_numbers (handle, drop, (gint64[]){ contact, until }, 2, error)
          && history_unindex_in_job (handle, UNINDEX_MAX, NULL, error);
 }
@@ -42,10 +44,11 @@ take_rows (sqlite3 *handle, gint64 contact, gint64 until, gboolean *left, GError
 static gboolean
 take_some (sqlite3 *handle, gint64 contact, gint64 until, GError **error)
 {
-  gboolean left;
+  gboolean left, tokens;
 
   return take_rows (handle, contact, until, &left, error)
-         && (left || history_run_numbers (handle, "DELETE FROM doomed WHERE contact = ?1", &contact, 1, error));
+         && outbox_drop_tokens_in_job (handle, (guint32) contact, (guint64) until, FORGET_ROWS, &tokens, error)
+         && (left || tokens || history_run_numbers (handle, "DELETE FROM doomed WHERE contact = ?1", &contact, 1, error));
 }
 
 static gboolean
@@ -117,8 +120,7 @@ work_doom (sqlite3 *handle, gpointer data, GError **error)
   for (guint i = 0; i < G_N_ELEMENTS (sql); i++)
     if (!history_run_numbers (handle, sql[i], (gint64[]){ job->contact }, 1, error))
       return FALSE;
-  return outbox_drop_in_job (handle, job->contact, error)
-         && history_ask_number (handle, "SELECT until FROM doomed WHERE contact = ?1", (gint64[]){ job->contact }, 1, 0, &until, error)
+  return history_ask_number (handle, "SELECT until FROM doomed WHERE contact = ?1", (gint64[]){ job->contact }, 1, 0, &until, error)
          /* A short one is gone at once. */
          && take_some (handle, job->contact, until, error);
 }

@@ -51,7 +51,7 @@ static GArray *
 find_to_hold (sqlite3 *handle, const Owing *owing, guint64 only, GError **error)
 {
   static const char sql[] = "SELECT outbox.seq, outbox.contact, log.id FROM outbox INDEXED BY outbox_contact"
-                            " CROSS JOIN log ON log.seq = outbox.seq WHERE outbox.contact = ?1 AND (?2 = 0 OR outbox.seq = ?2)"
+                            " CROSS JOIN log ON log.seq = outbox.seq WHERE outbox.contact = ?1 AND (?2 = 0 OR outbox.seq = ?2) AND " OUTBOX_LEFT
                             " AND CASE WHEN ?3 THEN outbox.held = 0 OR outbox.reason NOT IN (?4, 'key-replaced')"
                             " ELSE outbox.held <> 0 AND (?4 IS NULL OR outbox.reason = ?4) END ORDER BY outbox.seq";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
@@ -132,7 +132,7 @@ static gboolean
 work_expire (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char due[] = "SELECT outbox.seq, outbox.contact, log.id FROM outbox LEFT JOIN log ON log.seq = outbox.seq"
-                            " WHERE outbox.expires <= ?1 ORDER BY outbox.seq";
+                            " WHERE outbox.expires <= ?1 AND " OUTBOX_LEFT " ORDER BY outbox.seq";
   g_autoptr (GArray) list = NULL;
   Owing *owing = data;
   sqlite3_stmt *stmt;
@@ -180,13 +180,13 @@ outbox_expire (Outbox *outbox, gint64 now, DoneFunc done, gpointer user)
   db_submit (outbox->db, TRUE, work_expire, done_expired, owing, owing_free);
 }
 
-/* --- counting, dropping --------------------------------------------------- */
+/* --- counting ------------------------------------------------------------- */
 
 static gboolean
 work_count_contact (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char sql[] = "SELECT count(*), sum(held <> 0), (SELECT last_seq FROM conversation WHERE contact = ?1)"
-                            " FROM outbox INDEXED BY outbox_contact WHERE contact = ?1";
+                            " FROM outbox INDEXED BY outbox_contact WHERE contact = ?1 AND " OUTBOX_LEFT;
   Owing *owing = data;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -225,25 +225,6 @@ outbox_count (Outbox *outbox, guint32 contact, OutboxCounted done, gpointer user
   owing->contact = contact;
   owing->report.counted = done;
   db_submit (outbox->db, FALSE, work_count_contact, done_counted, owing, owing_free);
-}
-
-static gboolean
-work_drop (sqlite3 *handle, gpointer data, GError **error)
-{
-  Owing *owing = data;
-
-  owing_reset (owing);
-  return outbox_drop_in_job (handle, owing->contact, error);
-}
-
-void
-outbox_drop_contact (Outbox *outbox, guint32 contact, DoneFunc done, gpointer user)
-{
-  Owing *owing = owing_new (outbox, user);
-
-  owing->contact = contact;
-  owing->report.done = done;
-  db_submit (outbox->db, TRUE, work_drop, owing_done, owing, owing_free);
 }
 
 /* --- first sent ----------------------------------------------------------- */
@@ -320,29 +301,30 @@ outbox_mark_sent (Outbox *outbox, const char *id, gint64 when)
 
 /* --- for history ---------------------------------------------------------- */
 
-static gboolean
-run_contacts (sqlite3 *handle, const char *static_sql, guint32 first, guint32 second, GError **error)
-{
-  sqlite3_stmt *stmt = db_prepare (handle, static_sql, error);
-
-  if (stmt == NULL)
-    return FALSE;
-  sqlite3_bind_int64 (stmt, 1, first);
-  if (second != 0)
-    sqlite3_bind_int64 (stmt, 2, second);
-  return db_step_done (handle, stmt, error);
-}
-
 gboolean
 outbox_move_in_job (sqlite3 *handle, guint32 from, guint32 to, GError **error)
 {
-  return run_contacts (handle, "UPDATE outbox SET contact = ?2 WHERE contact = ?1", from, to, error)
-         && run_contacts (handle, "UPDATE OR REPLACE token SET contact = ?2 WHERE contact = ?1", from, to, error);
+  const gint64 contacts[] = { from, to };
+
+  return history_run_numbers (handle, "UPDATE outbox SET contact = ?2 WHERE contact = ?1", contacts, 2, error)
+         && history_run_numbers (handle, "UPDATE OR REPLACE token SET contact = ?2 WHERE contact = ?1", contacts, 2, error);
 }
 
 gboolean
-outbox_drop_in_job (sqlite3 *handle, guint32 contact, GError **error)
+outbox_drop_in_job (sqlite3 *handle, guint32 contact, guint64 until, GError **error)
 {
-  return run_contacts (handle, "DELETE FROM outbox WHERE contact = ?1", contact, 0, error)
-         && run_contacts (handle, "DELETE FROM token WHERE contact = ?1", contact, 0, error);
+  return history_run_numbers (handle, "DELETE FROM outbox INDEXED BY outbox_contact WHERE contact = ?1 AND seq <= ?2",
+                              (gint64[]){ contact, (gint64) until }, 2, error);
+}
+
+gboolean
+outbox_drop_tokens_in_job (sqlite3 *handle, guint32 contact, guint64 until, guint limit, gboolean *left, GError **error)
+{
+  static const char sql[] = "DELETE FROM token WHERE contact = ?1 AND token IN"
+                            " (SELECT token FROM token WHERE contact = ?1 AND seq <= ?2 LIMIT ?3)";
+
+  if (!history_run_numbers (handle, sql, (gint64[]){ contact, (gint64) until, limit }, 3, error))
+    return FALSE;
+  *left = sqlite3_changes (handle) >= (int) limit;
+  return TRUE;
 }

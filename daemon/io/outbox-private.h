@@ -19,6 +19,11 @@ struct _Outbox
   GSource *marks_timer;
 };
 
+/* Of a row of `table`: its conversation was not forgotten (history-forget.c). What was is owed no more, and its rows are on their way out. */
+#define OUTBOX_LEFT_OF(table) \
+  "NOT EXISTS (SELECT 1 FROM doomed WHERE doomed.contact = " table ".contact AND doomed.until >= " table ".seq)"
+#define OUTBOX_LEFT OUTBOX_LEFT_OF ("outbox")
+
 /* A job: arguments in, results out; work sets its results anew, since it may run twice. */
 typedef struct
 {
@@ -74,4 +79,7 @@ void outbox_write_marks (Outbox *outbox);
 
 /* For history-keep.c. */
 gboolean outbox_move_in_job (sqlite3 *handle, guint32 from, guint32 to, GError **error);
-gboolean outbox_drop_in_job (sqlite3 *handle, guint32 contact, GError **error);
+/* The items of a contact whose numbers are up to `until`: as many as there are log rows. */
+gboolean outbox_drop_in_job (sqlite3 *handle, guint32 contact, guint64 until, GError **error);
+/* The next `limit` of its tokens of before `until`; *left: there may be more. */
+gboolean outbox_drop_tokens_in_job (sqlite3 *handle, guint32 contact, guint64 until, guint limit, gboolean *left, GError **error);

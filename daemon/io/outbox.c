@@ -106,7 +106,7 @@ owing_done (gpointer data, const GError *error)
 static gboolean
 find_token (sqlite3 *handle, Owing *owing, GError **error)
 {
-  static const char sql[] = "SELECT seq, id FROM token WHERE contact = ?1 AND token = ?2 AND time > ?3";
+  static const char sql[] = "SELECT seq, id FROM token WHERE contact = ?1 AND token = ?2 AND time > ?3 AND " OUTBOX_LEFT_OF ("token");
   sqlite3_stmt *stmt;
   gboolean row;
   gint64 age;
@@ -167,7 +167,9 @@ insert_item (sqlite3 *handle, const OutboxItem *item, guint64 seq, GError **erro
 static gboolean
 count_items (sqlite3 *handle, guint64 *count, GError **error)
 {
-  sqlite3_stmt *stmt = db_prepare (handle, "SELECT count(*) FROM outbox", error);
+  static const char sql[] = "SELECT (SELECT count(*) FROM outbox) - (SELECT count(*) FROM doomed CROSS JOIN outbox INDEXED BY outbox_contact"
+                            " ON outbox.contact = doomed.contact AND outbox.seq <= doomed.until)";
+  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 
   if (stmt == NULL || !db_step_row (handle, stmt, &row, error))
@@ -362,7 +364,7 @@ static gboolean
 work_load (sqlite3 *handle, gpointer data, GError **error)
 {
   static const char sql[] = "SELECT " ITEM_COLUMNS " FROM outbox INDEXED BY outbox_contact CROSS JOIN log ON log.seq = outbox.seq"
-                            " WHERE outbox.contact = ?1 AND outbox.seq > ?2 ORDER BY outbox.seq LIMIT ?3";
+                            " WHERE outbox.contact = ?1 AND outbox.seq > ?2 AND " OUTBOX_LEFT " ORDER BY outbox.seq LIMIT ?3";
   Owing *owing = data;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
@@ -417,7 +419,7 @@ outbox_find_in_job (sqlite3 *handle, guint32 contact, const char *id, guint64 *s
 {
   static const char sql[] = "SELECT outbox.seq FROM log INDEXED BY log_id CROSS JOIN outbox ON outbox.seq = log.seq"
                             " WHERE log.id = ?1 AND " SPOKEN_OF ("log.kind") " AND log.direction = 1"
-                            " AND (?2 = 0 OR outbox.contact = ?2) LIMIT 1";
+                            " AND (?2 = 0 OR outbox.contact = ?2) AND " OUTBOX_LEFT " LIMIT 1";
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);
   gboolean row;
 
@@ -608,7 +610,7 @@ outbox_free (Outbox *outbox)
 static gboolean
 work_summarize (sqlite3 *handle, gpointer data, GError **error)
 {
-  static const char sql[] = "SELECT contact, count(*), sum(held <> 0), min(seq), min(expires) FROM outbox GROUP BY contact"
+  static const char sql[] = "SELECT contact, count(*), sum(held <> 0), min(seq), min(expires) FROM outbox WHERE " OUTBOX_LEFT " GROUP BY contact"
                             " ORDER BY min(seq)";
   GArray *summaries = data;
   sqlite3_stmt *stmt = db_prepare (handle, sql, error);

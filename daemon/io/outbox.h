@@ -77,8 +77,6 @@ void outbox_set_held (Outbox *outbox, guint32 contact, const char *id, gboolean 
 typedef void (*OutboxCounted) (gpointer user, guint32 contact, guint queued, guint held, guint64 last_seq,
                                const GError *error);
 void outbox_count (Outbox *outbox, guint32 contact, OutboxCounted done, gpointer user);
-/* Drops all rows of a contact without a log entry: it was forgotten. */
-void outbox_drop_contact (Outbox *outbox, guint32 contact, DoneFunc done, gpointer user);
 /* Expires what is due by `now` (log state `expired`). Reports contacts touched by nothing but their state entries. */
 void outbox_expire (Outbox *outbox, gint64 now, DoneFunc done, gpointer user);
 

@@ -722,13 +722,6 @@ clear_conv (Conv *conv)
   conv->more = FALSE;
 }
 
-static void
-on_dropped (gpointer user, const GError *error)
-{
-  if (error != NULL)
-    log_warn ("delivery", "what was owed to a forgotten contact is still on disk: %s", error->message);
-}
-
 /* The last of its jobs: what others reported meanwhile is deleted, too. */
 static void
 on_forgotten (gpointer user, const GError *error)
@@ -757,7 +750,6 @@ delivery_on_forgotten (Delivery *delivery, guint32 contact_id, const Fingerprint
   forgotten->contact = contact_id;
   if (conv != NULL)
     clear_conv (conv);
-  outbox_drop_contact (delivery->config.outbox, contact_id, on_dropped, delivery);
   history_delete_contact (delivery->config.history, contact_id, on_forgotten, forgotten);
   delivery_counts_changed (delivery, contact_id);
 }

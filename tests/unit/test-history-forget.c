@@ -80,7 +80,8 @@ fill (Past *past)
   past_sql (past, "INSERT INTO consumer VALUES ('bot', 0, 1)");
   past_fill (past, ROMEO, MANY, "'a garden of words ' || x");
   past_fill (past, JULIET, 3, "'garden'");
-  past_sql (past, "INSERT INTO outbox SELECT seq, contact, 1, 0, 9, 'encrypted', 0, '', NULL FROM log WHERE contact = 11 LIMIT 100");
+  past_sql (past, "INSERT INTO outbox SELECT seq, contact, 1, 0, 9, 'encrypted', 0, '', NULL FROM log WHERE contact = 11");
+  past_sql (past, "INSERT INTO token SELECT contact, 't' || seq, seq, id, 9223372036854775807 FROM log WHERE contact = 11");
   history_index (past->history, outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
 }
@@ -111,7 +112,6 @@ test_nobody_waits (Past *past, gconstpointer unused)
   fill (past);
   history_delete_contact (past->history, ROMEO, outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
-  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox"), ==, 0);
   for (guint i = 0; left (past) > 0; i++)
     {
       g_autofree char *id = g_strdup_printf ("j%u", i);
@@ -126,6 +126,96 @@ test_nobody_waits (Past *past, gconstpointer unused)
     }
   g_assert_cmpuint (between_steps, >=, MANY / 400 / 2 - 1);
   wait_clean (past);
+}
+
+static void
+on_summed (gpointer user, guint32 contact, guint queued, guint held, guint64 last_seq, const GError *error)
+{
+  g_assert_no_error (error);
+  g_assert_cmpuint (queued, ==, contact == ROMEO ? 0 : 1);
+  *(gboolean *) user = TRUE;
+}
+
+static void
+on_loaded (gpointer user, GPtrArray *items, const GError *error)
+{
+  g_assert_no_error (error);
+  g_assert_cmpuint (items->len, ==, 0);
+  g_ptr_array_unref (items);
+  *(gboolean *) user = TRUE;
+}
+
+static void
+on_settled (gpointer user, guint32 contact, const char *id, guint64 seq, const char *const *dropped, const GError *error)
+{
+  g_assert_error (error, EARSHOT_ERROR, EARSHOT_ERROR_NOT_FOUND);
+  *(gboolean *) user = TRUE;
+}
+
+static void
+on_added (gpointer user, OutboxItem *item, const char *id, guint64 seq, gboolean repeat, const char *const *dropped, const GError *error)
+{
+  g_assert_no_error (error);
+  g_assert_false (repeat);
+  outbox_item_free (item);
+  *(gboolean *) user = TRUE;
+}
+
+static void
+send_to (Past *past, Outbox *outbox, guint32 contact, const char *id, const char *token)
+{
+  OutboxItem *item = g_new0 (OutboxItem, 1);
+  gboolean done = FALSE;
+
+  item->contact = contact;
+  item->id = g_strdup (id);
+  item->body = g_strdup ("text");
+  item->require = REQUIRE_ENCRYPTED;
+  outbox_add (outbox, item, token, on_added, &done);
+  store_wait (&done);
+}
+
+/* Nothing is owed to the forgotten one any more, whoever asks; what is said to another is stored between two steps. */
+static void
+test_owed (Past *past, gconstpointer unused)
+{
+  gboolean counted[2] = { 0 }, loaded = FALSE, settled = FALSE;
+  g_autoptr (GArray) owed = NULL;
+  Outcome outcome = { 0 };
+  Outbox *outbox;
+
+  fill (past);
+  past_sql (past, "UPDATE log SET direction = 1, state = 'queued' WHERE contact = 11");
+  outbox = outbox_new (history_get_db (past->history));
+  history_delete_contact (past->history, ROMEO, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  send_to (past, outbox, JULIET, "ours", NULL);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox WHERE contact = 11"), >, MANY / 2);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM token"), >, MANY / 2);
+  /* A crash here changes nothing of it. */
+  outbox_free (outbox);
+  history_stop (past->history);
+  past_restart (past);
+  outbox = outbox_new (history_get_db (past->history));
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox WHERE contact = 11"), >, MANY / 2);
+  g_assert_true (outbox_summarize (outbox, &owed, NULL));
+  g_assert_cmpuint (owed->len, ==, 1);
+  g_assert_cmpuint (g_array_index (owed, OutboxSummary, 0).contact, ==, JULIET);
+  outbox_count (outbox, ROMEO, on_summed, &counted[0]);
+  outbox_count (outbox, JULIET, on_summed, &counted[1]);
+  outbox_load (outbox, ROMEO, 0, 10, on_loaded, &loaded);
+  outbox_settle (outbox, ROMEO, "f11-5999", "delivered", "", on_settled, &settled);
+  outbox_expire (outbox, 10, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  g_assert_true (counted[0] && counted[1] && loaded && settled);
+  /* Under the number comes somebody else: a token of before says nothing. */
+  send_to (past, outbox, ROMEO, "new", "t5999");
+  while (past_sql (past, "SELECT count(*) FROM doomed") > 0)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox"), ==, 2);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM token"), ==, 1);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log WHERE kind = 1"), ==, 0);
+  outbox_free (outbox);
 }
 
 static void
@@ -151,7 +241,7 @@ test_ended (Past *past, gconstpointer crashed)
   fill (past);
   if (crashed != NULL)
     {
-      past_sql (past, "INSERT INTO doomed SELECT 11, max(seq) FROM log; DELETE FROM conversation WHERE contact = 11; DELETE FROM outbox");
+      past_sql (past, "INSERT INTO doomed SELECT 11, max(seq) FROM log; DELETE FROM conversation WHERE contact = 11");
       history_close (past->history);
     }
   else
@@ -186,6 +276,7 @@ test_several (Past *past, gconstpointer unused)
   assert_gone (past, 0);
   wait_clean (past);
   g_assert_cmpint (past_sql (past, "SELECT count(*) FROM log"), ==, 0);
+  g_assert_cmpint (past_sql (past, "SELECT count(*) FROM outbox"), ==, 0);
 }
 
 int
@@ -198,6 +289,7 @@ main (int argc, char **argv)
   ADD ("ended-in-the-middle", NULL, test_ended);
   ADD ("killed-in-the-middle", "", test_ended);
   ADD ("several", NULL, test_several);
+  ADD ("owed", NULL, test_owed);
 #undef ADD
   return g_test_run ();
 }

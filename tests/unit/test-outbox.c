@@ -539,7 +539,7 @@ test_with_history (Fixture *f, gconstpointer unused)
   assert_load (f, JULIET, "");
   g_assert_cmpint (sql (f, "SELECT count(*) FROM log"), ==, 0);
   add (f, JULIET, "k");
-  outbox_drop_contact (f->outbox, JULIET, outcome_set, &outcome);
+  history_delete_contact (f->history, JULIET, outcome_set, &outcome);
   g_assert_cmpint (outcome_wait (&outcome), ==, -1);
   assert_load (f, JULIET, "");
   g_assert_cmpint (count_state (f, "failed"), ==, 0);
