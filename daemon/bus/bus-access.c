@@ -14,6 +14,9 @@
 #include "daemon/base/log.h"
 
 #define INSPECT_FILE_MAX (64 * 1024)
+/* Identifications under way. On a bus with a burst of newcomers each costs it two calls of ours, which are before all else that we say, and
+ * their answers come behind the newcomers' own calls: none of these calls is served sooner for more of them. */
+#define ASKING_MAX 8
 #define PENDING_MAX 4096 /* calls of one sender that wait for its identification; it may be a busy machine that keeps them */
 
 typedef struct {
@@ -33,8 +36,15 @@ typedef struct {
 
 struct _BusAccess {
   GDBusConnection *connection;
-  GHashTable *callers; /* unique name -> Caller, held */
+  GHashTable *callers; /* unique name -> Caller, held; NULL once it was freed */
+  GQueue unasked;      /* Caller*, held: the bus is to be asked about them */
+  guint asking;
 };
+
+typedef struct {
+  BusAccess *access;
+  Caller *caller;
+} Question;
 
 /* What the thread gets and gives back. */
 typedef struct {
@@ -58,6 +68,18 @@ static void
 caller_unref (gpointer data)
 {
   g_rc_box_release_full (data, caller_clear);
+}
+
+static void
+access_clear (gpointer data)
+{
+  g_object_unref (((BusAccess *) data)->connection);
+}
+
+static void
+access_unref (BusAccess *access)
+{
+  g_rc_box_release_full (access, access_clear);
 }
 
 static void
@@ -325,17 +347,23 @@ judge_peer (Caller *caller, GCredentials *credentials)
     caller_judge (caller, (guint32) uid, pid > 0 ? (guint32) pid : 0, NULL);
 }
 
+static void ask_next (BusAccess *access);
+
 static void
 on_credentials (GObject *source, GAsyncResult *result, gpointer user)
 {
-  Caller *caller = user;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  g_autofree Question *question = user;
+  BusAccess *access = question->access;
+  Caller *caller = question->caller;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, NULL);
 
   if (!caller->known && reply == NULL)
     {
       caller_settle (caller, 0, NULL,
                      g_error_new (EARSHOT_ERROR, EARSHOT_ERROR_ACCESS_DENIED, "you can not be identified"));
+      /* It may have gone before we watched it, and then nobody says so again. */
+      if (caller->access != NULL)
+        g_hash_table_remove (access->callers, caller->name);
     }
   else if (!caller->known)
     {
@@ -344,6 +372,9 @@ on_credentials (GObject *source, GAsyncResult *result, gpointer user)
       judge_credentials (caller, credentials);
     }
   caller_unref (caller);
+  access->asking--;
+  ask_next (access);
+  access_unref (access);
 }
 
 static void
@@ -378,11 +409,40 @@ caller_drop (gpointer data)
   caller_unref (caller);
 }
 
+static void
+ask_next (BusAccess *access)
+{
+  Caller *caller;
+
+  while (access->asking < ASKING_MAX && (caller = g_queue_pop_head (&access->unasked)) != NULL)
+    {
+      Question *question;
+
+      if (caller->access == NULL)
+        {
+          caller_unref (caller);
+          continue;
+        }
+      question = g_new (Question, 1);
+      question->access = g_rc_box_acquire (access);
+      question->caller = caller;
+      access->asking++;
+      /* The subscription comes first, so that a name that goes meanwhile is not kept for ever. */
+      caller->watch = g_dbus_connection_signal_subscribe (
+        access->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus",
+        caller->name, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, g_rc_box_acquire (caller), caller_unref);
+      g_dbus_connection_call (access->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                              "org.freedesktop.DBus", "GetConnectionCredentials", g_variant_new ("(s)", caller->name),
+                              G_VARIANT_TYPE ("(a{sv})"), G_DBUS_CALL_FLAGS_NONE, -1, NULL, on_credentials, question);
+    }
+}
+
 BusAccess *
 bus_access_new (GDBusConnection *connection)
 {
-  BusAccess *access = g_new0 (BusAccess, 1);
+  BusAccess *access = g_rc_box_new0 (BusAccess);
 
+  g_queue_init (&access->unasked);
   access->connection = g_object_ref (connection);
   access->callers = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, caller_drop);
   return access;
@@ -391,9 +451,9 @@ bus_access_new (GDBusConnection *connection)
 void
 bus_access_free (BusAccess *access)
 {
-  g_hash_table_unref (access->callers);
-  g_object_unref (access->connection);
-  g_free (access);
+  g_clear_pointer (&access->callers, g_hash_table_unref);
+  g_queue_clear_full (&access->unasked, caller_unref);
+  access_unref (access);
 }
 
 void
@@ -432,14 +492,8 @@ bus_access_check (BusAccess *access, const char *sender, BusAccessChecked done, 
           bus_access_check (access, sender, done, user);
           return;
         }
-      /* The subscription comes first, so that a name that goes meanwhile is not kept for ever. */
-      caller->watch = g_dbus_connection_signal_subscribe (
-        access->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus",
-        sender, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, g_rc_box_acquire (caller), caller_unref);
-      g_dbus_connection_call (access->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                              "org.freedesktop.DBus", "GetConnectionCredentials", g_variant_new ("(s)", sender),
-                              G_VARIANT_TYPE ("(a{sv})"), G_DBUS_CALL_FLAGS_NONE, -1, NULL, on_credentials,
-                              g_rc_box_acquire (caller));
+      g_queue_push_tail (&access->unasked, g_rc_box_acquire (caller));
+      ask_next (access);
     }
   if (g_queue_get_length (&caller->pending) >= PENDING_MAX)
     {

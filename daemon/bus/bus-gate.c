@@ -243,13 +243,16 @@ static BusMessage *
 take_next (BusGate *gate)
 {
   gint64 now = g_get_monotonic_time ();
+  /* The bus does not take our answers: more of them would be before those of who comes now, and those that are under way are not heard of. */
+  gboolean stands = gate->out_at < gate->out->len;
   BusMessage *message = g_steal_pointer (&gate->next);
   gboolean more;
 
   if (message != NULL)
     return message;
-  bus_lines_expire (gate->lines, now - OPEN_US);
-  more = bus_lines_count_open (gate->lines) < OPEN_CALLS && g_atomic_int_get (&gate->credit) > 0;
+  if (!stands)
+    bus_lines_expire (gate->lines, now - OPEN_US);
+  more = !stands && bus_lines_count_open (gate->lines) < OPEN_CALLS && g_atomic_int_get (&gate->credit) > 0;
   message = bus_lines_pop (gate->lines, more, now);
   if (message != NULL && message->bytes[1] == BUS_FRAME_CALL && g_atomic_int_add (&gate->credit, -1) == TURN_CALLS / 2)
     g_source_set_ready_time (gate->turn, 0);

@@ -5,6 +5,8 @@
  *     CLIENTS connections, EACH `Send` calls on each, none waiting for another; the texts are "CLIENT NUMBER". Prints when it began, had asked
  *     and had its last answer (microseconds of the monotonic clock), and how many answers were errors, had an id that another
  *     had, or came out of order. With PID: kills that process at once with -9 when AFTER are answered, and prints what was: CLIENT NUMBER ID SEQ.
+ *   bench-burst take BUS
+ *     The least service that takes the same calls: has the name, and answers each in the moment it comes out of the socket, with nothing behind it.
  *   bench-burst ping BUS
  *     Until standard input ends or nobody answers, in turns a Ping and a property Get of earshotd, and a Ping of somebody who does nothing else
  *     than to answer it; then prints of each when it began, `ping`, `get` or `floor`, and how long it took. Says `ready` after the first ones. */
@@ -149,6 +151,44 @@ answer (const char *address, int to)
   g_main_loop_run (g_main_loop_new (NULL, FALSE));
 }
 
+/* On GDBus's thread, before any loop. */
+static GDBusMessage *
+on_message (GDBusConnection *bus, GDBusMessage *message, gboolean incoming, gpointer user)
+{
+  static guint64 seq;
+  g_autoptr (GDBusMessage) reply = NULL;
+  const char *method = g_dbus_message_get_member (message);
+
+  if (!incoming || g_dbus_message_get_message_type (message) != G_DBUS_MESSAGE_TYPE_METHOD_CALL)
+    return message;
+  reply = g_dbus_message_new_method_reply (message);
+  if (g_str_equal (method, "Send")) {
+    g_autofree char *id = g_strdup_printf ("%" G_GUINT64_FORMAT, ++seq);
+    g_dbus_message_set_body (reply, g_variant_new ("(st)", id, seq));
+  } else if (g_str_equal (method, "Get")) {
+    g_dbus_message_set_body (reply, g_variant_new ("(v)", g_variant_new_uint64 (seq)));
+  }
+  g_dbus_connection_send_message (bus, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
+  g_object_unref (message);
+  return NULL;
+}
+
+static void
+on_name (GDBusConnection *bus, const char *name, gpointer user)
+{
+  g_print ("ready\n");
+}
+
+static void
+take (const char *address)
+{
+  GDBusConnection *bus = open_bus (address);
+
+  g_dbus_connection_add_filter (bus, on_message, NULL, NULL);
+  g_bus_own_name_on_connection (bus, NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_name, NULL, NULL, NULL);
+  g_main_loop_run (g_main_loop_new (NULL, FALSE));
+}
+
 static void
 ping (const char *address)
 {
@@ -190,10 +230,12 @@ main (int argc, char **argv)
     burst.pid = argc == 8 ? atoi (argv[6]) : 0;
     burst.after = argc == 8 ? (guint) atoi (argv[7]) : clients * each;
     send_all (argv[2], argv[3], clients, each);
+  } else if (argc == 3 && g_str_equal (argv[1], "take")) {
+    take (argv[2]);
   } else if (argc == 3 && g_str_equal (argv[1], "ping")) {
     ping (argv[2]);
   } else {
-    g_printerr ("usage: bench-burst send BUS CONVERSATION CLIENTS EACH [PID AFTER] | ping BUS\n");
+    g_printerr ("usage: bench-burst send BUS CONVERSATION CLIENTS EACH [PID AFTER] | take BUS | ping BUS\n");
     return 2;
   }
   return 0;

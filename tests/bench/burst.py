@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A burst of Send calls, from one client and from a hundred at once, and how long somebody else waits for a little thing meanwhile.
 
-The contact is one that is nowhere, so that what is measured is the way into the store. Two floors in the same run: what a program that does nothing
-else takes to answer a Ping on the same bus at the same time, since the bus and the processors are everybody's; and earshotd itself when nobody
-calls. Commits are counted as syncs of files (tests/lan/shim.c)."""
+The contact is one that is nowhere, so that what is measured is the way into the store. Three floors in the same run: what a program that does nothing
+else takes to answer a Ping on the same bus at the same time, since the bus and the processors are everybody's; earshotd itself when nobody
+calls; and `taker`, what a program that answers the same burst, on a bus of its own, with nothing behind it, takes for a Ping of somebody else: a bus
+hands over what 100 clients ask in one line. Commits are counted as syncs of files (tests/lan/shim.c)."""
 import json
 import os
 import subprocess
@@ -59,8 +60,25 @@ def quiet(seconds):
     return {'start': start, 'end': GLib.get_monotonic_time()}
 
 
+def taken():
+    """What somebody waits for a Ping of the least program that takes such bursts, by their names."""
+    with rig.Lan() as lan:
+        taker = lan.host('bianco', avahi='none').me
+        process = taker.spawn([PROGRAM, 'take', taker.bus_address], 'taker', lines=True)
+        process.wait_line('ready', 20)
+        pinger = Pinger(taker.bus_address)
+        times = {'idle': quiet(3)}
+        for name, clients in (('one', 1), ('many', CLIENTS)):
+            times[name] = burst(taker, rig.ROOT + '/contact/1', clients, CALLS // clients)
+            quiet(1)
+        pinger.stop()
+        process.kill9()
+    return {name: pinger.waits('ping', times[name]) for name in times}
+
+
 def turn():
     """{metric: (earshotd, floor)} of a fresh daemon."""
+    taker = taken()
     with rig.Lan() as lan:
         shim = Shim(lan, 'juliet')
         juliet = lan.host('pronto', avahi='none').start_daemon(name='juliet', verbose=False, env=shim.env())
@@ -83,6 +101,8 @@ def turn():
             waits = pinger.waits(word, times[name])
             for percent in (50, 99):
                 result['burst_%s_%s_p%d_us' % (name, word, percent)] = percentile(waits, percent), percentile(floor, percent)
+            if word == 'ping':
+                result['burst_%s_ping_p99_beside_taker_us' % name] = percentile(waits, 99), percentile(taker[name], 99)
             if name != 'idle':
                 result['burst_%s_%s_p99_over_idle' % (name, word)] = (
                     percentile(waits, 99) / percentile(pinger.waits(word, times['idle']), 99),
