@@ -117,6 +117,12 @@ def friends_amend(lan):
     assert error_of(react, romeo, at_romeo, first, "buy now") == "InvalidArgument"
     romeo.kill9()
     romeo.restart()
+    # What is cancelled goes with its corrections: she never sees either.
+    unsaid = send(romeo, at_romeo, "unsaid")[0]
+    better = send(romeo, at_romeo, "better unsaid", edit_of=unsaid)[0]
+    romeo.call("", "Messages", "Cancel", GLib.Variant("(s)", (unsaid,)))
+    assert state_of(romeo, unsaid)[0] == state_of(romeo, better)[0] == "cancelled"
+    romeo.call("", "Messages", "Delete", GLib.Variant("(asa{sv})", ([unsaid], {})))
     juliet.restart()
     for id in (edit, again, gone, thumb):
         wait_state(romeo, id, "delivered", 60)
@@ -127,6 +133,7 @@ def friends_amend(lan):
     assert get(juliet, second)["body"] == "" and get(juliet, second)["retracted"] > 0
     kinds = [entry[2] for entry in log(juliet, at_juliet, ("edit", "retract", "reaction"))]
     assert kinds == ["edit", "edit", "retract", "reaction"], kinds
+    assert error_of(get, juliet, unsaid) == error_of(get, juliet, better) == "NotFound"
     found = juliet.call("", "Messages", "List", GLib.Variant("(otua{sv})", ("/", 0, 10, {"words": GLib.Variant("s", "unspeakable")})))[0]
     assert found == [], found
     # And back: an answer, and a reaction that is taken back.
