@@ -80,6 +80,7 @@ daemon_libio_a_SOURCES = \
 	daemon/io/mailbox.c daemon/io/mailbox.h \
 	daemon/io/outbox.c daemon/io/outbox.h daemon/io/outbox-hold.c daemon/io/outbox-private.h \
 	daemon/io/pace.c daemon/io/pace.h \
+	daemon/io/renames.c daemon/io/renames.h \
 	daemon/io/poller.c daemon/io/poller.h \
 	daemon/io/roots.c daemon/io/roots.h \
 	daemon/io/succession-sign.c daemon/io/succession-sign.h \

@@ -27,14 +27,11 @@
 #include "daemon/io/discovery-symbols.h"
 #include "daemon/io/mailbox.h"
 #include "daemon/io/pace.h"
+#include "daemon/io/renames.h"
 
 #define LIBRARY "libavahi-core.so.7"
 #define RETRY_FIRST_S 2
 #define RETRY_MAX_S 60
-/* Anybody can force a rename of the host by claiming its name: the same budget as for ours (1.5). */
-#define HOST_RENAMES 3
-#define HOST_WINDOW_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
-#define HOST_RETRY_S 60
 /* As avahi-daemon has it; each 1024 instances with their TXT are half of it. Every new record is compared with all of its name. */
 #define CACHE_ENTRIES_MAX 4096
 #define RDATA_MAX 2048
@@ -78,7 +75,7 @@ typedef struct {
   guint64 browsing, registration;
   GSource *open_source, *host_source;
   guint wait_s;
-  Pace renames;
+  Renames renames; /* of the host */
   gboolean up;
 } Engine;
 
@@ -186,19 +183,25 @@ on_host_retry (gpointer user)
 static void
 host_collided (Engine *engine)
 {
-  gint64 now = g_get_monotonic_time ();
+  guint step = renames_step (&engine->renames, g_get_monotonic_time ());
   char *name;
 
-  if (pace_due (&engine->renames, now) > now)
+  if (step == 0)
     {
       log_warn ("discovery", "the host name is taken on this network again and again; trying it again in a minute");
       if (!engine->host_source)
-        engine->host_source = call_in (engine, HOST_RETRY_S, on_host_retry);
+        engine->host_source = call_in (engine, renames_retry_s (), on_host_retry);
       return;
     }
-  pace_note (&engine->renames, now);
-  /* For host names this gives NAME-2, which is what 1.5 wants. */
-  name = avahi_alternative_host_name (lib.avahi_server_get_host_name (engine->server));
+  name = avahi_strdup (lib.avahi_server_get_host_name (engine->server));
+  while (step-- > 0)
+    {
+      /* For host names this gives NAME-2, which is what 1.5 wants. */
+      char *next = avahi_alternative_host_name (name);
+
+      avahi_free (name);
+      name = next;
+    }
   log_notice ("discovery", "the host name is taken; this host is %s on this network", name);
   lib.avahi_server_set_host_name (engine->server, name);
   avahi_free (name);
@@ -580,7 +583,7 @@ discovery_core_new (char **interfaces, void (*on_report) (gpointer user, const C
   engine->loop = g_main_loop_new (engine->context, FALSE);
   engine->watches = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, watch_free);
   engine->wait_s = 1;
-  engine->renames = (Pace){ .window = HOST_WINDOW_US, .max = HOST_RENAMES };
+  renames_init (&engine->renames);
   core->orders = mailbox_new (engine->context, 0, G_MAXUINT, on_order, order_free, engine);
   if (!lib.avahi_server_new && !discovery_symbols_load (LIBRARY, symbols, G_N_ELEMENTS (symbols), &lib, &missing))
     {

@@ -8,6 +8,7 @@
 #include "daemon/io/discovery-auto.h"
 #include "daemon/io/discovery-backend.h"
 #include "daemon/io/pace.h"
+#include "daemon/io/renames.h"
 
 typedef struct {
   gboolean wanted;
@@ -18,7 +19,8 @@ typedef struct {
   guint collision;          /* n of "-n", 0 = none */
   char *instance;           /* what publish() was called with; NULL = nothing is registered */
   gboolean stands;
-  Pace txt_pace, rename_pace;
+  Pace txt_pace;
+  Renames renames;
   guint txt_timer, retry_timer, probing_timer, outcome_idle;
   guint probing_s;          /* how long it is waited for an outcome, 0 = the last one came */
   Registered outcome;

@@ -14,11 +14,6 @@
 #define TXT_GAP_US G_USEC_PER_SEC
 #define TXT_WINDOW_US (60 * G_USEC_PER_SEC)
 #define TXT_MAX 10
-/* "At most 3 renames an hour" (1.5). */
-#define RENAME_WINDOW_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
-#define RENAME_MAX 3
-/* With the budget spent the name is kept and tried again that often. */
-#define RETRY_S 60
 /* RFC 6762 8.1: probing takes under a second. avahi-daemon 0.8 never finishes it for a service whose link vanishes meanwhile; so
  * what is not reported in time is registered anew, less and less often. */
 #define PROBING_FIRST_S 10
@@ -28,7 +23,7 @@ void
 publication_init (Publication *p)
 {
   p->txt_pace = (Pace) { .gap = TXT_GAP_US, .window = TXT_WINDOW_US, .max = TXT_MAX };
-  p->rename_pace = (Pace) { .window = RENAME_WINDOW_US, .max = RENAME_MAX };
+  renames_init (&p->renames);
 }
 
 static void
@@ -85,7 +80,7 @@ static void
 retry_later (Discovery *d)
 {
   if (!d->own.retry_timer)
-    d->own.retry_timer = g_timeout_add_seconds (RETRY_S, on_retry, d);
+    d->own.retry_timer = g_timeout_add_seconds (renames_retry_s (), on_retry, d);
 }
 
 static gboolean
@@ -113,10 +108,10 @@ static gboolean
 next_name (Discovery *d)
 {
   Publication *p = &d->own;
-  gint64 now = g_get_monotonic_time ();
+  guint step = renames_step (&p->renames, g_get_monotonic_time ());
   g_autofree char *safe = log_safe (p->instance);
 
-  if (pace_due (&p->rename_pace, now) > now)
+  if (step == 0)
     {
       g_autofree char *text
           = g_strdup_printf ("The name %s is taken on this network again and again; it is tried again every minute. "
@@ -125,8 +120,7 @@ next_name (Discovery *d)
       discovery_warn (d, "name-taken", text);
       return FALSE;
     }
-  pace_note (&p->rename_pace, now);
-  p->collision++;
+  p->collision += step;
   log_notice ("discovery", "the name %s is taken", safe);
   return TRUE;
 }

@@ -46,7 +46,7 @@ Discovery *discovery_new (DiscoveryChoice choice, char **interfaces, const Disco
 void discovery_free (Discovery *discovery);
 
 /* Publishes PTR, SRV, TXT (addresses are the host's). `user_part` is unescaped; collisions and host renames are handled here
- * (`-1`, `-2`…; at most 3 renames an hour, then a warning). Calling again with another user_part re-registers. */
+ * (`-1`, then further on; at most 3 renames an hour, then a warning). Calling again with another user_part re-registers. */
 void discovery_publish (Discovery *discovery, const char *user_part, guint16 port, GPtrArray *txt);
 /* Coalesced: >= 1 s apart, <= 10 a minute, ends in the last state (P-14). */
 void discovery_update_txt (Discovery *discovery, GPtrArray *txt);

@@ -11,6 +11,7 @@
 #include "daemon/base/error.h"
 #include "daemon/io/discovery-backend.h"
 #include "daemon/io/pace.h"
+#include "daemon/io/renames.h"
 
 /* --- the stack ---------------------------------------------------------------- */
 
@@ -616,22 +617,44 @@ test_change_before_it_stands (void)
   heard_free (heard);
 }
 
+/* n of the juliet-n@pronto that was asked for last. */
+static guint
+asked_number (void)
+{
+  const char *last = stack->published->pdata[stack->published->len - 1];
+  char *end = NULL;
+  guint n;
+
+  g_assert_true (g_str_has_prefix (last, "juliet-"));
+  n = (guint) g_ascii_strtoull (last + strlen ("juliet-"), &end, 10);
+  g_assert_cmpstr (end, ==, "@pronto");
+  return n;
+}
+
 static void
 test_collisions (void)
 {
   Heard *heard = heard_new_up ();
+  guint second, third;
 
   /* Two are found at once, one by probing; the fourth in the hour is not answered with another name. */
   g_hash_table_add (stack->taken, g_strdup ("juliet@pronto"));
   g_hash_table_add (stack->taken, g_strdup ("juliet-1@pronto"));
   publish (heard, "juliet");
-  g_assert_cmpstr (stack->published->pdata[2], ==, "juliet-2@pronto");
+  g_assert_cmpuint (stack->published->len, ==, 3);
+  g_assert_cmpstr (stack->published->pdata[1], ==, "juliet-1@pronto");
+  second = asked_number ();
+  g_assert_cmpuint (second, >, 1);
+  g_assert_cmpuint (second, <=, 1 + RENAMES_STEP_MAX);
   discovery_on_registered (heard->d, REGISTERED_COLLISION, NULL);
   turn ();
   g_assert_cmpuint (stack->published->len, ==, 4);
-  g_assert_cmpstr (stack->published->pdata[3], ==, "juliet-3@pronto");
+  third = asked_number ();
+  g_assert_cmpuint (third, >, second);
+  g_assert_cmpuint (third, <=, second + RENAMES_STEP_MAX);
   stand (heard);
-  assert_heard (heard, "established juliet-3@pronto\n");
+  g_assert_cmpstr (discovery_get_instance (heard->d), ==, stack->published->pdata[3]);
+  g_string_truncate (heard->log, 0);
   discovery_on_registered (heard->d, REGISTERED_COLLISION, NULL);
   turn ();
   assert_heard (heard, "warning name-taken\n");
@@ -642,6 +665,53 @@ test_collisions (void)
   stand (heard);
   assert_heard (heard, "no-warning name-taken\nestablished capulet@pronto\n");
   heard_free (heard);
+}
+
+/* Two that lose to each other at each try, as two can in Avahi: what decides is the dice, not time. */
+static void
+test_lockstep (void)
+{
+  guint apart = 0;
+
+  for (guint round = 0; round < 200; round++)
+    {
+      Renames a, b;
+      guint of_a = 0, of_b = 0;
+
+      renames_init (&a);
+      renames_init (&b);
+      for (gint64 now = 1; now <= 3 && of_a == of_b; now++)
+        {
+          of_a += renames_step (&a, now * G_USEC_PER_SEC);
+          of_b += renames_step (&b, now * G_USEC_PER_SEC);
+          if (now == 1)
+            g_assert_cmpuint (of_a, ==, 1);
+        }
+      g_assert_cmpuint (of_a, <=, 1 + 2 * RENAMES_STEP_MAX);
+      apart += of_a != of_b;
+    }
+  /* One pair in ten thousand stays together; of 200, four never. */
+  g_assert_cmpuint (apart, >, 196);
+}
+
+/* Its budget comes back, and with it the name that people expect. */
+static void
+test_renames_again_friendly (void)
+{
+  const gint64 hour = G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC;
+  Renames renames;
+
+  renames_init (&renames);
+  g_assert_cmpuint (renames_step (&renames, 1), ==, 1);
+  g_assert_cmpuint (renames_step (&renames, 2), >, 0);
+  g_assert_cmpuint (renames_step (&renames, 3), >, 0);
+  g_assert_cmpuint (renames_step (&renames, 4), ==, 0);
+  g_assert_cmpuint (renames_step (&renames, 3 + hour), ==, 1);
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_assert_cmpuint (renames_retry_s (), >=, 60);
+      g_assert_cmpuint (renames_retry_s (), <=, 90);
+    }
 }
 
 static void
@@ -910,6 +980,8 @@ main (int argc, char **argv)
   g_test_add_func ("/discovery/P-14-hundred-changes", test_hundred_changes);
   g_test_add_func ("/discovery/change-before-it-stands", test_change_before_it_stands);
   g_test_add_func ("/discovery/P-12-collisions", test_collisions);
+  g_test_add_func ("/discovery/P-12-lockstep", test_lockstep);
+  g_test_add_func ("/discovery/renames-again-friendly", test_renames_again_friendly);
   g_test_add_func ("/discovery/host-renamed", test_host_renamed);
   g_test_add_func ("/discovery/withdraw", test_withdraw);
   g_test_add_func ("/discovery/none", test_none);
