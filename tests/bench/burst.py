@@ -101,7 +101,7 @@ def turn():
             waits = pinger.waits(word, times[name])
             for percent in (50, 99):
                 result['burst_%s_%s_p%d_us' % (name, word, percent)] = percentile(waits, percent), percentile(floor, percent)
-            if word == 'ping':
+            if word == 'ping' and name != 'idle':
                 result['burst_%s_ping_p99_beside_taker_us' % name] = percentile(waits, 99), percentile(taker[name], 99)
             if name != 'idle':
                 result['burst_%s_%s_p99_over_idle' % (name, word)] = (
