@@ -201,6 +201,32 @@ is_known_insecure (Dial *dial, Contact *contact)
          && !contacts_announce_tls (dial->sessions->config.contacts, contact, NULL);
 }
 
+static gboolean
+contests (Contact *stranger, guint32 id)
+{
+  const GArray *list = contact_get_contests (stranger);
+
+  for (guint i = 0; i < list->len; i++)
+    if (g_array_index (list, guint32, i) == id)
+      return TRUE;
+  return FALSE;
+}
+
+/* Is there somebody to call: itself, or whoever took its name? */
+static gboolean
+is_callable (const Dial *dial, Contact *contact)
+{
+  g_autoptr (GPtrArray) all = NULL;
+
+  if (contact_get_reach (contact) != REACH_OFFLINE)
+    return TRUE;
+  all = contacts_list (dial->sessions->config.contacts);
+  for (guint i = 0; i < all->len; i++)
+    if (contests (g_ptr_array_index (all, i), dial->contact_id))
+      return TRUE;
+  return FALSE;
+}
+
 static void
 attempt_failed (Dial *dial)
 {
@@ -215,7 +241,8 @@ attempt_failed (Dial *dial)
       contacts_set_last_error (contact, word);
       log_event (G_LOG_LEVEL_INFO, "dial", dial->contact_id, 0, NULL, "not connected: %s", word);
     }
-  if (dial->wanted && contact != NULL && contact_get_reach (contact) != REACH_OFFLINE)
+  /* The name may have been taken while we called: then there is nobody of this key any more, but somebody to tell the people about. */
+  if (dial->wanted && contact != NULL && is_callable (dial, contact))
     {
       gboolean refused = strcmp (last, "Refused") == 0 || strcmp (last, "Blocked") == 0 || is_known_insecure (dial, contact);
       /* Whoever answered is not the one who was meant, and may be between us for a moment only: who stands there for a second must
@@ -309,17 +336,6 @@ add_candidates_of (Sessions *sessions, GPtrArray *list, Contact *contact)
         else
           add_candidate (list, endpoint);
       }
-}
-
-static gboolean
-contests (Contact *stranger, guint32 id)
-{
-  const GArray *list = contact_get_contests (stranger);
-
-  for (guint i = 0; i < list->len; i++)
-    if (g_array_index (list, guint32, i) == id)
-      return TRUE;
-  return FALSE;
 }
 
 /* Its own endpoints first; then whoever took its name: dialling tells the people that the key changed (P-09), and the

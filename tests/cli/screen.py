@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The master's side of a terminal that a program under test runs on."""
+import errno
 import os
 
 
@@ -10,7 +11,10 @@ def read(fd):
     for _ in range(2):
         try:
             data = os.read(fd, 65536)
-        except OSError:
+        except OSError as error:
+            # Not the test's own TimeoutError, which is one, too.
+            if error.errno != errno.EIO:
+                raise
             data = b""
         if data:
             return data

@@ -184,7 +184,7 @@ def _():
     wait_for(lambda: F.called("Send"), "Send")
     expect(F.called("Send")[0][1:] == (ROOT, (GHOST, "hello", {})) and not os.path.exists(MARKER), F.called("Send"))
     terminal.read_until(PROMPT)
-    terminal.type("\x04")
+    terminal.type("quit\r")  # a Ctrl-D before the next prompt would be the terminal's own
     terminal.finish()
 
 

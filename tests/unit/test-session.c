@@ -4,6 +4,8 @@
  */
 #include "earshot-config.h"
 
+#include <netinet/in.h>
+
 #include "daemon/model/session-private.h"
 #include "tests/unit/host-helper.h"
 
@@ -298,6 +300,43 @@ test_name_taken (Pair *pair, gconstpointer unused)
   host_sees_as (pair->a, impostor, "bob@test", TRUE);
   g_assert_cmpint (contact_get_reach (host_contact (pair->a, pair->b)), ==, REACH_OFFLINE);
   g_assert_cmpint (host_connect (pair->a, pair->b), ==, EARSHOT_ERROR_NAME_CONFLICT);
+  g_assert_cmpstr (request_get_kind (host_only_request (pair->a)), ==, "name-conflict");
+  g_assert_cmpuint (count_contacts (impostor->people.contacts), ==, 0);
+}
+
+/* The same, and the name is taken while we call him where nobody answers: when that has failed, whoever took it is called. */
+static void
+test_name_taken_meanwhile (Pair *pair, gconstpointer unused)
+{
+  g_autoptr (Host) impostor = impostor_new ();
+  struct sockaddr_in6 addr = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+  socklen_t length = sizeof addr;
+  int silent = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), caller;
+  Contact *bob;
+
+  g_assert_cmpint (bind (silent, (struct sockaddr *) &addr, length), ==, 0);
+  g_assert_cmpint (listen (silent, 1), ==, 0);
+  g_assert_cmpint (getsockname (silent, (struct sockaddr *) &addr, &length), ==, 0);
+  befriend (pair);
+  add_person_named (&pair->a->people, "", &(Fingerprint){ { 9 } }, "nobody@test");
+  host_sees (pair->a, pair->b);
+  g_assert_cmpint (host_connect (pair->a, pair->b), ==, -1);
+  host_wait_for (both_open (pair));
+  sessions_disconnect (pair->a->sessions, host_contact (pair->a, pair->b));
+  host_wait_for (none_open (pair));
+  bob = host_contact (pair->a, pair->b);
+  fake_discovery_locate (pair->a->discovery, "bob@test", "::1", ntohs (addr.sin6_port));
+  sessions_want (pair->a->sessions, bob);
+  while ((caller = accept (silent, NULL, NULL)) < 0)
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (1000);
+  fake_discovery_gone (pair->a->discovery, "bob@test", 1, AF_INET6);
+  contacts_on_gone (pair->a->people.contacts, "bob@test", "local", 1, AF_INET6);
+  host_sees_as (pair->a, impostor, "bob@test", TRUE);
+  g_assert_cmpint (contact_get_reach (bob), ==, REACH_OFFLINE);
+  close (caller);
+  close (silent);
+  host_wait_for (g_strcmp0 (contact_get_last_error (bob), "NameConflict") == 0);
   g_assert_cmpstr (request_get_kind (host_only_request (pair->a)), ==, "name-conflict");
   g_assert_cmpuint (count_contacts (impostor->people.contacts), ==, 0);
 }
@@ -618,6 +657,7 @@ main (int argc, char **argv)
   SESSION_TEST ("/session/goodbye", NULL, test_goodbye);
   SESSION_TEST ("/session/T-12-another-key-answers", NULL, test_mismatch);
   SESSION_TEST ("/session/P-09-name-taken", NULL, test_name_taken);
+  SESSION_TEST ("/session/P-09-name-taken-meanwhile", NULL, test_name_taken_meanwhile);
   SESSION_TEST ("/session/S-26-simultaneous", NULL, test_simultaneous);
   SESSION_TEST ("/session/newer-replaces", NULL, test_newer_replaces);
   SESSION_TEST ("/session/S-27-stale/deaf", "deaf", test_stale);
