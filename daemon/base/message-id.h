@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Names of our messages on the wire and on disk: UUIDs of version 7 (RFC 9562 section 5.7). They begin with the time, so that those
- * of one evening lie on one page of an index instead of on as many pages as they are: of a burst of messages the store writes a
- * tenth of the pages. 62 bits are random, so that nobody guesses one. The time is no secret to who gets the message.
+ * of one evening lie side by side in an index instead of on as many pages as they are. 62 bits are random, so that nobody guesses one. The time is no secret to who gets the message.
  */
 #pragma once
 

@@ -424,8 +424,8 @@ wait_for_news (BusGate *gate, struct pollfd *news)
   /* What waits for room at the bus can not be read; a hang-up alone would spin. */
   if (out_waits && !entering)
     news[2].fd = -1;
-  /* What waits until something else is answered waits for OPEN_US at most. */
-  wait = !entering && bus_lines_get_bytes (gate->lines) > 0 && bus_lines_count_open (gate->lines) > 0;
+  /* What waits until something else is answered waits for OPEN_US at most; until the bus takes answers, for that and no time. */
+  wait = !entering && !out_waits && bus_lines_get_bytes (gate->lines) > 0 && bus_lines_count_open (gate->lines) > 0;
   while (poll (news, 3, wait ? OPEN_US / 1000 : -1) < 0 && errno == EINTR)
     ;
 }

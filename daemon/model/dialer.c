@@ -201,30 +201,18 @@ is_known_insecure (Dial *dial, Contact *contact)
          && !contacts_announce_tls (dial->sessions->config.contacts, contact, NULL);
 }
 
-static gboolean
-contests (Contact *stranger, guint32 id)
-{
-  const GArray *list = contact_get_contests (stranger);
-
-  for (guint i = 0; i < list->len; i++)
-    if (g_array_index (list, guint32, i) == id)
-      return TRUE;
-  return FALSE;
-}
+static GPtrArray *collect_candidates (Dial *dial, Contact *contact);
 
 /* Is there somebody to call: itself, or whoever took its name? */
 static gboolean
-is_callable (const Dial *dial, Contact *contact)
+is_callable (Dial *dial, Contact *contact)
 {
-  g_autoptr (GPtrArray) all = NULL;
+  g_autoptr (GPtrArray) candidates = NULL;
 
   if (contact_get_reach (contact) != REACH_OFFLINE)
     return TRUE;
-  all = contacts_list (dial->sessions->config.contacts);
-  for (guint i = 0; i < all->len; i++)
-    if (contests (g_ptr_array_index (all, i), dial->contact_id))
-      return TRUE;
-  return FALSE;
+  candidates = collect_candidates (dial, contact);
+  return candidates->len > 0;
 }
 
 static void
@@ -336,6 +324,17 @@ add_candidates_of (Sessions *sessions, GPtrArray *list, Contact *contact)
         else
           add_candidate (list, endpoint);
       }
+}
+
+static gboolean
+contests (Contact *stranger, guint32 id)
+{
+  const GArray *list = contact_get_contests (stranger);
+
+  for (guint i = 0; i < list->len; i++)
+    if (g_array_index (list, guint32, i) == id)
+      return TRUE;
+  return FALSE;
 }
 
 /* Its own endpoints first; then whoever took its name: dialling tells the people that the key changed (P-09), and the

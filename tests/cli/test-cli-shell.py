@@ -185,7 +185,8 @@ def _():
     expect(F.called("Send")[0][1:] == (ROOT, (GHOST, "hello", {})) and not os.path.exists(MARKER), F.called("Send"))
     terminal.read_until(PROMPT)
     terminal.type("quit\r")  # a Ctrl-D before the next prompt would be the terminal's own
-    terminal.finish()
+    code, rest = terminal.finish()
+    expect(code == 0, code, rest)
 
 
 @test("/shell/prompt/strangers-write-no-escapes")
