@@ -258,7 +258,7 @@ class Middle:
         self.legs.append(leg)
         onward = None
         try:
-            sock.settimeout(20 * rig.SLOW)
+            sock.settimeout(20 * rig.PATIENCE)
             onward = self.dial(callee)
             self._open += [sock, onward]
             if self.how == "through":
@@ -277,7 +277,7 @@ class Middle:
     def dial(self, side):
         """A TCP connection of his own to the true one."""
         sock = socket_in(self.host)
-        sock.settimeout(20 * rig.SLOW)
+        sock.settimeout(20 * rig.PATIENCE)
         sock.connect((side.host.address, PORT))
         return sock
 
@@ -330,7 +330,7 @@ class Middle:
         """Bytes both ways until an end, or until the callee said `until`."""
         near.setblocking(False)
         far.setblocking(False)
-        end, heard = time.monotonic() + 120 * rig.SLOW, b""
+        end, heard = time.monotonic() + 120 * rig.PATIENCE, b""
         while time.monotonic() < end:
             moved = False
             for source, sink in ((near, far), (far, near)):

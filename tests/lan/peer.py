@@ -105,7 +105,7 @@ class Wire:
             raise Silence("the daemon %s nothing" % ("takes" if writing else "says"))
 
     def write_raw(self, data, timeout=10):
-        end = time.monotonic() + timeout * rig.SLOW
+        end = time.monotonic() + timeout * rig.PATIENCE
         data = memoryview(data)
         while data:
             try:
@@ -120,7 +120,7 @@ class Wire:
 
     def read_raw(self, timeout=10):
         """What there is, at least a byte; raises Closed at the end."""
-        end = time.monotonic() + timeout * rig.SLOW
+        end = time.monotonic() + timeout * rig.PATIENCE
         while True:
             try:
                 data = self.sock.recv(65536)
@@ -293,9 +293,9 @@ class Stream:
 
     def stanza(self, match, timeout=10):
         """The next element for which match(element) is true, or whose name is `match`; others are skipped."""
-        end = time.monotonic() + timeout * rig.SLOW
+        end = time.monotonic() + timeout * rig.PATIENCE
         while True:
-            element = self.element(timeout=max(0.01, (end - time.monotonic()) / rig.SLOW))
+            element = self.element(timeout=max(0.01, (end - time.monotonic()) / rig.PATIENCE))
             if element.tag.endswith("}" + match) if isinstance(match, str) else match(element):
                 return element
 
@@ -567,7 +567,7 @@ class Peer:
         """A TCP connection to the daemon, nothing said yet."""
         sock = socket_in(self.host)
         sock.bind((source or self.next_source(), 0))
-        sock.settimeout(10 * rig.SLOW)
+        sock.settimeout(10 * rig.PATIENCE)
         sock.connect((self.daemon.host.address, port))
         return Stream(self, Wire(sock), True)
 

@@ -37,7 +37,7 @@ class Purple:
         browser = self.host.spawn(["avahi-browse", "--parsable", "--no-db-lookup", "_presence._tcp"], "purple-browse", lines=True,
                                   env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.host.system_bus_address))
         try:
-            browser.wait_line(lambda line: line.startswith("+;eth0;") and ";%s\\064" % self.name in line, 5)
+            browser.wait_line(lambda line: line.startswith("+;eth0;") and ";%s\\064" % self.name in line, 5, patience=1)
             return True
         except rig.Timeout:
             return False

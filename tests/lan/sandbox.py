@@ -34,6 +34,6 @@ def command(user, app, *args):
 def ctl(user, app, *args, timeout=60):
     """xmppctl ARGS as the Flatpak `app`: (exit status, stdout, stderr)."""
     argv, env = command(user, app, *args)
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=timeout * rig.SLOW)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=timeout * rig.PATIENCE)
     rig.promise.check_text(args, done.stdout, done.stderr)
     return done.returncode, done.stdout, done.stderr

@@ -27,7 +27,7 @@ class Terminal:
                 os._exit(127)
 
     def until(self, text, timeout=30):
-        end = time.monotonic() + timeout * rig.SLOW
+        end = time.monotonic() + timeout * rig.PATIENCE
         while text not in self.text:
             assert time.monotonic() < end, "the terminal never showed %r but %r" % (text, self.text)
             if select.select([self.fd], [], [], 1)[0]:

@@ -27,7 +27,7 @@ def udp_pair(a, b):
     for sock, host in ((there, b), (here, a)):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         sock.bind((host.address, 7777))
-        sock.settimeout(5 * rig.SLOW)
+        sock.settimeout(5 * rig.PATIENCE)
     return here, there
 
 
@@ -205,7 +205,7 @@ def bare(lan, a, b):
     thread = threading.Thread(target=serve)
     thread.start()
     sock = socket_in(a)
-    sock.settimeout(20 * rig.SLOW)
+    sock.settimeout(20 * rig.PATIENCE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.connect((b.address, 7000))
     with client.wrap_socket(sock) as stream:

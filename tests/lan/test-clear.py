@@ -344,7 +344,7 @@ def stripped(lan):
     message = send(juliet, contact, said("for a key"))[0]
 
     def strip(stream):
-        stream.wire.sock.settimeout(10 * rig.SLOW)
+        stream.wire.sock.settimeout(10 * rig.PATIENCE)
         if stream.wire.sock.recv(1, socket.MSG_PEEK) == b"\x16":
             stream.wire.close()  # direct TLS does not come about
             return

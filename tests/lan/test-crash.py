@@ -105,7 +105,7 @@ class Campaign:
         if chance.random() < 0.5:
             sender = chance.choice(self.senders)
             try:
-                sender.user.wait_for(lambda: sender.user.get_prop(sender.contact, "Contact", "Connected"), 2)
+                sender.user.wait_for(lambda: sender.user.get_prop(sender.contact, "Contact", "Connected"), 2, patience=1)
             except rig.Timeout:
                 pass
         rig.settle(chance.random() * 0.4)
@@ -114,7 +114,7 @@ class Campaign:
         if self.chance.random() < 0.5:
             victim.shim.die_at(self.chance.randrange(1, 30))
             try:
-                rig.wait(lambda: not victim.user.running(), 1, "death in a write")
+                rig.wait(lambda: not victim.user.running(), 1, "death in a write", patience=1)
                 self.inside += 1
             except rig.Timeout:
                 pass

@@ -120,7 +120,7 @@ def by_oneself(lan):
     follower = juliet.spawn([os.path.join(rig.TOP_BUILD, "xmppctl"), "watch", "--json", "--since", "0"], "watch", lines=True)
     follower.wait_line("{")
     follower.popen.send_signal(signal.SIGINT)
-    assert follower.popen.wait(20 * rig.SLOW) == 130
+    assert follower.popen.wait(20 * rig.PATIENCE) == 130
     left.add(130)
     # Of all that two things happened: the first message, and the half of what was said to two.
     assert juliet.get_prop("", "Messages", "Queued") == 2

@@ -32,7 +32,7 @@ def key_of(crt):
 
 def s_client(host, *args):
     done = subprocess.run(host.enter(["openssl", "s_client", "-connect", "127.0.0.1:%d" % PORT, *args]), input="", capture_output=True, text=True,
-                          timeout=60 * rig.SLOW)
+                          timeout=60 * rig.PATIENCE)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -69,11 +69,11 @@ def gnutls_cli_handshakes(lan):
     host.start_daemon(name="juliet", port=PORT)
     crt, key = certificate(host, "romeo@forza")
     base = ["gnutls-cli", "--insecure", "--x509certfile=" + crt, "--x509keyfile=" + key, "--alpn=xmpp-client", "-p", str(PORT), "127.0.0.1"]
-    done = subprocess.run(host.enter(base), input="", capture_output=True, text=True, timeout=60 * rig.SLOW)
+    done = subprocess.run(host.enter(base), input="", capture_output=True, text=True, timeout=60 * rig.PATIENCE)
     said = done.stdout + done.stderr
     assert "TLS1.3" in said and "Handshake was completed" in said and "xmpp-client" in said, said
     done = subprocess.run(host.enter(base + ["--priority=NORMAL:-VERS-ALL:+VERS-TLS1.2"]), input="", capture_output=True, text=True,
-                          timeout=60 * rig.SLOW)
+                          timeout=60 * rig.PATIENCE)
     assert "Handshake was completed" not in done.stdout + done.stderr and done.returncode != 0, done.stdout
     assert host.running()
 

@@ -30,7 +30,7 @@ class Headless:
 
     def run(self, *args, input=None):
         done = subprocess.run(self.host.enter([XMPPCTL, *args]), input=input, stdin=None if input is not None else subprocess.DEVNULL,
-                              capture_output=True, text=True, env=self.env, timeout=60 * rig.SLOW)
+                              capture_output=True, text=True, env=self.env, timeout=60 * rig.PATIENCE)
         rig.promise.check_text(args, done.stdout, done.stderr)
         return done
 
@@ -77,7 +77,7 @@ def without_any_bus(lan):
     # A second one for the same socket, with data of its own, does not push the first away.
     second = here.spawn([os.path.join(rig.TOP_BUILD, "earshotd"), "--bus=private", "--data-dir=" + here.dir + "/other", "--discovery=none"],
                         "second", env=juliet.env)
-    assert second.popen.wait(20 * rig.SLOW) == 1
+    assert second.popen.wait(20 * rig.PATIENCE) == 1
     with open(second.log) as out:
         assert "another earshotd listens" in out.read()
     assert juliet.run("status").returncode == 0
@@ -100,7 +100,7 @@ def sandboxed_is_turned_away(lan):
               "[ -L $d ] && { cp -P $d /mnt/; continue; }; [ -d $d ] || continue; mkdir /mnt$d; mount --rbind $d /mnt$d; done; mkdir /mnt/proc; mount --rbind /proc /mnt/proc; "
               "cp %s /mnt/.flatpak-info; exec chroot /mnt %s status" % (info, XMPPCTL))
     done = subprocess.run(host.enter(["unshare", "-m", "sh", "-c", script]), capture_output=True, text=True, env=juliet.env,
-                          timeout=60 * rig.SLOW)
+                          timeout=60 * rig.PATIENCE)
     assert done.returncode == 9 and done.stdout == "", done
     juliet.daemon.wait_line(lambda line: "turned away" in line and "app=flatpak:org.evil.App" in line, 10, "the refusal")
     assert juliet.run("status").returncode == 0
@@ -133,7 +133,7 @@ def deaf_is_cut_off(lan):
     juliet = Headless(host, "juliet").start()
     watch = host.spawn(BOTH + [XMPPCTL, "watch"], "watch", lines=True, env=juliet.env)
     watch.wait_line(lambda line: "watches" in line, 20, "the watch")
-    done = subprocess.run(host.enter([rig.sys.executable, "-c", DEAF]), capture_output=True, text=True, env=juliet.env, timeout=60 * rig.SLOW)
+    done = subprocess.run(host.enter([rig.sys.executable, "-c", DEAF]), capture_output=True, text=True, env=juliet.env, timeout=60 * rig.PATIENCE)
     assert done.returncode == 0, done
     juliet.daemon.wait_line(lambda line: "cut off at the private socket" in line and "too many calls" in line, 20, "the cut")
     assert juliet.run("status").returncode == 0

@@ -131,12 +131,12 @@ def hostile_bytes(lan):
     for condition, payload in plays.items():
         script = ("import socket,sys\ns=socket.create_connection(('127.0.0.1',5298),10)\ns.sendall(sys.stdin.buffer.read())\n"
                   "out=b''\ns.settimeout(20)\nwhile True:\n  d=s.recv(4096)\n  if not d: break\n  out+=d\nsys.stdout.buffer.write(out)\n")
-        done = subprocess.run(juliet.host.enter([rig.sys.executable, "-c", script]), input=payload, capture_output=True, timeout=60 * rig.SLOW)
+        done = subprocess.run(juliet.host.enter([rig.sys.executable, "-c", script]), input=payload, capture_output=True, timeout=60 * rig.PATIENCE)
         assert b"<" + condition in done.stdout, (condition, done.stdout, done.stderr)
     # No version in the header: closed before a header of ours leaves (8.2).
     done = subprocess.run(juliet.host.enter([rig.sys.executable, "-c", script]),
                           input=b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='juliet@pronto' from='old@x'>",
-                          capture_output=True, timeout=60 * rig.SLOW)
+                          capture_output=True, timeout=60 * rig.PATIENCE)
     assert done.stdout == b"", done.stdout
     assert juliet.running() and juliet.get_prop("", "Manager", "Fingerprint")
 

@@ -73,7 +73,7 @@ class Terminal:
 
     def shows(self, pattern):
         """The match; what stands before and in it is read."""
-        end = time.monotonic() + 60 * rig.SLOW
+        end = time.monotonic() + 60 * rig.PATIENCE
         while not re.search(pattern, self.text):
             assert self._more(end), "the terminal closed without %r: %r" % (pattern, self.text)
         found = re.search(pattern, self.text)
@@ -87,7 +87,7 @@ class Terminal:
         os.write(self.fd, text.encode() + b"\n")
 
     def ends(self, code=0):
-        end = time.monotonic() + 60 * rig.SLOW
+        end = time.monotonic() + 60 * rig.PATIENCE
         while self._more(end):
             pass
         os.close(self.fd)
