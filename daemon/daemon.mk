@@ -117,7 +117,7 @@ daemon_libmodel_a_SOURCES = \
 	daemon/model/lookalikes.c daemon/model/lookalikes.h \
 	daemon/model/router.c daemon/model/router.h \
 	daemon/model/self.c daemon/model/self.h \
-	daemon/model/dialer.c \
+	daemon/model/dialer.c daemon/model/dial-candidates.c daemon/model/dial-candidates.h \
 	daemon/model/session.c daemon/model/session.h daemon/model/session-private.h \
 	daemon/model/session-alive.c daemon/model/session-open.c \
 	daemon/model/session-clear.c \

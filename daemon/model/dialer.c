@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Getting to people: which of a contact's endpoints to try, in what order, and when to try again. Addresses are
+ * Getting to people: a contact's endpoints (dial-candidates.h) one after another, addresses together; and when to try again. Addresses are
  * resolved anew for each attempt and never kept (docs/protocol.md 1.7). Threat: announcements are anybody's; dialling one
  * proves or refutes it, and a flapping announcer costs at most one attempt in two seconds.
  */
@@ -9,22 +9,13 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
-#include "daemon/io/addresses.h"
+#include "daemon/model/dial-candidates.h"
 #include "daemon/model/session-private.h"
 
 #define DELAY_FIRST_MS 1000
 #define DELAY_MAX_MS 30000
 #define DELAY_REFUSED_MS 300000
 #define AGAIN_MS 2000        /* least time between two attempts that an announcement causes */
-#define CANDIDATES_MAX 16
-#define LINKS_MAX 8          /* on which a link-local address without scope is looked for */
-
-typedef struct {
-  char *instance, *domain; /* announced; or */
-  char *host;              /* static */
-  guint16 port;
-  gboolean direct;         /* direct TLS first */
-} Candidate;
 
 typedef struct {
   DoneFunc done;
@@ -51,17 +42,6 @@ struct _Dial {
 
 static void dial_attempt (Dial *dial);
 static void try_next (Dial *dial);
-
-static void
-candidate_free (gpointer data)
-{
-  Candidate *candidate = data;
-
-  g_free (candidate->instance);
-  g_free (candidate->domain);
-  g_free (candidate->host);
-  g_free (candidate);
-}
 
 static void
 clear_source (guint *source)
@@ -201,8 +181,6 @@ is_known_insecure (Dial *dial, Contact *contact)
          && !contacts_announce_tls (dial->sessions->config.contacts, contact, NULL);
 }
 
-static GPtrArray *collect_candidates (Dial *dial, Contact *contact);
-
 /* Is there somebody to call: itself, or whoever took its name? */
 static gboolean
 is_callable (Dial *dial, Contact *contact)
@@ -211,7 +189,7 @@ is_callable (Dial *dial, Contact *contact)
 
   if (contact_get_reach (contact) != REACH_OFFLINE)
     return TRUE;
-  candidates = collect_candidates (dial, contact);
+  candidates = dial_candidates_of (dial->sessions, contact);
   return candidates->len > 0;
 }
 
@@ -261,99 +239,7 @@ attempt_succeeded (Dial *dial)
   reap_dial (sessions, id);
 }
 
-/* --- candidates ------------------------------------------------------------- */
-
-static void
-add_candidate (GPtrArray *list, const Endpoint *endpoint)
-{
-  Candidate *candidate;
-
-  for (guint i = 0; i < list->len; i++)
-    {
-      candidate = g_ptr_array_index (list, i);
-      if (g_strcmp0 (candidate->instance, endpoint->instance) == 0
-          && g_strcmp0 (candidate->domain, endpoint->domain) == 0
-          && (endpoint->instance != NULL || (g_strcmp0 (candidate->host, endpoint->address) == 0
-                                             && candidate->port == endpoint->port)))
-        return;
-    }
-  if (list->len >= CANDIDATES_MAX)
-    return;
-  candidate = g_new0 (Candidate, 1);
-  candidate->instance = g_strdup (endpoint->instance);
-  candidate->domain = g_strdup (endpoint->domain);
-  candidate->direct = endpoint->direct_tls;
-  if (endpoint->instance == NULL)
-    {
-      candidate->host = g_strdup (endpoint->address);
-      candidate->port = endpoint->port;
-    }
-  g_ptr_array_add (list, candidate);
-}
-
-/* An invite can not know what our links are called (docs/protocol.md 3.11): the same address on each of them is another host. */
-static void
-add_candidate_on_each_link (Sessions *sessions, GPtrArray *list, const Endpoint *endpoint)
-{
-  g_auto (GStrv) links = addresses_list_links ((const char *const *) sessions->config.interfaces, LINKS_MAX);
-
-  for (guint i = 0; links[i] != NULL; i++)
-    {
-      g_autofree char *scoped = g_strconcat (endpoint->address, "%", links[i], NULL);
-      Endpoint on_link = *endpoint;
-
-      on_link.address = scoped;
-      add_candidate (list, &on_link);
-    }
-}
-
-static void
-add_candidates_of (Sessions *sessions, GPtrArray *list, Contact *contact)
-{
-  const GPtrArray *endpoints = contact_get_endpoints (contact);
-
-  for (int proven = 1; proven >= 0; proven--)
-    for (guint i = 0; i < endpoints->len; i++)
-      {
-        const Endpoint *endpoint = g_ptr_array_index (endpoints, i);
-
-        if ((endpoint->instance == NULL && strcmp (endpoint->ifname, "static") != 0) || endpoint->proven != proven)
-          continue;
-        if (endpoint->instance == NULL && addresses_need_link (endpoint->address))
-          add_candidate_on_each_link (sessions, list, endpoint);
-        else
-          add_candidate (list, endpoint);
-      }
-}
-
-static gboolean
-contests (Contact *stranger, guint32 id)
-{
-  const GArray *list = contact_get_contests (stranger);
-
-  for (guint i = 0; i < list->len; i++)
-    if (g_array_index (list, guint32, i) == id)
-      return TRUE;
-  return FALSE;
-}
-
-/* Its own endpoints first; then whoever took its name: dialling tells the people that the key changed (P-09), and the
- * expected key is demanded there, too, so that nothing can leave (T-12). */
-static GPtrArray *
-collect_candidates (Dial *dial, Contact *contact)
-{
-  GPtrArray *list = g_ptr_array_new_with_free_func (candidate_free);
-  g_autoptr (GPtrArray) all = NULL;
-
-  add_candidates_of (dial->sessions, list, contact);
-  if (!contact_has_trusted_key (contact))
-    return list;
-  all = contacts_list (dial->sessions->config.contacts);
-  for (guint i = 0; i < all->len; i++)
-    if (contests (g_ptr_array_index (all, i), dial->contact_id))
-      add_candidates_of (dial->sessions, list, g_ptr_array_index (all, i));
-  return list;
-}
+/* --- one after another, or together ------------------------------------------ */
 
 static gpointer
 copy_target (gconstpointer target, gpointer unused)
@@ -365,7 +251,7 @@ static void
 on_resolved (gpointer user, GPtrArray *targets, const GError *error)
 {
   Dial *dial = user;
-  Candidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
+  DialCandidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
 
   dial->query = NULL;
   if (error != NULL || targets == NULL || targets->len == 0)
@@ -388,7 +274,7 @@ call_by_other_family (Dial *dial, const Session *session, Contact *contact)
 {
   g_autoptr (GPtrArray) targets = g_steal_pointer (&dial->targets);
   g_autoptr (GPtrArray) others = g_ptr_array_new ();
-  Candidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
+  DialCandidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
   GSocketFamily tried;
 
   if (targets == NULL || session == NULL || !session->connected || session->heard || session->direct || contact == NULL
@@ -413,17 +299,73 @@ on_host_looked_up (gpointer user, GPtrArray *targets, const GError *error)
   on_resolved (dial, targets, error);
 }
 
+/* Addresses that follow one another are called together, and the first to answer is spoken with; link_dial() has the pace (RFC 8305
+ * section 5) and closes the others. A dead one, as there are in each invite from a host with several networks, costs no ten seconds. */
+static void
+call_together (Dial *dial)
+{
+  g_autoptr (GPtrArray) targets = g_ptr_array_new ();
+
+  for (guint i = dial->next; i < dial->candidates->len; i++)
+    {
+      DialCandidate *candidate = g_ptr_array_index (dial->candidates, i);
+
+      if (candidate->literal == NULL)
+        break;
+      if (candidate->spent)
+        continue;
+      candidate->called = TRUE;
+      g_ptr_array_add (targets, candidate->literal);
+    }
+  dial->session = session_start_outbound (dial->sessions, dial, NULL, targets, NULL, FALSE);
+}
+
+/* Of those called together who answered, and was of no use, had its turn, and the others are called again; all had, when none did.
+ * FALSE: it was another kind of call. */
+static gboolean
+settle_together (Dial *dial, const Session *session)
+{
+  GInetSocketAddress *place = session != NULL && session->connected ? link_get_remote (session->link) : NULL;
+  DialCandidate *answered = NULL;
+  gboolean any = FALSE;
+
+  for (guint i = 0; place != NULL && answered == NULL && i < dial->candidates->len; i++)
+    {
+      DialCandidate *candidate = g_ptr_array_index (dial->candidates, i);
+
+      if (candidate->called && dial_candidate_is_at (candidate, place))
+        answered = candidate;
+    }
+  for (guint i = 0; i < dial->candidates->len; i++)
+    {
+      DialCandidate *candidate = g_ptr_array_index (dial->candidates, i);
+
+      any |= candidate->called;
+      candidate->spent |= candidate->called && (answered == NULL || candidate == answered);
+      candidate->called = FALSE;
+    }
+  return any;
+}
+
 static void
 try_next (Dial *dial)
 {
-  Candidate *candidate;
+  DialCandidate *candidate;
 
+  while (dial->next < dial->candidates->len && ((DialCandidate *) g_ptr_array_index (dial->candidates, dial->next))->spent)
+    dial->next++;
   if (dial->next >= dial->candidates->len)
     {
       attempt_failed (dial);
       return;
     }
-  candidate = g_ptr_array_index (dial->candidates, dial->next++);
+  candidate = g_ptr_array_index (dial->candidates, dial->next);
+  if (candidate->literal != NULL)
+    {
+      call_together (dial);
+      return;
+    }
+  dial->next++;
   if (candidate->instance != NULL)
     dial->query = discovery_resolve (dial->sessions->config.discovery, candidate->instance, candidate->domain,
                                      on_resolved, dial);
@@ -448,7 +390,7 @@ dial_attempt (Dial *dial)
       attempt_succeeded (dial);
       return;
     }
-  dial->candidates = collect_candidates (dial, contact);
+  dial->candidates = dial_candidates_of (dial->sessions, contact);
   dial->next = 0;
   dial->word = "NotReachable";
   dial->conflict = FALSE;
@@ -486,15 +428,18 @@ dial_on_session (Dial *dial, const char *word)
   /* Ours lost against theirs (docs/protocol.md 2.8): connected all the same. */
   if (word != NULL && (contact == NULL || sessions_find (dial->sessions, contact) == NULL))
     {
-      Candidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
-
-      if (strcmp (word, "NotReachable") == 0 && call_by_other_family (dial, session, contact))
-        return;
-      /* Never a step down: STARTTLS ends in the same TLS with the same key demanded. */
-      if (candidate->direct && strcmp (word, "Failed") == 0)
+      if (!settle_together (dial, session))
         {
-          candidate->direct = FALSE;
-          dial->next--;
+          DialCandidate *candidate = g_ptr_array_index (dial->candidates, dial->next - 1);
+
+          if (strcmp (word, "NotReachable") == 0 && call_by_other_family (dial, session, contact))
+            return;
+          /* Never a step down: STARTTLS ends in the same TLS with the same key demanded. */
+          if (candidate->direct && strcmp (word, "Failed") == 0)
+            {
+              candidate->direct = FALSE;
+              dial->next--;
+            }
         }
       dial->word = word;
       dial->conflict |= strcmp (word, "NameConflict") == 0;

@@ -189,6 +189,27 @@ def somebody_else_is_there(lan):
 
 
 @rig.test
+def dead_first_endpoints(lan):
+    """T-17: the first endpoints of an invite swallow what they are sent: its maker is found beside them, before one of them is given up; one stream"""
+    juliet, romeo = one_network(lan)
+    hole = "10.77.0.200"
+    romeo.host.run("nft", "add table ip rig; add chain ip rig out { type filter hook output priority 0; }; "
+                   "add rule ip rig out ip daddr %s counter drop" % hole)
+    link, id, _ = create(juliet, endpoints=["%s:%d" % (hole, port) for port in (PORT, 80)] + ["%s:%d" % (juliet.host.address, PORT)])
+    romeo.ctl("pair", link, "--yes", timeout=60)
+    wait_invite(romeo, id, "done")
+    assert "counter packets 0 " not in romeo.host.run("nft", "list", "table", "ip", "rig"), "nothing was swallowed"
+    with open(romeo.process.log) as log:
+        said = log.read()
+    assert said.count("stream open (outbound") == 1 and "within 10 seconds" not in said and "not connected" not in said, "given up first"
+    with open(juliet.process.log) as log:
+        assert log.read().count("stream open (inbound") == 1
+    # What lost is closed.
+    assert hole not in romeo.host.run("ss", "-Htan"), romeo.host.run("ss", "-Htan")
+    greet(romeo, juliet)
+
+
+@rig.test
 def killed_in_between(lan):
     """Killed between acceptance and proof, and between proof and answer: what was owed is still owed, and no use is counted twice"""
     juliet, romeo = one_network(lan)
@@ -233,4 +254,4 @@ def no_use_left(lan):
     assert error_of(create, juliet) == "Unsupported"
 
 
-rig.main()
+rig.main(needs=("nft", "ss"))

@@ -568,6 +568,53 @@ test_static (Pair *pair, gconstpointer unused)
   g_assert_cmpuint (pair->a->opened, ==, 1);
 }
 
+static gboolean
+on_hang_up (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer user)
+{
+  (*(guint *) user)++;
+  g_io_stream_close (G_IO_STREAM (connection), NULL, NULL);
+  return TRUE;
+}
+
+/* Called together, who answers first is of no use, twice: each is called once, and the others again without it. */
+static void
+test_together (Pair *pair, gconstpointer unused)
+{
+  g_autoptr (GSocketService) useless = g_socket_service_new ();
+  guint16 one = g_socket_listener_add_any_inet_port (G_SOCKET_LISTENER (useless), NULL, NULL);
+  guint16 two = g_socket_listener_add_any_inet_port (G_SOCKET_LISTENER (useless), NULL, NULL);
+  guint16 ports[] = { one, two, 1, sessions_get_port (pair->b->sessions) };
+  Contact *contact = NULL;
+  Outcome outcome = { 0 };
+  guint hung_up = 0;
+
+  g_signal_connect (useless, "incoming", G_CALLBACK (on_hang_up), &hung_up);
+  for (guint i = 0; i < G_N_ELEMENTS (ports); i++)
+    {
+      g_autofree char *endpoint = g_strdup_printf (i == 0 ? "[::1]:%u" : "127.0.0.1:%u", ports[i]);
+
+      /* All that there are so far useless: the attempt ends. */
+      if (i == 3)
+        {
+          sessions_connect (pair->a->sessions, contact, outcome_set, &outcome);
+          g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_NOT_REACHABLE);
+          g_assert_cmpuint (hung_up, ==, 2);
+        }
+      if (contact == NULL)
+        contact = contacts_add_static (pair->a->people.contacts, endpoint, NULL);
+      else
+        g_assert_nonnull (contacts_take_static (pair->a->people.contacts, contact, endpoint, NULL));
+    }
+  sessions_connect (pair->a->sessions, contact, outcome_set, &outcome);
+  g_assert_cmpint (outcome_wait (&outcome), ==, -1);
+  host_wait_for (both_open (pair));
+  g_assert_cmpuint (hung_up, ==, 4);
+  g_assert_cmpuint (pair->a->opened, ==, 1);
+  g_assert_cmpuint (pair->b->opened, ==, 1);
+  g_socket_service_stop (useless);
+  g_socket_listener_close (G_SOCKET_LISTENER (useless));
+}
+
 static void
 test_no_name_yet (Pair *pair, gconstpointer unused)
 {
@@ -671,6 +718,7 @@ main (int argc, char **argv)
   SESSION_TEST ("/session/dial/not-reachable", NULL, test_not_reachable);
   SESSION_TEST ("/session/dial/want", NULL, test_want);
   SESSION_TEST ("/session/dial/static-P-16", NULL, test_static);
+  SESSION_TEST ("/session/dial/together", NULL, test_together);
   SESSION_TEST ("/session/dial/no-name-yet", NULL, test_no_name_yet);
   SESSION_TEST ("/session/probe", NULL, test_probe);
   SESSION_TEST ("/session/restricted-max", NULL, test_restricted_max);
