@@ -234,7 +234,6 @@ attempt_succeeded (Dial *dial)
   guint32 id = dial->contact_id;
 
   stop_attempt (dial);
-  dial->delay_ms = DELAY_FIRST_MS;
   tell_waiters (dial, NULL);
   reap_dial (sessions, id);
 }
@@ -487,15 +486,22 @@ dialer_on_named (Sessions *sessions)
 }
 
 void
-dialer_on_closed (Sessions *sessions, Contact *contact)
+dialer_on_closed (Sessions *sessions, Contact *contact, gboolean turned_away)
 {
   Dial *dial;
 
   if (sessions->stopping)
     return;
   dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
-  if (dial != NULL && dial->wanted && !is_busy (dial))
-    schedule_retry (dial, dial->delay_ms / 4);
+  if (dial == NULL || !dial->wanted || is_busy (dial))
+    return;
+  /* Whoever lets us in and hangs up at once is called less and less often, too: each call counts there, and who calls too often is not
+   * let in for a minute. */
+  if (!turned_away)
+    dial->delay_ms = DELAY_FIRST_MS;
+  schedule_retry (dial, dial->delay_ms / 4);
+  if (turned_away)
+    dial->delay_ms = MIN (dial->delay_ms * 2, DELAY_MAX_MS);
 }
 
 void

@@ -113,7 +113,7 @@ take_over (Session *session, Session *old, const char *word)
     register_open (session);
 }
 
-/* The old stream had its five seconds (docs/protocol.md 2.8). */
+/* The old stream had its five seconds (docs/protocol.md 2.8), or answered or ended before. */
 static gboolean
 on_limbo_time (gpointer user)
 {
@@ -134,6 +134,34 @@ on_limbo_time (gpointer user)
     register_open (session);
   session_hold_reading (session, FALSE);
   return G_SOURCE_REMOVE;
+}
+
+/* Nothing is read from the new one until it is known whether the old one still leads anywhere. */
+static void
+ask_old (Session *session, Session *old)
+{
+  session_hold_reading (session, TRUE);
+  session_ping (old);
+  session->limbo_source = g_timeout_add (LIMBO_MS, on_limbo_time, session);
+  old->challenged = TRUE;
+}
+
+void
+session_end_limbo (Session *old)
+{
+  Sessions *sessions = old->sessions;
+
+  old->challenged = FALSE;
+  for (guint i = 0; i < sessions->all->len; i++)
+    {
+      Session *session = g_ptr_array_index (sessions->all, i);
+
+      if (session->limbo_source == 0 || !fingerprint_equal (&session->fp, &old->fp))
+        continue;
+      g_source_remove (session->limbo_source);
+      /* From the loop: the old one is not yet out of everybody's hands. */
+      session->limbo_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_limbo_time, session, NULL);
+    }
 }
 
 void
@@ -166,6 +194,13 @@ session_on_opened (gpointer user)
     {
       gboolean outbound_stays = fingerprint_compare (own, &session->fp) < 0;
 
+      /* Who called at the same time hangs up itself once ours reaches it. Who does not may have lost ours: its answer decides, or a
+       * stream that is dead there shuts its owner out. */
+      if (session->inbound && outbound_stays)
+        {
+          ask_old (session, old);
+          return;
+        }
       if (session->inbound == outbound_stays)
         {
           Dial *dial = g_steal_pointer (&session->dial);
@@ -178,9 +213,7 @@ session_on_opened (gpointer user)
     }
   else
     {
-      session_hold_reading (session, TRUE);
-      session_ping (old);
-      session->limbo_source = g_timeout_add (LIMBO_MS, on_limbo_time, session);
+      ask_old (session, old);
       return;
     }
   take_over (session, old, NULL);

@@ -73,6 +73,8 @@ struct _Session {
   gboolean open, ended, granted, congested, awaiting, pinged, mismatch;
   gboolean other_name;     /* it calls itself what its chain does not */
   TrustLevel level;        /* what its key is worth, as of the last change */
+  gboolean challenged;     /* a newer one of its key waits for whether it is still heard */
+  gboolean sent_off;       /* the peer ended it, by a word and not by a break */
   gboolean fallen;         /* and it became less: what was under way is not to go on elsewhere */
   gboolean resumed;        /* it goes on where another one ended */
   gboolean suspended;      /* another one may go on, or does, where it ended */
@@ -106,6 +108,8 @@ void session_early_free (gpointer early);
 /* session-open.c */
 /* StreamCallbacks.opened. */
 void session_on_opened (gpointer user);
+/* The one that a newer one waits for (`challenged`) was heard again, or ended: the newer one is told in the next turn of the loop. */
+void session_end_limbo (Session *old);
 
 /* session-chain.c: what the private roots say of the chain it showed, for a peer of that address. */
 RootsVerdict session_judge_chain (Session *session, const char *addr);
@@ -137,8 +141,8 @@ void session_ping (Session *session);
 
 /* From session.c: how an outbound attempt ended. `word` NULL = OPEN, else an error word of api.md 8. */
 void dial_on_session (Dial *dial, const char *word);
-/* An OPEN session of the contact ended. */
-void dialer_on_closed (Sessions *sessions, Contact *contact);
+/* An OPEN session of the contact ended; `turned_away`: it had hardly begun when the peer said so. */
+void dialer_on_closed (Sessions *sessions, Contact *contact, gboolean turned_away);
 /* The contact has an open session now, whoever dialled. */
 void dialer_on_opened (Sessions *sessions, Contact *contact);
 /* They called us in clear: an attempt of ours that did not get as far as TLS is abandoned (docs/protocol.md 8.2). */

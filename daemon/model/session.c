@@ -17,6 +17,7 @@
 #define DRAIN_MS 2000                         /* 2.10 */
 #define DRAIN_BYTES (1024 * 1024)             /* more than a socket's buffers hold: whoever goes on does not read the error */
 #define FLUSH_BYTES (64 * 1024)
+#define STEADY_US (10 * G_USEC_PER_SEC)       /* a stream that lived so long was one */
 
 void
 session_early_free (gpointer data)
@@ -282,6 +283,8 @@ static void
 note_alive (Session *session)
 {
   session->last_rx = g_get_monotonic_time ();
+  if (session->challenged)
+    session_end_limbo (session);
   session->pinged = FALSE;
 }
 
@@ -463,6 +466,7 @@ on_stream_ended (gpointer user, const StreamEnd *end)
 
   log_event (session_log_level (session, G_LOG_LEVEL_INFO), "session", 0, session->id, end->by_peer ? NULL : end->condition, "stream ended: %s%s",
              end->condition, end->by_peer ? " (by the peer)" : "");
+  session->sent_off = end->by_peer && strcmp (end->condition, "eof") != 0;
   session_end (session, session->other_name ? "NotTrusted" : word_of (end));
 }
 
@@ -476,6 +480,8 @@ unregister (Session *session)
 
   session->open = FALSE;
   leave_tables (session);
+  if (session->challenged)
+    session_end_limbo (session);
   sessions->callbacks.closed (sessions->user, session);
   /* A stranger may be gone with its stream. */
   if (contact != NULL && sessions_find (sessions, contact) == NULL)
@@ -483,7 +489,7 @@ unregister (Session *session)
       contacts_set_connected (contact, key, session->claimed, FALSE);
       contact = contacts_get (sessions->config.contacts, id);
       if (contact != NULL)
-        dialer_on_closed (sessions, contact);
+        dialer_on_closed (sessions, contact, session->sent_off && g_get_monotonic_time () - session->opened_at < STEADY_US);
     }
 }
 

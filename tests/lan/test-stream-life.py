@@ -369,8 +369,14 @@ def simultaneous_open(lan):
             theirs.finish()
         else:
             theirs.finish()
+            # It is open there, too, when the first word comes.
+            theirs.stanza(lambda e: e.get("id") == outgoing)
             ours.open()
         stays, goes = (ours, theirs) if lower else (theirs, ours)
+        if goes is ours and not ours_first:
+            # Its own one stays, if it still leads anywhere.
+            ping = stays.stanza(lambda e: e.find("{%s}ping" % PING) is not None)
+            stays.send("<iq type='result' id='%s'/>" % ping.get("id"))
         name = new_id()
         try:
             goes.send(chat("in %d" % n, name))

@@ -435,40 +435,61 @@ test_newer_replaces (Pair *pair, gconstpointer unused)
   host_wait_for (pair->b->heard->len == 1);
 }
 
-/* S-27: we opened the old one long ago, its other end is deaf, and it calls anew: asked first, then replaced; what the new
- * stream said meanwhile is heard. */
+typedef struct {
+  gboolean deaf, young, gone;
+} Stale;
+
+/* S-27: we opened the old one, its other end is deaf, and it calls anew: asked first, then replaced; what the new stream said meanwhile
+ * is heard. Long ago, or just now, when it could be a call that crossed ours, and ours is the one to stay. */
 static void
-test_stale (Pair *pair, gconstpointer deaf)
+test_stale (Pair *pair, gconstpointer how)
 {
-  g_autoptr (Host) again = clone_of (pair->a);
+  const Stale *stale = how;
+  gboolean swap = stale->young && fingerprint_compare (host_fp (pair->a), host_fp (pair->b)) < 0;
+  Host *peer = swap ? pair->b : pair->a, *us = swap ? pair->a : pair->b;
+  g_autoptr (Host) again = clone_of (peer);
   Session *old;
 
   befriend (pair);
-  host_befriend (again, pair->b);
-  host_sees (pair->b, pair->a);
-  g_assert_cmpint (host_connect (pair->b, pair->a), ==, -1);
+  host_befriend (again, us);
+  host_sees (us, peer);
+  g_assert_cmpint (host_connect (us, peer), ==, -1);
   host_wait_for (both_open (pair));
-  old = host_session (pair->b, pair->a);
-  old->opened_at -= 11 * G_USEC_PER_SEC;
-  old->last_rx -= 11 * G_USEC_PER_SEC;
-  if (deaf != NULL)
-    session_hold_reading (host_session (pair->a, pair->b), TRUE);
-  host_sees (again, pair->b);
-  g_assert_cmpint (host_connect (again, pair->b), ==, -1);
-  say (host_session (again, pair->b), "it is me");
-  if (deaf != NULL)
+  old = host_session (us, peer);
+  if (!stale->young)
     {
-      host_wait_for (pair->b->heard->len == 1);
-      g_assert_true (host_session (pair->b, pair->a) != old);
-      g_assert_cmpuint (pair->b->opened, ==, 2);
+      old->opened_at -= 11 * G_USEC_PER_SEC;
+      old->last_rx -= 11 * G_USEC_PER_SEC;
+    }
+  if (stale->deaf || stale->gone)
+    session_hold_reading (host_session (peer, us), TRUE);
+  host_sees (again, us);
+  g_assert_cmpint (host_connect (again, us), ==, -1);
+  say (host_session (again, us), "it is me");
+  if (stale->deaf || stale->gone)
+    {
+      gint64 began = g_get_monotonic_time ();
+
+      /* A link that is reset says no more: nobody has to wait for the five seconds. */
+      if (stale->gone)
+        {
+          host_wait_for (old->challenged);
+          session_drop (host_session (peer, us));
+        }
+      host_wait_for (us->heard->len == 1);
+      g_assert_true (host_session (us, peer) != old);
+      g_assert_cmpuint (us->opened, ==, 2);
+      if (stale->deaf)
+        g_assert_cmpint (g_get_monotonic_time () - began, >, 4 * G_USEC_PER_SEC);
     }
   else
     {
       /* It answers (no router is here to do it by itself): the new one has to go. */
-      say (host_session (pair->a, pair->b), "here");
+      host_wait_for (old->challenged);
+      say (host_session (peer, us), "here");
       host_wait_for (again->closed == 1);
-      g_assert_true (host_session (pair->b, pair->a) == old);
-      g_assert_cmpuint (pair->b->opened, ==, 1);
+      g_assert_true (host_session (us, peer) == old);
+      g_assert_cmpuint (us->opened, ==, 1);
     }
 }
 
@@ -527,6 +548,34 @@ test_not_reachable (Pair *pair, gconstpointer unused)
   contacts_on_gone (pair->a->people.contacts, "ghost@test", "local", 1, AF_INET6);
   g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_NOT_REACHABLE);
   g_assert_cmpuint (count_contacts (pair->a->people.contacts), ==, 0);
+}
+
+/* Who lets us in and hangs up at once is called less and less often, or its listener shuts us out. */
+static void
+test_turned_away (Pair *pair, gconstpointer unused)
+{
+  gint64 began = g_get_monotonic_time (), ended, pause;
+
+  befriend (pair);
+  host_sees (pair->a, pair->b);
+  sessions_want (pair->a->sessions, host_contact (pair->a, pair->b));
+  for (guint n = 0; n < 5; n++)
+    {
+      host_wait_for (pair->b->opened == n + 1);
+      stream_fail (host_session (pair->b, pair->a)->stream, "conflict", NULL);
+      host_wait_for (pair->a->closed == n + 1);
+    }
+  /* The least that four pauses may be, each twice the one before. */
+  g_assert_cmpint (g_get_monotonic_time () - began, >=, (125 + 250 + 500 + 1000) * G_TIME_SPAN_MILLISECOND);
+  ended = g_get_monotonic_time ();
+  host_wait_for (both_open (pair));
+  pause = g_get_monotonic_time () - ended;
+  /* One that lasted for a while starts all over. */
+  host_session (pair->a, pair->b)->opened_at -= 11 * G_USEC_PER_SEC;
+  stream_fail (host_session (pair->b, pair->a)->stream, "conflict", NULL);
+  ended = g_get_monotonic_time ();
+  host_wait_for (pair->a->opened == 7);
+  g_assert_cmpint (g_get_monotonic_time () - ended, <, pause);
 }
 
 static void
@@ -712,8 +761,12 @@ main (int argc, char **argv)
   SESSION_TEST ("/session/P-09-name-taken-meanwhile", NULL, test_name_taken_meanwhile);
   SESSION_TEST ("/session/S-26-simultaneous", NULL, test_simultaneous);
   SESSION_TEST ("/session/newer-replaces", NULL, test_newer_replaces);
-  SESSION_TEST ("/session/S-27-stale/deaf", "deaf", test_stale);
-  SESSION_TEST ("/session/S-27-stale/answers", NULL, test_stale);
+  SESSION_TEST ("/session/S-27-stale/deaf", (&(Stale){ .deaf = TRUE }), test_stale);
+  SESSION_TEST ("/session/S-27-stale/answers", (&(Stale){ FALSE }), test_stale);
+  SESSION_TEST ("/session/S-27-stale/deaf-young", (&(Stale){ .deaf = TRUE, .young = TRUE }), test_stale);
+  SESSION_TEST ("/session/S-27-stale/gone-young", (&(Stale){ .gone = TRUE, .young = TRUE }), test_stale);
+  SESSION_TEST ("/session/S-26-stale/answers-young", (&(Stale){ .young = TRUE }), test_stale);
+  SESSION_TEST ("/session/dial/turned-away", NULL, test_turned_away);
   SESSION_TEST ("/session/back-pressure", NULL, test_back_pressure);
   SESSION_TEST ("/session/dial/not-reachable", NULL, test_not_reachable);
   SESSION_TEST ("/session/dial/want", NULL, test_want);
