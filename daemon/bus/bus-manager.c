@@ -132,18 +132,48 @@ find_contact (BusCall *call, GVariant *args)
   bus_call_fail (call, EARSHOT_ERROR_AMBIGUOUS, "%u contacts match: %s", found->len, candidates->str);
 }
 
+/* Its key is, when the call says where it is to be found. */
+typedef struct {
+  char **endpoints;
+  char *path;
+} Pinning;
+
+static void
+pinning_free (gpointer data)
+{
+  Pinning *pinning = data;
+
+  g_strfreev (pinning->endpoints);
+  g_free (pinning->path);
+  g_free (pinning);
+}
+
+static void
+on_endpoints_kept (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+  Pinning *pinning = call->data;
+
+  if (error != NULL)
+    bus_call_take_error (call, g_error_new (error->domain, error->code, "the contact is stored as %s, its endpoints until earshotd ends: %s",
+                                            pinning->path, error->message));
+  else
+    bus_call_return (call, g_variant_new ("(o)", pinning->path));
+}
+
 static void
 on_contact_pinned (gpointer user, guint32 id, const GError *error)
 {
   BusCall *call = user;
-  char **endpoints = call->data;
-  g_autofree char *path = bus_path_contact (id);
+  Pinning *pinning = call->data;
+  char **endpoints = pinning->endpoints;
 
   if (error != NULL)
     {
       bus_call_return_error (call, error);
       return;
     }
+  pinning->path = bus_path_contact (id);
   for (gsize i = 0; endpoints[i] != NULL && !call->window->closed; i++)
     {
       Contact *contact = contacts_get (call->window->rooms.contacts, id);
@@ -155,12 +185,15 @@ on_contact_pinned (gpointer user, guint32 id, const GError *error)
           bus_call_fail (call,
                          failed != NULL && failed->domain == EARSHOT_ERROR ? (EarshotError) failed->code
                                                                            : EARSHOT_ERROR_FAILED,
-                         "the contact is stored as %s, the endpoint %s is not: %s", path, endpoints[i],
+                         "the contact is stored as %s, the endpoint %s is not: %s", pinning->path, endpoints[i],
                          failed != NULL ? failed->message : "the contact is gone");
           return;
         }
     }
-  bus_call_return (call, g_variant_new ("(o)", path));
+  if (endpoints[0] == NULL || call->window->closed)
+    bus_call_return (call, g_variant_new ("(o)", pinning->path));
+  else
+    contacts_await_statics (call->window->rooms.contacts, on_endpoints_kept, call);
 }
 
 static void
@@ -170,6 +203,7 @@ add_contact (BusCall *call, GVariant *args)
   g_auto (GStrv) endpoints = NULL;
   const char *petname, *hex;
   TrustEvidence evidence;
+  Pinning *pinning;
   GError *error = NULL;
   Fingerprint fp;
 
@@ -196,8 +230,10 @@ add_contact (BusCall *call, GVariant *args)
       bus_call_fail (call, EARSHOT_ERROR_INVALID_ARGUMENT, "that is our own key");
       return;
     }
-  call->data = g_steal_pointer (&endpoints);
-  call->data_free = (GDestroyNotify) (GCallback) g_strfreev;
+  pinning = g_new0 (Pinning, 1);
+  pinning->endpoints = g_steal_pointer (&endpoints);
+  call->data = pinning;
+  call->data_free = pinning_free;
   trust_add_contact (call->window->rooms.trust, petname, &fp, &evidence, call->audit, on_contact_pinned, call);
 }
 

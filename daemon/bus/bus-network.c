@@ -145,11 +145,22 @@ arg_endpoint (BusCall *call, GVariant *args)
   return NULL;
 }
 
+/* `data`: the answer's path, or NULL where there is none. */
+static void
+on_statics_kept (gpointer user, const GError *error)
+{
+  BusCall *call = user;
+
+  if (error != NULL)
+    bus_call_take_error (call, g_error_new (error->domain, error->code, "changed until earshotd ends, but not on disk: %s", error->message));
+  else
+    bus_call_return (call, call->data != NULL ? g_variant_new ("(o)", call->data) : NULL);
+}
+
 static void
 add_static (BusCall *call, GVariant *args)
 {
   const char *endpoint = arg_endpoint (call, args);
-  g_autofree char *path = NULL;
   GError *error = NULL;
   Contact *contact;
 
@@ -161,8 +172,9 @@ add_static (BusCall *call, GVariant *args)
       bus_call_take_error (call, error);
       return;
     }
-  path = bus_path_contact (contact_get_id (contact));
-  bus_call_return (call, g_variant_new ("(o)", path));
+  call->data = bus_path_contact (contact_get_id (contact));
+  call->data_free = g_free;
+  contacts_await_statics (call->window->rooms.contacts, on_statics_kept, call);
 }
 
 static void
@@ -173,7 +185,7 @@ remove_static (BusCall *call, GVariant *args)
   if (endpoint == NULL)
     return;
   if (contacts_remove_static (call->window->rooms.contacts, endpoint))
-    bus_call_return (call, NULL);
+    contacts_await_statics (call->window->rooms.contacts, on_statics_kept, call);
   else
     bus_call_fail (call, EARSHOT_ERROR_NOT_FOUND, "no such static endpoint");
 }

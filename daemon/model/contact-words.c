@@ -209,6 +209,17 @@ contacts_join_endpoint (const char *host, guint16 port)
   return strchr (host, ':') != NULL ? g_strdup_printf ("[%s]:%u", host, port) : g_strdup_printf ("%s:%u", host, port);
 }
 
+static void
+on_static_kept (gpointer user, const GError *error)
+{
+  Contacts *contacts = user;
+
+  if (error == NULL)
+    return;
+  g_clear_error (&contacts->statics_error);
+  contacts->statics_error = g_error_copy (error);
+}
+
 /* Kept as a setting: endpoint -> contact id. */
 void
 contacts_persist_static (Contacts *contacts, const char *host, guint16 port, guint32 id)
@@ -219,7 +230,34 @@ contacts_persist_static (Contacts *contacts, const char *host, guint16 port, gui
   g_autofree char *value = id != 0 ? g_strdup_printf ("%u", id) : NULL;
 
   trust_change_put_setting (change, key, value);
-  trust_store_apply (contacts->store, change, NULL, NULL);
+  trust_store_apply (contacts->store, change, on_static_kept, contacts);
+}
+
+typedef struct {
+  Contacts *contacts;
+  DoneFunc done;
+  gpointer user;
+} Await;
+
+static void
+on_statics_kept (gpointer user, const GError *error)
+{
+  g_autofree Await *await = user;
+  g_autoptr (GError) earlier = g_steal_pointer (&await->contacts->statics_error);
+
+  await->done (await->user, error != NULL ? error : earlier);
+}
+
+void
+contacts_await_statics (Contacts *contacts, DoneFunc done, gpointer user)
+{
+  Await *await = g_new0 (Await, 1);
+
+  await->contacts = contacts;
+  await->done = done;
+  await->user = user;
+  /* A change of nothing: what was given to the store before is through when this is. */
+  trust_store_apply (contacts->store, trust_change_new (), on_statics_kept, await);
 }
 
 /* `to`: whose it is; NULL = a stranger of its own. `restored`: the store knows it. */

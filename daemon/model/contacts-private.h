@@ -74,6 +74,7 @@ struct _Contacts {
   guint max_strangers;
   GQueue turns;            /* Turn*, waiting to write */
   gboolean writing, turning;
+  GError *statics_error;   /* why one of them is not on disk, until contacts_await_statics() has told */
 };
 
 Contact *contact_new (Contacts *contacts, guint32 id);

@@ -130,6 +130,7 @@ contacts_free (Contacts *contacts)
   g_hash_table_unref (contacts->keys);
   contacts_clear_turns (contacts);
   watchers_clear (&contacts->watchers);
+  g_clear_error (&contacts->statics_error);
   g_free (contacts);
 }
 

@@ -139,6 +139,8 @@ gboolean contacts_split_endpoint (const char *endpoint, char **host, guint16 *po
 #define CONTACTS_STATIC_SETTING "static:"
 void contacts_restore_static (Contacts *contacts, const char *endpoint, guint32 id);
 gboolean contacts_remove_static (Contacts *contacts, const char *endpoint);
+/* `done` when all of these that were called before are on disk, or with the error of one that is not: it counts until the end of this run. */
+void contacts_await_statics (Contacts *contacts, DoneFunc done, gpointer user);
 
 /* From discovery (daemon.c wires them). */
 void contacts_on_sighted (Contacts *contacts, const DiscoveryRecord *record);

@@ -267,6 +267,7 @@ typedef struct {
   InviteOwedRow owed;
   gboolean one_time;
   char **endpoints;
+  guint32 id;
   GError *error;
   TrustAdded done;
   gpointer user;
@@ -301,6 +302,15 @@ learn_endpoints (Invites *invites, guint32 id, char **endpoints)
 }
 
 static void
+on_endpoints_kept (gpointer user, const GError *error)
+{
+  Accepting *accepting = user;
+
+  accepting->done (accepting->user, accepting->id, error);
+  accepting_free (accepting);
+}
+
+static void
 on_followed (gpointer user, guint32 id, const GError *error)
 {
   Accepting *accepting = user;
@@ -318,10 +328,17 @@ on_followed (gpointer user, guint32 id, const GError *error)
     }
   else if (contact != NULL && invites->sessions != NULL)
     sessions_connect (invites->sessions, contact, on_connected, NULL);
-  accepting->done (accepting->user, id, error);
   if (contact != NULL && accepting->one_time)
     invites_changed (invites);
-  accepting_free (accepting);
+  if (error != NULL)
+    {
+      accepting->done (accepting->user, id, error);
+      accepting_free (accepting);
+      return;
+    }
+  /* Accepted is what is found again after a crash, with where it is to be found: a maker whom nobody announces is called there alone. */
+  accepting->id = id;
+  contacts_await_statics (invites->config.contacts, on_endpoints_kept, accepting);
 }
 
 static gboolean

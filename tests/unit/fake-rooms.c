@@ -203,7 +203,7 @@ fake_setup (Rooms *rooms)
 
   memset (&fake, 0, sizeof fake);
   fake.calls = g_string_new (NULL);
-  fake.error = -1;
+  fake.error = fake.statics_error = -1;
   fake.contacts = g_ptr_array_new_with_free_func (contact_free);
   fake.keys = g_ptr_array_new_with_free_func (g_free);
   fake.requests = g_ptr_array_new_with_free_func (g_free);
@@ -501,6 +501,16 @@ contacts_add_static_to (Contacts *contacts, Contact *contact, const char *endpoi
     return NULL;
   }
   return contact;
+}
+
+void
+contacts_await_statics (Contacts *contacts, DoneFunc done, gpointer user)
+{
+  int error = fake.error;
+
+  fake.error = fake.statics_error;
+  answer (DONE, done, user);
+  fake.error = error;
 }
 
 gboolean

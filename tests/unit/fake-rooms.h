@@ -47,6 +47,7 @@ struct _Verification {
 typedef struct {
   GString *calls;          /* what was asked of the rooms, one line each */
   int error;               /* next answers fail with this code; -1 = succeed */
+  int statics_error;       /* so does the wait for endpoints to be kept */
   gboolean mute;           /* answers are kept until fake_release() */
   GPtrArray *contacts, *keys, *requests, *verifications;
   GPtrArray *apps;         /* AppRow* */

@@ -608,6 +608,22 @@ test_set (Fixture *f, gconstpointer data)
   }
 }
 
+/* An endpoint that the disk does not take is not called kept. */
+static void
+test_statics_not_kept (Fixture *f, gconstpointer data)
+{
+  g_autofree char *added = NULL, *removed = NULL, *contact = NULL;
+
+  fake.statics_error = EARSHOT_ERROR_STORE_FULL;
+  g_assert_null (call (f, ROOT, I ("Network"), "AddStatic", g_variant_new ("(s)", "192.0.2.7:5298"), &added));
+  g_assert_cmpstr (added, ==, "StoreFull");
+  g_assert_null (call (f, ROOT, I ("Network"), "RemoveStatic", g_variant_new ("(s)", "192.0.2.7:5298"), &removed));
+  g_assert_cmpstr (removed, ==, "StoreFull");
+  g_assert_null (call (f, ROOT, I ("Manager"), "AddContact", g_variant_new_parsed ("('', '" HEX1 "', ['192.0.2.7:5298'], @a{sv} {})"),
+                       &contact));
+  g_assert_cmpstr (contact, ==, "StoreFull");
+}
+
 /* A peer without a key: what is read, what a choice takes, and that nothing is in force before the disk has it. */
 static void
 test_legacy (Fixture *f, gconstpointer data)
@@ -776,6 +792,7 @@ main (int argc, char **argv)
   ADD ("/bus/own-link", test_own_link);
   ADD ("/bus/reply-limit", test_reply_limit);
   ADD ("/bus/set", test_set);
+  ADD ("/bus/statics-not-kept", test_statics_not_kept);
   ADD ("/bus/legacy", test_legacy);
   ADD ("/bus/introduction", test_introduction);
   ADD ("/bus/failed-mode-stays", test_failed_mode_stays);

@@ -406,6 +406,35 @@ test_statics_of_contact (People *people, gconstpointer unused)
   g_assert_cmpuint (contact_get_endpoints (contacts_get (people->contacts, id))->len, ==, 2);
 }
 
+static int
+await_statics (People *people)
+{
+  Outcome outcome = { 0 };
+
+  contacts_await_statics (people->contacts, outcome_set, &outcome);
+  return outcome_wait (&outcome);
+}
+
+/* What is said to be kept is on disk; what the disk does not take is said, once. */
+static void
+test_statics_kept (People *people, gconstpointer unused)
+{
+  people_settle (people);
+  g_assert_cmpint (await_statics (people), ==, -1);
+  disk_fill (1);
+  contacts_add_static (people->contacts, "192.0.2.7:5298", NULL);
+  contacts_add_static (people->contacts, "192.0.2.8:5298", NULL);
+  g_assert_cmpint (await_statics (people), ==, EARSHOT_ERROR_STORE_FULL);
+  disk_free ();
+  g_assert_cmpuint (count_contacts (people->contacts), ==, 2);
+  g_assert_cmpint (await_statics (people), ==, -1);
+  contacts_add_static (people->contacts, "192.0.2.9:5298", NULL);
+  g_assert_cmpint (await_statics (people), ==, -1);
+  people_reopen (people);
+  g_assert_true (g_hash_table_contains (people->words, CONTACTS_STATIC_SETTING "192.0.2.9:5298"));
+  g_assert_false (g_hash_table_contains (people->words, CONTACTS_STATIC_SETTING "192.0.2.7:5298"));
+}
+
 static void
 test_statics_cap (People *people, gconstpointer unused)
 {
@@ -492,6 +521,7 @@ main (int argc, char **argv)
   g_test_add_func ("/contacts/static/split", test_split_endpoint);
   PEOPLE_TEST ("/contacts/static/add-remove-restore", test_statics);
   PEOPLE_TEST ("/contacts/static/of-a-contact", test_statics_of_contact);
+  PEOPLE_TEST ("/contacts/static/kept", test_statics_kept);
   PEOPLE_TEST ("/contacts/static/cap", test_statics_cap);
   PEOPLE_TEST ("/contacts/write/at-once", test_changes_at_once);
   PEOPLE_TEST ("/contacts/write/held-while-decided", test_held_while_decided);
