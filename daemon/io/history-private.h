@@ -39,6 +39,7 @@ typedef enum {
 #define DIRECTION_IMPORTED 2
 #define FLAG_UNSTYLED 1
 #define FLAG_MARKABLE 2
+#define FLAG_REQUIRE_SHIFT 2 /* three bits, of what we sent: Require; 0 in rows of older releases */
 
 typedef struct
 {

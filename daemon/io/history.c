@@ -258,7 +258,7 @@ touch_conversation (sqlite3 *handle, guint32 contact, guint64 seq, gboolean unre
 static int
 flags_of (const LogEntry *entry)
 {
-  return (entry->unstyled ? FLAG_UNSTYLED : 0) | (entry->markable ? FLAG_MARKABLE : 0);
+  return (entry->unstyled ? FLAG_UNSTYLED : 0) | (entry->markable ? FLAG_MARKABLE : 0) | (int) entry->require << FLAG_REQUIRE_SHIFT;
 }
 
 gboolean

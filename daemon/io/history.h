@@ -11,6 +11,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/fingerprint.h"
 #include "daemon/io/db.h"
+#include "daemon/proto/trust-policy.h"
 
 typedef enum { DIRECTION_IN, DIRECTION_OUT } Direction;
 
@@ -33,6 +34,7 @@ typedef struct {
   char *url;               /* a link that goes along; never fetched. NULL = none */
   gboolean unstyled;       /* the text means what it says (XEP-0393) */
   gboolean markable;       /* the sender wants to know when it was displayed (XEP-0333) */
+  Require require;         /* write only, of ours: what it demands of the key it goes to; a correction of it demands no less */
   /* of a message, read only: what later ones did to it. `body` is its newest text, NULL when it was retracted. */
   gint64 edited, retracted; /* when; 0 = not */
   char *reactions_in, *reactions_out; /* of the contact, and ours: emojis, one space between; NULL or "" = none */

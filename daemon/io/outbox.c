@@ -196,6 +196,26 @@ never_arrives (sqlite3 *handle, const OutboxItem *item, gboolean *never, GError 
   return TRUE;
 }
 
+/* A correction says again what its message said: it demands no less of the key it goes to, and so never goes before it. */
+static gboolean
+demand_as_much (sqlite3 *handle, OutboxItem *item, GError **error)
+{
+  static const char sql[] = "SELECT flags >> " G_STRINGIFY (FLAG_REQUIRE_SHIFT) " & 7 FROM log INDEXED BY log_id WHERE id = ?1 AND contact = ?2"
+                            " AND kind = 0 AND direction = 1 LIMIT 1";
+  sqlite3_stmt *stmt = db_prepare (handle, sql, error);
+  gboolean row;
+
+  if (stmt == NULL)
+    return FALSE;
+  db_bind_text (stmt, 1, item->about);
+  sqlite3_bind_int64 (stmt, 2, item->contact);
+  if (!db_step_row (handle, stmt, &row, error))
+    return FALSE;
+  if (row)
+    item->require = CLAMP ((Require) sqlite3_column_int (stmt, 0), item->require, REQUIRE_VERIFIED);
+  return TRUE;
+}
+
 /* What it says about a message is done here at once; the peer hears of it in its turn. */
 static gboolean
 amend (sqlite3 *handle, Owing *owing, LogEntry *entry, GError **error)
@@ -214,6 +234,8 @@ amend (sqlite3 *handle, Owing *owing, LogEntry *entry, GError **error)
   item->about = entry->about;
   if (!found)
     return owing_refuse (owing, EARSHOT_ERROR_NOT_FOUND, "no message with that id can be meant");
+  if (item->kind == MESSAGE_EDIT)
+    return demand_as_much (handle, item, error);
   if (item->kind != MESSAGE_RETRACT)
     return TRUE;
   owing->dropped = g_ptr_array_new_with_free_func (g_free);
@@ -236,7 +258,7 @@ work_add (sqlite3 *handle, gpointer data, GError **error)
   LogEntry entry = { .time = item->created, .kind = (char *) message_kind_to_string (item->kind), .contact = item->contact,
                      .id = item->id, .direction = DIRECTION_OUT, .body = item->body, .sent_time = item->created,
                      .thread = item->thread, .reply_to = item->reply_to, .url = item->url, .unstyled = item->unstyled,
-                     .markable = item->kind == MESSAGE_TEXT, .state = (char *) (item->held ? "held" : "queued"),
+                     .markable = item->kind == MESSAGE_TEXT, .require = item->require, .state = (char *) (item->held ? "held" : "queued"),
                      .reason = item->reason };
 
   owing_reset (owing);

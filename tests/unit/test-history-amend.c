@@ -366,6 +366,54 @@ test_owed_keep_their_text (Past *past, gconstpointer unused)
   outbox_free (outbox);
 }
 
+static int
+queue_demanding (Outbox *outbox, MessageKind kind, const char *id, const char *about, Require require)
+{
+  OutboxItem *item = g_new0 (OutboxItem, 1);
+  Queued queued = { 0 };
+
+  item->contact = ROMEO;
+  item->kind = kind;
+  item->id = g_strdup (id);
+  item->about = g_strdup (about);
+  item->body = g_strdup (id);
+  item->reason = g_strdup ("");
+  item->require = require;
+  outbox_add (outbox, item, NULL, on_queued, &queued);
+  store_wait (&queued.done);
+  return queued.code;
+}
+
+/* What was said to a verified key only is not corrected to a lesser one, neither before the message leaves nor after it arrived. */
+static void
+test_edit_demands_as_much (Past *past, gconstpointer unused)
+{
+  static const struct { const char *id; Require require; } wanted[] = {
+    { "a", REQUIRE_VERIFIED }, { "a1", REQUIRE_VERIFIED }, { "a2", REQUIRE_VERIFIED }, { "b1", REQUIRE_CA }, { "b2", REQUIRE_VERIFIED },
+  };
+  g_autoptr (GPtrArray) items = NULL;
+  Outbox *outbox = outbox_new (history_get_db (past->history));
+
+  g_assert_cmpint (queue_demanding (outbox, MESSAGE_TEXT, "a", NULL, REQUIRE_VERIFIED), ==, -1);
+  g_assert_cmpint (queue_demanding (outbox, MESSAGE_TEXT, "b", NULL, REQUIRE_CA), ==, -1);
+  g_assert_cmpint (queue_demanding (outbox, MESSAGE_EDIT, "a1", "a", REQUIRE_DEFAULT), ==, -1);
+  settle (outbox, ROMEO, "b", "delivered");
+  /* By the id of an earlier correction. */
+  g_assert_cmpint (queue_demanding (outbox, MESSAGE_EDIT, "a2", "a1", REQUIRE_PINNED), ==, -1);
+  g_assert_cmpint (queue_demanding (outbox, MESSAGE_EDIT, "b1", "b", REQUIRE_INSECURE_OK), ==, -1);
+  g_assert_cmpint (queue_demanding (outbox, MESSAGE_EDIT, "b2", "b", REQUIRE_VERIFIED), ==, -1);
+  outbox_load (outbox, ROMEO, 0, 10, on_loaded, &items);
+  while (items == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (items->len, ==, G_N_ELEMENTS (wanted));
+  for (guint i = 0; i < items->len; i++)
+    {
+      g_assert_cmpstr (((OutboxItem *) items->pdata[i])->id, ==, wanted[i].id);
+      g_assert_cmpint (((OutboxItem *) items->pdata[i])->require, ==, wanted[i].require);
+    }
+  outbox_free (outbox);
+}
+
 /* --- reactions, replies ---------------------------------------------------------------- */
 
 static void
@@ -759,6 +807,7 @@ main (int argc, char **argv)
   PAST_TEST ("/amend/retracted-words-are-nowhere", test_retract);
   PAST_TEST ("/amend/retracted-before-it-left", test_retract_queued);
   PAST_TEST ("/amend/owed-messages-keep-their-text", test_owed_keep_their_text);
+  PAST_TEST ("/amend/correction-demands-as-much", test_edit_demands_as_much);
   PAST_TEST ("/amend/reactions", test_reactions);
   PAST_TEST ("/amend/reply-into-another-conversation", test_reply_into_another_conversation);
   PAST_TEST ("/amend/displayed-moves-forward-only", test_displayed);
