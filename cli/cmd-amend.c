@@ -106,7 +106,8 @@ const Command command_edit = {
   .name = "edit",
   .args = "PEER [ID|last] TEXT",
   .summary = "Correct a message of yours",
-  .detail = "Without ID it is the last one you wrote to PEER. ID is one of xmppctl log --ids, or its first digits. TEXT - is stdin.\n"
+  .detail = "Without ID it is the last one you wrote to PEER, but for what was cancelled or failed. ID is one of xmppctl log --ids, or its\n"
+            "first digits. TEXT - is stdin.\n"
             "Who knows no corrections sees another message.",
   .examples = "xmppctl edit juliet 'Wherefore art thou, Romeo?'\n"
               "xmppctl edit juliet 6f1c8a20 'at nine, not at eight'\n"

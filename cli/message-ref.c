@@ -9,6 +9,13 @@
 #define LOOKED_AT 1000
 #define PREFIX_MIN 4
 
+/* What the other side never had, or what came from a file, is nothing to correct, take back or answer. */
+static gboolean
+was_said (const Entry *entry)
+{
+  return entry->retracted == 0 && !entry->imported && !g_str_equal (entry->state, "cancelled") && !g_str_equal (entry->state, "failed");
+}
+
 static char *
 find_last (const History *history, MessageSide side, GError **error)
 {
@@ -16,7 +23,7 @@ find_last (const History *history, MessageSide side, GError **error)
     {
       const Entry *entry = &g_array_index (history->entries, Entry, i);
 
-      if (entry->outgoing == (side == MESSAGE_OURS) && entry->retracted == 0)
+      if (entry->outgoing == (side == MESSAGE_OURS) && was_said (entry))
         return g_strdup (entry->id);
     }
   g_set_error (error, CLI_ERROR, CLI_ERROR_NOT_FOUND, "%s among the last %d messages",

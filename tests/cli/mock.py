@@ -194,7 +194,7 @@ class Mock:
     # --- the log
 
     def append(self, kind, conversation, message_id, time=0, announce=True, **data):
-        types = {"from": "o", "sent_time": "x", "insecure": "b", "edited": "x", "retracted": "x", "reactions": "a(oas)", "emojis": "as"}
+        types = {"from": "o", "sent_time": "x", "insecure": "b", "imported": "b", "edited": "x", "retracted": "x", "reactions": "a(oas)", "emojis": "as"}
         seq = len(self.log) + 1
         values = {key.rstrip("_"): variant(types.get(key.rstrip("_"), "s"), value) for key, value in data.items()}
         self.log.append([seq, time or 1767607331512034 + seq * 1000000, kind, conversation, message_id, values])

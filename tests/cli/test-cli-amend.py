@@ -29,6 +29,21 @@ def _():
     expect(F.called("React")[-1][2] == (JULIET, "m2", []), F.mock.calls)
 
 
+@test("/amend/last-is-one-that-was-said")
+def _():
+    for n, more in enumerate(({"state": "cancelled", "reason": "user"}, {"state": "failed"}, {"state": "delivered", "imported": True})):
+        F.mock.do(lambda: F.mock.append("message", JULIET, "never-%d" % n, direction="out", body="x", **more))
+    F.mock.do(lambda: F.mock.append("message", JULIET, "from-a-file", direction="in", body="x", imported=True))
+    run("edit", "juliet", "hello there")
+    run("retract", "juliet", "last")
+    run("react", "juliet", "last", "👍")
+    expect([call[2][-1] for call in F.called("Send")] == [{"edit_of": "m3"}] and F.called("Retract")[0][2] == ("m3",)
+           and F.called("React")[0][2][1] == "m2", F.mock.calls)
+    F.mock.do(lambda: F.mock.append("message", JULIET, "on-its-way", direction="out", body="x", state="queued"))
+    run("edit", "juliet", "hello there")
+    expect(F.called("Send")[-1][2][2] == {"edit_of": "on-its-way"}, F.mock.calls)
+
+
 @test("/amend/ids-and-their-first-digits-are-never-a-guess")
 def _():
     F.mock.do(lambda: [F.mock.append("message", JULIET, "6f1c8a2%d-0000" % n, direction="out", body="x", state="delivered") for n in (0, 1)])
