@@ -15,6 +15,7 @@
 #include "cli/out.h"
 #include "cli/passphrase.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 
 static gboolean option_yes;
 static char *option_passphrase_file;
@@ -61,6 +62,7 @@ run_rotate (Ctl *ctl, int argc, char **argv)
   g_autoptr (EarshotManager) manager = NULL;
   g_autofree char *fingerprint = NULL;
   int status = EXIT_DONE;
+  gboolean good;
 
   if (!ctl_load (ctl, &error) || (manager = ctl_manager (ctl, &error)) == NULL)
     return ctl_fail (ctl, error);
@@ -71,7 +73,10 @@ run_rotate (Ctl *ctl, int argc, char **argv)
   if (!confirm (ctl, "Change your key?", &status))
     return status;
   ctl_hint (ctl, "what came of it: xmppctl id show");
-  if (!earshot_manager_call_rotate_identity_sync (manager, ctl_no_options (), &fingerprint, NULL, &error))
+  progress_begin (ctl, "making a new key");
+  good = earshot_manager_call_rotate_identity_sync (manager, ctl_no_options (), &fingerprint, NULL, &error);
+  progress_end ();
+  if (!good)
     return ctl_fail (ctl, error);
   return print_identity (ctl, fingerprint, "your key from now on; who was not told yet: xmppctl status");
 }
@@ -135,8 +140,10 @@ run_export (Ctl *ctl, int argc, char **argv)
       return ctl_fail (ctl, error);
     }
   files = g_unix_fd_list_new_from_array (&fd, 1);
+  progress_begin (ctl, "locking the key with the passphrase");
   good = earshot_manager_call_export_identity_sync (manager, g_variant_new_handle (0), passphrase, ctl_no_options (), files, NULL, NULL,
                                                     &error);
+  progress_end ();
   passphrase_free (passphrase);
   if (!good && !g_str_equal (argv[0], "-"))
     unlink (argv[0]); /* ours, made a moment ago */
@@ -209,8 +216,10 @@ run_import (Ctl *ctl, int argc, char **argv)
     return ctl_fail (ctl, error);
   g_variant_builder_init (&options, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&options, "{sv}", "replace", g_variant_new_boolean (TRUE));
+  progress_begin (ctl, "opening the file with the passphrase");
   good = earshot_manager_call_import_identity_sync (manager, g_variant_new_handle (0), passphrase, g_variant_builder_end (&options), files,
                                                     &fingerprint, NULL, NULL, &error);
+  progress_end ();
   passphrase_free (passphrase);
   if (!good)
     return ctl_fail (ctl, error);

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/peer.h"
+#include "cli/progress.h"
 
 static char *option_note;
 static gboolean option_one_way;
@@ -17,9 +18,14 @@ tell (Ctl *ctl, const char *to, const char *other, GError **error)
   g_autoptr (EarshotContact) contact = ctl_contact (ctl, to, error);
   g_autofree char *to_label = peer_dup_label (ctl, to);
   g_autofree char *other_label = peer_dup_label (ctl, other);
+  gboolean good;
 
-  if (contact == NULL
-      || !earshot_contact_call_introduce_sync (contact, other, option_note != NULL ? option_note : "", NULL, error))
+  if (contact == NULL)
+    return FALSE;
+  progress_begin (ctl, "introducing %s to %s", other_label, to_label);
+  good = earshot_contact_call_introduce_sync (contact, other, option_note != NULL ? option_note : "", NULL, error);
+  progress_end ();
+  if (!good)
     return FALSE;
   if (ctl->json)
     {

@@ -9,8 +9,10 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import F, JULIET, KEY_JULIET, KEY_ME, Terminal, expect, main, run, test  # noqa: E402
-from mock import variant  # noqa: E402
+from harness import F, JULIET, KEY_JULIET, KEY_ME, Terminal, expect, key_path, main, run, test  # noqa: E402
+from mock import ROOT, variant  # noqa: E402
+
+BOB, KEY_BOB = ROOT + "/contact/6", "e5" * 32
 
 ERASED = re.compile(r"\r +\r")
 
@@ -54,6 +56,36 @@ def _():
         expect(code == 0 and ERASED.match(rest), arguments, code, repr(rest))
         if before is not None:
             setattr(F.mock, "do_" + method, before)
+
+
+@test("/progress/keys-and-introductions")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        word, out, made = (os.path.join(folder, name) for name in ("word", "out.p12", "made.p12"))
+        for path, text in ((word, "four random words here\n"), (made, "x")):
+            with open(path, "w") as file:
+                file.write(text)
+        for arguments, method, answer, text in (
+                (["id", "rotate", "--yes"], "RotateIdentity", variant("(s)", ("77" * 32,)), "making a new key"),
+                (["id", "export", out, "--passphrase-file", word], "ExportIdentity", None, "locking the key with the passphrase"),
+                (["id", "import", made, "--yes", "--passphrase-file", word], "ImportIdentity", variant("(s)", ("88" * 32,)),
+                 "opening the file with the passphrase"),
+                (["trust", "introduce", "juliet", "bob", "--one-way"], "Introduce", None, "introducing bob to juliet")):
+            F.reset()
+            F.mock.do(lambda: F.mock.add(BOB, "Contact", Petname="bob", Stored=True, Kind="person", Keys=[key_path(KEY_BOB)], ActiveKey=key_path(KEY_BOB),
+                                         Trust="verified"))
+            F.mock.do(lambda: F.mock.add(key_path(KEY_BOB), "Key", Fingerprint=KEY_BOB, Contact=BOB, Trust="verified"))
+            before = getattr(F.mock, "do_" + method, None)
+            go = slow(method, answer)
+            terminal = Terminal(*arguments, term="xterm")
+            terminal.read_until(text + " ...")
+            go.set()
+            code, rest = terminal.finish()
+            expect(code == 0 and ERASED.search(rest) and text not in ERASED.split(rest)[-1], arguments, code, repr(rest))
+            if before is not None:
+                setattr(F.mock, "do_" + method, before)
+            else:
+                delattr(F.mock, "do_" + method)
 
 
 @test("/progress/what-is-to-be-said-comes-in-its-place")
