@@ -439,6 +439,9 @@ typedef struct {
   gboolean deaf, young, gone;
 } Stale;
 
+static const Stale stale_deaf = { .deaf = TRUE }, stale_answers = { .deaf = FALSE }, stale_deaf_young = { .deaf = TRUE, .young = TRUE },
+                   stale_gone_young = { .gone = TRUE, .young = TRUE }, stale_answers_young = { .young = TRUE };
+
 /* S-27: we opened the old one, its other end is deaf, and it calls anew: asked first, then replaced; what the new stream said meanwhile
  * is heard. Long ago, or just now, when it could be a call that crossed ours, and ours is the one to stay. */
 static void
@@ -761,11 +764,11 @@ main (int argc, char **argv)
   SESSION_TEST ("/session/P-09-name-taken-meanwhile", NULL, test_name_taken_meanwhile);
   SESSION_TEST ("/session/S-26-simultaneous", NULL, test_simultaneous);
   SESSION_TEST ("/session/newer-replaces", NULL, test_newer_replaces);
-  SESSION_TEST ("/session/S-27-stale/deaf", (&(Stale){ .deaf = TRUE }), test_stale);
-  SESSION_TEST ("/session/S-27-stale/answers", (&(Stale){ FALSE }), test_stale);
-  SESSION_TEST ("/session/S-27-stale/deaf-young", (&(Stale){ .deaf = TRUE, .young = TRUE }), test_stale);
-  SESSION_TEST ("/session/S-27-stale/gone-young", (&(Stale){ .gone = TRUE, .young = TRUE }), test_stale);
-  SESSION_TEST ("/session/S-26-stale/answers-young", (&(Stale){ .young = TRUE }), test_stale);
+  SESSION_TEST ("/session/S-27-stale/deaf", &stale_deaf, test_stale);
+  SESSION_TEST ("/session/S-27-stale/answers", &stale_answers, test_stale);
+  SESSION_TEST ("/session/S-27-stale/deaf-young", &stale_deaf_young, test_stale);
+  SESSION_TEST ("/session/S-27-stale/gone-young", &stale_gone_young, test_stale);
+  SESSION_TEST ("/session/S-26-stale/answers-young", &stale_answers_young, test_stale);
   SESSION_TEST ("/session/dial/turned-away", NULL, test_turned_away);
   SESSION_TEST ("/session/back-pressure", NULL, test_back_pressure);
   SESSION_TEST ("/session/dial/not-reachable", NULL, test_not_reachable);
