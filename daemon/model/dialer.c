@@ -85,6 +85,7 @@ tell_waiters (Dial *dial, const char *word)
         { "NameConflict", EARSHOT_ERROR_NAME_CONFLICT, "Another key than the trusted one answers under this name" },
         { "PeerInsecure", EARSHOT_ERROR_PEER_INSECURE, "The peer offers no encryption" },
         { "Blocked", EARSHOT_ERROR_BLOCKED, "The contact is blocked here" },
+        { "Disconnected", EARSHOT_ERROR_NOT_REACHABLE, "The call was ended here by Disconnect" },
       };
 
       for (guint i = 0; i < G_N_ELEMENTS (known) && error == NULL; i++)
@@ -586,6 +587,22 @@ sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer 
     return;
   clear_source (&dial->retry_source);
   dial->retry_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_retry, dial, NULL);
+}
+
+/* What waits to be sent may call again, but not at once. */
+void
+dialer_hang_up (Sessions *sessions, Contact *contact)
+{
+  Dial *dial = g_hash_table_lookup (sessions->dials, GUINT_TO_POINTER (contact_get_id (contact)));
+  guint32 id = contact_get_id (contact);
+
+  if (dial == NULL || (!is_busy (dial) && dial->waiters->len == 0))
+    return;
+  stop_attempt (dial);
+  if (dial->wanted)
+    schedule_retry (dial, dial->delay_ms);
+  tell_waiters (dial, "Disconnected");
+  reap_dial (sessions, id);
 }
 
 /* --- what contacts tell ------------------------------------------------------ */

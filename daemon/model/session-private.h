@@ -152,6 +152,8 @@ void dialer_on_named (Sessions *sessions);
 /* Who may speak in clear may have changed. */
 void dialer_on_clear_changed (Sessions *sessions);
 void dialer_on_decided (Sessions *sessions, Contact *contact);
+/* A call that is under way, or about to be, ends; whoever waits for it is told. */
+void dialer_hang_up (Sessions *sessions, Contact *contact);
 guint32 dial_get_contact_id (const Dial *dial);
 void dialer_init (Sessions *sessions);
 void dialer_clear (Sessions *sessions);

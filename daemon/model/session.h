@@ -59,6 +59,7 @@ void sessions_want_for (Sessions *sessions, Contact *contact, SessionsReason rea
 void sessions_unwant_for (Sessions *sessions, Contact *contact, SessionsReason reason);
 /* D-Bus Connect: one attempt at once. NOT_REACHABLE, TIMEOUT, REFUSED, NOT_TRUSTED, PEER_INSECURE, BLOCKED. */
 void sessions_connect (Sessions *sessions, Contact *contact, DoneFunc done, gpointer user);
+/* Ends its stream, or the call that is to become one. */
 void sessions_disconnect (Sessions *sessions, Contact *contact);
 /* The OPEN session of a contact, or NULL. */
 Session *sessions_find (Sessions *sessions, Contact *contact);

@@ -177,8 +177,10 @@ sessions_find (Sessions *sessions, Contact *contact)
 void
 sessions_disconnect (Sessions *sessions, Contact *contact)
 {
-  Session *session = sessions_find (sessions, contact);
+  Session *session;
 
+  dialer_hang_up (sessions, contact);
+  session = sessions_find (sessions, contact);
   if (session != NULL && session->stream != NULL)
     stream_close (session->stream);
 }

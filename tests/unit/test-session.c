@@ -683,6 +683,53 @@ test_no_name_yet (Pair *pair, gconstpointer unused)
   host_wait_for (both_open (pair));
 }
 
+static gboolean
+on_silent (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer user)
+{
+  g_ptr_array_add (user, g_object_ref (connection));
+  return TRUE;
+}
+
+/* Disconnect ends a call that nobody answers yet, too; what waits to be sent calls again. */
+static void
+test_hung_up_while_calling (Pair *pair, gconstpointer unused)
+{
+  g_autoptr (GPtrArray) heard = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GSocketService) silent = g_socket_service_new ();
+  guint16 port = g_socket_listener_add_any_inet_port (G_SOCKET_LISTENER (silent), NULL, NULL);
+  g_autofree char *endpoint = g_strdup_printf ("[::1]:%u", port);
+  Contact *contact = contacts_add_static (pair->a->people.contacts, endpoint, NULL);
+  Outcome outcome = { 0 }, early = { 0 };
+
+  g_signal_connect (silent, "incoming", G_CALLBACK (on_silent), heard);
+  /* Before it began. */
+  sessions_connect (pair->a->sessions, contact, outcome_set, &early);
+  sessions_disconnect (pair->a->sessions, contact);
+  g_assert_true (early.done);
+  g_assert_cmpint (outcome_wait (&early), ==, EARSHOT_ERROR_NOT_REACHABLE);
+  g_assert_cmpuint (g_hash_table_size (pair->a->sessions->dials), ==, 0);
+  sessions_connect (pair->a->sessions, contact, outcome_set, &outcome);
+  host_wait_for (heard->len == 1);
+  g_assert_false (outcome.done);
+  sessions_disconnect (pair->a->sessions, contact);
+  g_assert_true (outcome.done);
+  g_assert_cmpint (outcome_wait (&outcome), ==, EARSHOT_ERROR_NOT_REACHABLE);
+  g_assert_cmpuint (pair->a->sessions->all->len, ==, 0);
+  g_assert_cmpuint (g_hash_table_size (pair->a->sessions->dials), ==, 0);
+  sessions_want (pair->a->sessions, contact);
+  host_wait_for (heard->len == 2);
+  sessions_disconnect (pair->a->sessions, contact);
+  g_assert_cmpuint (pair->a->sessions->all->len, ==, 0);
+  host_wait_for (heard->len == 3);
+  sessions_unwant (pair->a->sessions, contact);
+  sessions_disconnect (pair->a->sessions, contact);
+  g_assert_cmpuint (g_hash_table_size (pair->a->sessions->dials), ==, 0);
+  host_stay_quiet (1500);
+  g_assert_cmpuint (heard->len, ==, 3);
+  g_socket_service_stop (silent);
+  g_socket_listener_close (G_SOCKET_LISTENER (silent));
+}
+
 static void
 on_probed (gpointer user, GVariant *result, const GError *error)
 {
@@ -776,6 +823,7 @@ main (int argc, char **argv)
   SESSION_TEST ("/session/dial/static-P-16", NULL, test_static);
   SESSION_TEST ("/session/dial/together", NULL, test_together);
   SESSION_TEST ("/session/dial/no-name-yet", NULL, test_no_name_yet);
+  SESSION_TEST ("/session/dial/hung-up-while-calling", NULL, test_hung_up_while_calling);
   SESSION_TEST ("/session/probe", NULL, test_probe);
   SESSION_TEST ("/session/restricted-max", NULL, test_restricted_max);
   return g_test_run ();
