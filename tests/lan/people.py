@@ -37,6 +37,16 @@ def with_key(user, fp):
     return None
 
 
+def hang_up(user, contact):
+    """As often as it takes: a call that was on its way, by either of them, is a stream a moment later."""
+    def gone():
+        if contacts(user)[contact]["Connected"]:
+            user.call(contact, "Contact", "Disconnect")
+            return False
+        return True
+    user.wait_for(gone, 10, "the end of the stream at %s" % user)
+
+
 def wait_sight(user, name, timeout=35):
     """A browser asks after 0, 1, 3, 7, 15 and 31 s (RFC 6762 section 5.2): what was lost on the way comes with the next answer."""
     return user.wait_for(lambda: named(user, name, ("sighted", "online")), timeout, "%s to see %s" % (user, name))

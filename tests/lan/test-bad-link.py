@@ -13,7 +13,7 @@ import time
 import rig
 from certs import Certificate
 from gi.repository import GLib
-from people import befriend, contacts, fingerprint, send, wait_sight, wait_state, with_key
+from people import befriend, contacts, fingerprint, hang_up, send, wait_sight, wait_state, with_key
 from peer import socket_in
 from talkers import break_streams, meet, resumptions, said
 
@@ -238,9 +238,8 @@ def setup(lan):
     def message(user, other):
         contact, name = sending(user, other)
         wait_state(user, name, "delivered")
-        user.call(contact, "Contact", "Disconnect")
         for one, path in ((user, contact), (other, with_key(other, fingerprint(user)))):
-            one.wait_for(lambda: not contacts(one)[path]["Connected"], 20, "the end of the stream at %s" % one)
+            hang_up(one, path)
 
     def broken_message(user, other):
         """What is said after a break leaves on the stream that goes on."""

@@ -4,7 +4,7 @@
 from gi.repository import GLib
 
 import rig
-from people import befriend, contacts, fingerprint, named, send, wait_request, wait_sight, wait_state
+from people import befriend, contacts, fingerprint, hang_up, named, send, wait_request, wait_sight, wait_state
 
 # A second program on the mDNS port, as browsers and systemd-resolved are.
 HOLDER = """
@@ -102,8 +102,7 @@ def this_machine(lan):
     at_a, _at_b = befriend(juliet, romeo)
     for _ in range(5):
         juliet.call(at_a, "Contact", "Connect", GLib.Variant("(a{sv})", ({},)))
-        juliet.call(at_a, "Contact", "Disconnect")
-        juliet.wait_for(lambda: not contacts(juliet)[at_a]["Connected"], 10, "the stream to end")
+        hang_up(juliet, at_a)
     expect(examine(juliet, code=0), "incoming", "warn", "5 times", "TCP port")
     expect(examine(romeo, code=0), "incoming", "ok", "others reach us")
     a.run("nft", "delete", "table", "inet", "wall")

@@ -11,7 +11,7 @@ from certs import Certificate, crl, fp_of, spki_of
 from gi.repository import GLib
 from middle import Middle
 from peer import PORT, Peer, chat, new_id
-from people import (PREFIX, contacts, error_of, fingerprint, log, queued, received, requests, resolve, send, state_of, wait_received, wait_request,
+from people import (PREFIX, contacts, error_of, fingerprint, hang_up, log, queued, received, requests, resolve, send, state_of, wait_received, wait_request,
                     wait_sight, wait_state, with_key)
 
 SECRET = "PRIVY"
@@ -32,16 +32,6 @@ def three(lan, mode="ask", config=None, **kw):
 def sighted(user, name):
     """Whom people mean by that name when they have not met: the one that is announced."""
     return wait_sight(user, name)
-
-
-def hang_up(user, contact):
-    """As often as it takes: a call that was on its way, by either of them, is a stream a moment later."""
-    def gone():
-        if contacts(user)[contact]["Connected"]:
-            user.call(contact, "Contact", "Disconnect")
-            return False
-        return True
-    user.wait_for(gone, 10, "the end of the stream at %s" % user)
 
 
 def level(user, fp):

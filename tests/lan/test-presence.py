@@ -73,13 +73,19 @@ def unseen(lan):
     wait_sight(romeo, "juliet")
     at_romeo = with_key(romeo, fingerprint(juliet))
     juliet.wait_for(lambda: contacts(romeo)[at_romeo]["Connected"], 15, "the first stream")
-    romeo.call(at_romeo, "Contact", "Disconnect")
     juliet.set_prop("", "Manager", "Visibility", rig.GLib.Variant("s", "private"))
-    romeo.wait_for(lambda: not named(romeo, "juliet", ("sighted", "online")) and [
+
+    def alone():
+        """She called, too, and a call on its way is a stream a moment later."""
+        if contacts(romeo)[at_romeo]["Connected"]:
+            romeo.call(at_romeo, "Contact", "Disconnect")
+            return False
+        return True
+    romeo.wait_for(lambda: alone() and not named(romeo, "juliet", ("sighted", "online")) and [
         p for p in contacts(romeo).values() if p["Reach"] == "sighted" and p["ClaimedAddress"].endswith("@pronto")], 20, "the random name")
     assert contacts(romeo)[at_romeo]["Reach"] == "offline", "the key hint gave her away"
     juliet.set_prop("", "Manager", "Visibility", rig.GLib.Variant("s", "invisible"))
-    romeo.wait_for(lambda: not any(p["Reach"] != "offline" for p in contacts(romeo).values()), 20, "nobody to be seen")
+    romeo.wait_for(lambda: alone() and not any(p["Reach"] != "offline" for p in contacts(romeo).values()), 20, "nobody to be seen")
     wire = lan.tcpdump(None, "tcp")
     static = juliet.call("", "Network", "AddStatic", rig.GLib.Variant("(s)", (romeo.host.address + ":5298",)))[0]
     juliet.call(static, "Contact", "Connect", rig.GLib.Variant("(a{sv})", ({},)))

@@ -13,7 +13,7 @@ from gi.repository import GLib
 import rig
 from certs import Certificate
 from peer import CLIENT, PORT, STANZA_ERRORS, Peer, new_id, start
-from people import PREFIX, error_of, fingerprint, requests, send, wait_received, wait_state, with_key
+from people import PREFIX, error_of, fingerprint, hang_up, requests, send, wait_received, wait_state, with_key
 
 SAS = "im.earshot:sas:0"
 NOTHING = GLib.Variant("(a{sv})", ({},))
@@ -205,8 +205,7 @@ def cancelled(lan):
         assert beginner[0].get_prop(beginner[1], "Contact", "Connected")
     assert len(codes) == 3, codes
     assert error_of(verify, juliet, contact) == "QuotaExceeded" and error_of(verify, romeo, romeos_juliet) == "QuotaExceeded"
-    juliet.call(contact, "Contact", "Disconnect")
-    juliet.wait_for(lambda: not juliet.get_prop(contact, "Contact", "Connected"), 20)
+    hang_up(juliet, contact)
     assert error_of(verify, juliet, contact) == "QuotaExceeded"
     assert juliet.ctl("verify", fingerprint(romeo)[:16], check=False)[0] == 8
 
