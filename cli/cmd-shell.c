@@ -359,6 +359,7 @@ complete (Shell *shell)
   gboolean about = words->len > 1 && g_str_equal (words->pdata[0], "help");
   g_autoptr (Completion) completion = NULL;
   g_autofree char *common = NULL, *quoted = NULL;
+  guint n;
 
   if (!g_utf8_validate (typed, -1, NULL))
     return;
@@ -367,11 +368,15 @@ complete (Shell *shell)
   completion = complete_line (shell->ctl, (const char *const *) words->pdata, words->len);
   for (guint i = 0; words->len == 1 && !about && i < G_N_ELEMENTS (own_words); i++)
     completion_add (completion, own_words[i].word, own_words[i].help);
-  if (completion_get_n (completion) == 0)
+  completion_add_files (completion);
+  n = completion_get_n (completion);
+  if (n == 0)
     return;
   common = dup_common (completion);
-  quoted = dup_quoted (common, completion_get_n (completion) > 1);
-  if (quoted != NULL && (completion_get_n (completion) == 1 || strlen (common) > strlen (words->pdata[words->len - 1])))
+  /* Behind a directory its files come. */
+  quoted = dup_quoted (common, n > 1 || (completion_wants_files (completion) && g_str_has_suffix (common, "/")));
+  /* What is not offered any more may have less in common. */
+  if (quoted != NULL && n < COMPLETE_MAX && (n == 1 || strlen (common) > strlen (words->pdata[words->len - 1])))
     line_edit_replace (shell->edit, from, quoted);
   else
     list_words (shell, completion);
@@ -516,7 +521,7 @@ const Command command_shell = {
   .args = "",
   .summary = "A prompt for these commands, with completion",
   .detail = "The prompt shows who you are and how much is unread. Lines are quoted as in a shell, and nothing in them is expanded.\n"
-            "Tab completes, Up brings back earlier lines, Ctrl-C ends the command that runs and not the prompt, Ctrl-D ends that.\n"
+            "Tab completes, names of files too, Up brings back earlier lines, Ctrl-C ends the command that runs and not the prompt, Ctrl-D ends that.\n"
             "On a pipe each line is a command, with nothing to read itself; the first one that fails ends it with its exit code.",
   .examples = "xmppctl shell\n"
               "printf '%s\\n' 'config set show dnd' 'send juliet \"at nine\"' | xmppctl shell\n"

@@ -354,3 +354,33 @@ completion_wants_files (Completion *completion)
 {
   return completion->files;
 }
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+void
+completion_add_files (Completion *completion)
+{
+  const char *typed = completion->whole + completion->head, *slash = strrchr (typed, '/');
+  g_autofree char *before = g_strndup (typed, slash != NULL ? (gsize) (slash + 1 - typed) : 0);
+  g_autoptr (GDir) dir = completion->files ? g_dir_open (*before != '\0' ? before : ".", 0, NULL) : NULL;
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *word = NULL;
+
+      /* What is hidden is so until its dot is typed. */
+      if ((name[0] == '.' && typed[strlen (before)] != '.') || !g_str_has_prefix (name, typed + strlen (before)))
+        continue;
+      word = g_strconcat (before, name, NULL);
+      g_ptr_array_add (words, g_strconcat (word, g_file_test (word, G_FILE_TEST_IS_DIR) ? "/" : "", NULL));
+    }
+  g_ptr_array_sort (words, compare_names);
+  for (guint i = 0; i < words->len; i++)
+    completion_add (completion, g_ptr_array_index (words, i), NULL);
+}

@@ -28,6 +28,8 @@ const char *completion_get_word (Completion *completion, guint i);
 const char *completion_get_text (Completion *completion, guint i);
 /* The name of a file may stand here. */
 gboolean completion_wants_files (Completion *completion);
+/* Then offers those there are, a directory with a / behind: for who has no shell that does. Names are others' text, too: see above. */
+void completion_add_files (Completion *completion);
 
 /* For the `complete` function of a command. Offers `word` if it goes on from what was typed; `text` says what it is, NULL = nothing. */
 void completion_add (Completion *completion, const char *word, const char *text);

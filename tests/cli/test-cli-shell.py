@@ -189,6 +189,32 @@ def _():
     expect(code == 0, code, rest)
 
 
+@test("/shell/prompt/Tab-completes-names-of-files")
+def _():
+    folder = os.path.join(SCRATCH.name, "all letters")
+    os.mkdir(folder)
+    for name in ("kept.jsonl", "kept\x1b[31m.jsonl", "kept\n", ".hidden", "out-1", "out-2"):
+        open(os.path.join(folder, name), "w").close()
+    terminal = Terminal("shell")
+    terminal.read_until(PROMPT)
+    # On through a directory; what a terminal would not show as it is is not offered, and so is no second one that begins so.
+    terminal.type("log --import %s/all\tk\t" % SCRATCH.name)
+    terminal.read_until("'%s/kept.jsonl' " % folder)
+    terminal.type("\x03")
+    terminal.read_until("^C\r\n")
+    terminal.type("log --import '%s/\t" % folder)
+    shown = terminal.read_until("/out-2")
+    expect("hidden" not in shown and shown.index("kept.jsonl") < shown.index("out-1") < shown.index("out-2"), shown)
+    terminal.type("\x03")
+    terminal.read_until("^C\r\n")
+    # Where no file is wanted none is offered.
+    terminal.type("show %s/all\t\x03" % SCRATCH.name)
+    expect("letters" not in terminal.read_until("^C\r\n"), "a file instead of a peer")
+    terminal.type("quit\r")
+    code, rest = terminal.finish()
+    expect(code == 0, code, rest)
+
+
 @test("/shell/prompt/strangers-write-no-escapes")
 def _():
     terminal = Terminal("shell")
