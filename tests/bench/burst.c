@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Many calls at once, and somebody who asks little things meanwhile.
+/* Many calls at once, and somebody who asks little things meanwhile. BUS is the address of a message bus, or `private:PATH`: earshotd's own socket.
  *
  *   bench-burst send BUS CONVERSATION CLIENTS EACH [PID AFTER]
- *     CLIENTS connections, EACH `Send` calls on each, none waiting for another; the texts are "CLIENT NUMBER". Prints when it began, had asked
+ *     CLIENTS connections, EACH `Send` calls on each, none waiting for another (at a private socket, which cuts off who goes further,
+ *     no more than WINDOW of a connection are unanswered); the texts are "CLIENT NUMBER". Prints when it began, had asked
  *     and had its last answer (microseconds of the monotonic clock), and how many answers were errors, had an id that another
  *     had, or came out of order. With PID: kills that process at once with -9 when AFTER are answered, and prints what was: CLIENT NUMBER ID SEQ.
  *   bench-burst take BUS
@@ -17,12 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NAME "im.earshot.Earshot1"
 #define ROOT "/im/earshot/Earshot1"
 #define PATIENCE_S 120
 #define PAUSE_US 1000
+#define WINDOW 200
+#define PRIVATE "private:"
 
 typedef struct {
   guint client, number;
@@ -36,6 +40,9 @@ static struct {
   GHashTable *ids;
   guint answered, errors, strange, disordered, after;
   pid_t pid;
+  GDBusConnection **buses; /* by client, as are the next two */
+  guint *asked, each, n_clients;
+  const char *name, *conversation;
 } burst;
 
 static void
@@ -52,16 +59,39 @@ on_patience (gpointer what)
   return G_SOURCE_REMOVE;
 }
 
+/* Of earshotd there; NULL at its own socket, where nobody else is. */
+static const char *
+name_at (const char *address)
+{
+  return g_str_has_prefix (address, PRIVATE) ? NULL : NAME;
+}
+
 static GDBusConnection *
 open_bus (const char *address)
 {
   g_autoptr (GError) error = NULL;
-  GDBusConnection *bus = g_dbus_connection_new_for_address_sync (
-    address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL, &error);
+  g_autofree char *own = name_at (address) ? g_strdup (address) : g_strconcat ("unix:path=", address + strlen (PRIVATE), NULL);
+  GDBusConnectionFlags flags = name_at (address) ? G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION : G_DBUS_CONNECTION_FLAGS_NONE;
+  GDBusConnection *bus =
+    g_dbus_connection_new_for_address_sync (own, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | flags, NULL, NULL, &error);
 
   if (!bus)
-    give_up (address, error);
+    give_up (own, error);
   return bus;
+}
+
+static void on_sent (GObject *source, GAsyncResult *result, gpointer user);
+
+static void
+send_next (guint client)
+{
+  guint number = burst.asked[client]++;
+  Call *call = &burst.calls[number * burst.n_clients + client];
+  g_autofree char *text = g_strdup_printf ("%u %u", call->client = client, call->number = number);
+
+  g_dbus_connection_call (burst.buses[client], burst.name, ROOT, NAME ".Messages", "Send",
+                          g_variant_new ("(os@a{sv})", burst.conversation, text, g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0)),
+                          G_VARIANT_TYPE ("(st)"), G_DBUS_CALL_FLAGS_NONE, PATIENCE_S * 1000, NULL, on_sent, call);
 }
 
 static void
@@ -71,6 +101,8 @@ on_sent (GObject *source, GAsyncResult *result, gpointer user)
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
 
+  if (burst.asked[call->client] < burst.each)
+    send_next (call->client);
   if (burst.answered >= burst.after)
     return;
   if (++burst.answered == burst.after && burst.pid > 0)
@@ -89,24 +121,24 @@ on_sent (GObject *source, GAsyncResult *result, gpointer user)
 static void
 send_all (const char *address, const char *conversation, guint n_clients, guint each)
 {
-  g_autofree GDBusConnection **buses = g_new0 (GDBusConnection *, n_clients);
+  guint at_once = name_at (address) ? each : MIN (each, WINDOW);
   gint64 start, asked, end;
 
+  burst.name = name_at (address);
+  burst.conversation = conversation;
+  burst.n_clients = n_clients;
+  burst.each = each;
   burst.ids = g_hash_table_new (g_str_hash, g_str_equal);
   burst.calls = g_new0 (Call, n_clients * each);
   burst.last_seq = g_new0 (guint64, n_clients);
+  burst.asked = g_new0 (guint, n_clients);
+  burst.buses = g_new0 (GDBusConnection *, n_clients);
   for (guint i = 0; i < n_clients; i++)
-    buses[i] = open_bus (address);
+    burst.buses[i] = open_bus (address);
   g_timeout_add_seconds (PATIENCE_S, on_patience, (gpointer) "Send");
   start = g_get_monotonic_time ();
-  for (guint i = 0; i < n_clients * each; i++) {
-    Call *call = &burst.calls[i];
-    g_autofree char *text = g_strdup_printf ("%u %u", call->client = i % n_clients, call->number = i / n_clients);
-
-    g_dbus_connection_call (buses[call->client], NAME, ROOT, NAME ".Messages", "Send",
-                            g_variant_new ("(os@a{sv})", conversation, text, g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0)),
-                            G_VARIANT_TYPE ("(st)"), G_DBUS_CALL_FLAGS_NONE, PATIENCE_S * 1000, NULL, on_sent, call);
-  }
+  for (guint i = 0; i < n_clients * at_once; i++)
+    send_next (i % n_clients);
   asked = g_get_monotonic_time ();
   while (burst.answered < burst.after)
     g_main_context_iteration (NULL, TRUE);
@@ -139,14 +171,28 @@ is_wanted (void)
   return g_poll (&in, 1, 0) == 0;
 }
 
+/* Two who talk D-Bus over a pair of sockets: nobody between. */
+static GDBusConnection *
+open_pair (int fd)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocket) socket = g_socket_new_from_fd (fd, &error);
+  g_autoptr (GSocketConnection) stream = socket ? g_socket_connection_factory_create_connection (socket) : NULL;
+  GDBusConnection *bus = stream ? g_dbus_connection_new_sync (G_IO_STREAM (stream), NULL, G_DBUS_CONNECTION_FLAGS_NONE, NULL, NULL, &error) : NULL;
+
+  if (!bus)
+    give_up ("a pair of sockets", error);
+  return bus;
+}
+
 /* GDBus answers Peer.Ping by itself, from its thread: a connection of a process of its own is all it takes. */
 static void
 answer (const char *address, int to)
 {
-  GDBusConnection *bus = open_bus (address);
+  GDBusConnection *bus = name_at (address) ? open_bus (address) : open_pair (to);
   const char *name = g_dbus_connection_get_unique_name (bus);
 
-  if (write (to, name, strlen (name) + 1) < 0)
+  if (name && write (to, name, strlen (name) + 1) < 0)
     exit (1);
   g_main_loop_run (g_main_loop_new (NULL, FALSE));
 }
@@ -192,28 +238,31 @@ take (const char *address)
 static void
 ping (const char *address)
 {
-  GDBusConnection *bus;
+  const char *name = name_at (address);
+  GDBusConnection *bus, *floor_bus;
   g_autoptr (GString) log = g_string_new (NULL);
   char floor[64] = "";
   int names[2];
   pid_t child;
 
-  if (pipe (names) < 0 || (child = fork ()) < 0)
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, names) < 0 || (child = fork ()) < 0)
     exit (1);
   if (child == 0) {
     prctl (PR_SET_PDEATHSIG, SIGKILL);
     answer (address, names[1]);
   }
-  if (read (names[0], floor, sizeof floor - 1) <= 0)
+  close (names[1]);
+  if (name && read (names[0], floor, sizeof floor - 1) <= 0)
     exit (1);
   bus = open_bus (address);
+  floor_bus = name ? bus : open_pair (names[0]);
   for (guint n = 0; is_wanted (); n++) {
     if (n == 3)
       g_print ("ready\n");
-    if (!(n % 3 == 0   ? ask (bus, log, "ping", NAME, "org.freedesktop.DBus.Peer", "Ping", NULL)
-          : n % 3 == 1 ? ask (bus, log, "get", NAME, "org.freedesktop.DBus.Properties", "Get",
+    if (!(n % 3 == 0   ? ask (bus, log, "ping", name, "org.freedesktop.DBus.Peer", "Ping", NULL)
+          : n % 3 == 1 ? ask (bus, log, "get", name, "org.freedesktop.DBus.Properties", "Get",
                               g_variant_new ("(ss)", NAME ".Messages", "HeadSeq"))
-                       : ask (bus, log, "floor", floor, "org.freedesktop.DBus.Peer", "Ping", NULL)))
+                       : ask (floor_bus, log, "floor", name ? floor : NULL, "org.freedesktop.DBus.Peer", "Ping", NULL)))
       break;
     g_usleep (PAUSE_US);
   }

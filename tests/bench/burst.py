@@ -4,7 +4,7 @@
 The contact is one that is nowhere, so that what is measured is the way into the store. Three floors in the same run: what a program that does nothing
 else takes to answer a Ping on the same bus at the same time, since the bus and the processors are everybody's; earshotd itself when nobody
 calls; and `taker`, what a program that answers the same burst, on a bus of its own, with nothing behind it, takes for a Ping of somebody else: a bus
-hands over what 100 clients ask in one line. Commits are counted as syncs of files (tests/lan/shim.c)."""
+hands over what 100 clients ask in one line. And once more without any bus, at earshotd's own socket, by as many as it lets in. Commits are counted as syncs of files (tests/lan/shim.c)."""
 import json
 import os
 import subprocess
@@ -18,15 +18,25 @@ from shim import Shim  # noqa: E402
 
 CALLS = int(os.environ.get('BENCH_BURST', 10000))
 CLIENTS = 100
+GUESTS = 50           # at the private socket
 TURNS = 3
 PROGRAM = os.path.join(rig.TOP_BUILD, 'tests/bench/bench-burst')
+
+# In the host's own files, the path of the private socket behind it.
+ADD = '''
+import sys
+from gi.repository import Gio, GLib
+bus = Gio.DBusConnection.new_for_address_sync('unix:path=' + sys.argv[1], Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, None, None)
+print(bus.call_sync(None, '/im/earshot/Earshot1', 'im.earshot.Earshot1.Manager', 'AddContact',
+                    GLib.Variant('(ssasa{sv})', ('nobody', 'ab' * 32, [], {})), None, 0, 20000, None).unpack()[0])
+'''
 
 
 class Pinger:
     """Asks all the while; waits() gives what it waited, in us, between two moments."""
 
-    def __init__(self, bus):
-        self.process = subprocess.Popen([PROGRAM, 'ping', bus], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, bus, enter=list):
+        self.process = subprocess.Popen(enter([PROGRAM, 'ping', bus]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         while self.process.stdout.readline() != 'ready\n':
             pass
 
@@ -46,9 +56,9 @@ def median(values):
     return sorted(values)[len(values) // 2]
 
 
-def burst(user, contact, clients, each):
+def burst(bus, contact, clients, each, enter=list):
     """When it began and ended, in us of the monotonic clock."""
-    out = subprocess.run([PROGRAM, 'send', user.bus_address, contact, str(clients), str(each)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    out = subprocess.run(enter([PROGRAM, 'send', bus, contact, str(clients), str(each)]), check=True, stdout=subprocess.PIPE, text=True).stdout
     times = json.loads(out)
     assert times['errors'] == times['strange'] == times['disordered'] == 0, times
     return times
@@ -69,7 +79,7 @@ def taken():
         pinger = Pinger(taker.bus_address)
         times = {'idle': quiet(3)}
         for name, clients in (('one', 1), ('many', CLIENTS)):
-            times[name] = burst(taker, rig.ROOT + '/contact/1', clients, CALLS // clients)
+            times[name] = burst(taker.bus_address, rig.ROOT + '/contact/1', clients, CALLS // clients)
             quiet(1)
         pinger.stop()
         process.kill9()
@@ -89,7 +99,7 @@ def turn():
         syncs = {}
         for name, clients in (('one', 1), ('many', CLIENTS)):
             syncs[name] = -shim.syncs()
-            times[name] = burst(juliet, contact, clients, CALLS // clients)
+            times[name] = burst(juliet.bus_address, contact, clients, CALLS // clients)
             syncs[name] += shim.syncs()
             quiet(1)
         pinger.stop()
@@ -104,17 +114,45 @@ def turn():
             if word == 'ping' and name != 'idle':
                 result['burst_%s_ping_p99_beside_taker_us' % name] = percentile(waits, 99), percentile(taker[name], 99)
             if name != 'idle':
-                result['burst_%s_%s_p99_over_idle' % (name, word)] = (
-                    percentile(waits, 99) / percentile(pinger.waits(word, times['idle']), 99),
-                    percentile(floor, 99) / percentile(pinger.waits('floor', times['idle']), 99))
+                result['burst_%s_%s_p99_over_idle' % (name, word)] = over_idle(pinger, times, name, word), over_idle(pinger, times, name, 'floor')
         if name != 'idle':
             result['burst_%s_sends_per_s' % name] = CALLS * 1e6 / (times[name]['end'] - times[name]['start']), None
             result['burst_%s_sends_per_commit' % name] = CALLS / syncs[name], None
     return result
 
 
+def over_idle(pinger, times, name, word):
+    return percentile(pinger.waits(word, times[name]), 99) / percentile(pinger.waits(word, times['idle']), 99)
+
+
+def turn_alone():
+    """The same without a bus: what is waited for then is earshotd, the kernel and the processors."""
+    with rig.Lan() as lan:
+        host = lan.host('pronto', avahi='none')
+        env = {key: value for key, value in host.me.env().items() if not key.startswith('DBUS_')}
+        daemon = host.spawn(['sh', '-c', 'exec "$@" 2>&1', 'sh', os.path.join(rig.TOP_BUILD, 'earshotd'), '--bus=private', '--data-dir=' + host.me.data_dir, '--name=juliet',
+                             '--discovery=none'], 'alone', lines=True, env=env)
+        path = os.path.join(env['XDG_RUNTIME_DIR'], 'earshot', 'bus')
+        daemon.wait_line(lambda line: 'is ready at unix:path=' in line, 20, 'the socket')
+        contact = host.run(sys.executable, '-c', ADD, path).strip()
+        pinger = Pinger('private:' + path, host.enter)
+        times = {'idle': quiet(3)}
+        for name, clients in (('one', 1), ('many', GUESTS)):
+            times[name] = burst('private:' + path, contact, clients, CALLS // clients, host.enter)
+            quiet(1)
+        pinger.stop()
+        daemon.kill9()
+    result = {}
+    for name in ('one', 'many'):
+        for word in ('ping', 'get'):
+            result['burst_alone_%s_%s_p99_over_idle' % (name, word)] = over_idle(pinger, times, name, word), over_idle(pinger, times, name, 'floor')
+        result['burst_alone_%s_get_p99_us' % name] = percentile(pinger.waits('get', times[name]), 99), percentile(pinger.waits('floor', times[name]), 99)
+        result['burst_alone_%s_sends_per_s' % name] = CALLS * 1e6 / (times[name]['end'] - times[name]['start']), None
+    return result
+
+
 def measure():
-    turns = [turn() for _ in range(TURNS)]
+    turns = [dict(turn(), **turn_alone()) for _ in range(TURNS)]
     return {key: (median([one[key][0] for one in turns]), median([one[key][1] for one in turns]) if value[1] is not None else None)
             for key, value in turns[0].items()}
 
